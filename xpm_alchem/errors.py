@@ -1,0 +1,73 @@
+"""The errors a user can meet. Every message says what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class XpmAlchemError(Exception):
+    """Base of all errors that are shown to a user as one message, never as a traceback."""
+
+
+class InputError(XpmAlchemError, ValueError):
+    """Something the user gave cannot be used: an option, a file, a value."""
+
+
+class NetworkError(InputError):
+    """A network file cannot be used."""
+
+
+class UntrustedModuleError(NetworkError):
+    """A file names a Python module that may not be imported.
+
+    Attributes
+    ----------
+    module
+        The module that was refused.
+    """
+
+    def __init__(self, module: str, where: str) -> None:
+        self.module = module
+        top = module.split(".")[0]
+        super().__init__(
+            f"{where} names the Python module '{module}', which is not trusted and was not imported. "
+            f"If you trust it, add '{top}' to 'trusted_modules' in campaign.yaml "
+            f"(or give --trust {top})."
+        )
+
+
+class MissingPackageError(XpmAlchemError, ImportError):
+    """A Python package that is needed is not installed."""
+
+
+class CampaignError(InputError):
+    """A campaign or its plan (campaign.yaml) cannot be used."""
+
+
+class WorkspaceError(XpmAlchemError, OSError):
+    """The workspace cannot be read or written."""
+
+    def __str__(self) -> str:  # OSError would print an errno tuple
+        return str(self.args[0]) if self.args else ""
+
+
+class FormatError(XpmAlchemError):
+    """A file of ours is damaged or was written by a newer version.
+
+    Attributes
+    ----------
+    path
+        The file.
+    """
+
+    def __init__(self, path: Path, message: str) -> None:
+        self.path = path
+        super().__init__(f"{path}: {message}")
+
+
+class CampaignLockedError(XpmAlchemError):
+    """Another driver runs this campaign."""
+
+
+class TaskBusyError(XpmAlchemError):
+    """Another attempt is at work in the same task directory."""

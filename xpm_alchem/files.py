@@ -1,0 +1,151 @@
+"""Reading and writing files so that a kill leaves the old content or the new, never half of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from xpm_alchem.errors import FormatError
+
+Migration = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+@contextmanager
+def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a file beside `path`; when the block ends well it is flushed, fsynced and renamed to `path`."""
+    tmp = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        with open(tmp, mode) as out:
+            yield out
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(tmp, path)
+    except BaseException:
+        tmp.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write `content` as JSON, whole or not at all."""
+    with atomic_write(path) as out:
+        json.dump(content, out, indent=1, sort_keys=True)
+        out.write("\n")
+
+
+def write_record(path: Path, kind: str, version: int, content: Mapping[str, Any]) -> None:
+    """Write a record of ours: JSON that says its kind and the version of its format."""
+    write_json(path, {"format": kind, "format_version": version, **content})
+
+
+def read_record(
+    path: Path, kind: str, version: int, migrations: Mapping[int, Migration] | None = None
+) -> dict[str, Any]:
+    """Read a record written by `write_record`.
+
+    Parameters
+    ----------
+    path, kind, version
+        The file, the kind it must have, and the newest version that is understood.
+    migrations
+        From version n to n + 1. A file of an older version is copied to ``<name>.v<n>.bak`` and rewritten.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    FormatError
+        The file is no record of this kind, is damaged, or was written by a newer version.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise FormatError(path, f"damaged: not valid JSON ({error}). Restore it from a backup.") from None
+    if not isinstance(content, dict) or content.get("format") != kind:
+        raise FormatError(path, f"not a '{kind}' file of xpm-alchem.")
+    found = content.get("format_version")
+    if not isinstance(found, int) or found < 1:
+        raise FormatError(path, f"damaged: 'format_version' is {found!r}.")
+    if found > version:
+        raise FormatError(
+            path,
+            f"written by a newer xpm-alchem (format {found}, this one reads up to {version}). "
+            "Upgrade xpm-alchem; nothing was changed.",
+        )
+    if found < version:
+        for step in range(found, version):
+            migrate = (migrations or {}).get(step)
+            if migrate is None:
+                raise FormatError(path, f"format {found} can no longer be migrated to {version}.")
+            content = migrate(content)
+        shutil.copy2(path, path.with_name(f"{path.name}.v{found}.bak"))
+        content |= {"format": kind, "format_version": version}
+        write_json(path, content)
+    return content
+
+
+class Journal:
+    """An append-only file of JSON lines whose first line says its kind and format version.
+
+    A line that a kill cut short is skipped when reading, and the next append starts on a new line.
+    """
+
+    def __init__(self, path: Path, kind: str, version: int = 1) -> None:
+        self.path, self.kind, self.version = path, kind, version
+
+    def append(self, *records: Mapping[str, Any]) -> None:
+        """Add records at the end and fsync them."""
+        text = "".join(json.dumps(record, sort_keys=True) + "\n" for record in records)
+        with open(self.path, "ab+") as out:
+            size = out.seek(0, os.SEEK_END)
+            if size == 0:
+                text = json.dumps({"format": self.kind, "format_version": self.version}) + "\n" + text
+            else:
+                out.seek(size - 1)
+                if out.read(1) != b"\n":
+                    text = "\n" + text
+            out.write(text.encode())
+            out.flush()
+            os.fsync(out.fileno())
+
+    def read(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """Return the whole records from byte `offset` on, and the offset to go on from.
+
+        Raises
+        ------
+        FormatError
+            The file is of another kind or of a newer version.
+        """
+        try:
+            with open(self.path, "rb") as lines:
+                lines.seek(offset)
+                data = lines.read()
+        except FileNotFoundError:
+            return [], 0
+        end = data.rfind(b"\n") + 1
+        records = []
+        for line in data[:end].splitlines():
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(record, dict):
+                records.append(record)
+        if offset == 0 and records and "format" in records[0]:
+            self._check(records.pop(0))
+        return records, offset + end
+
+    def _check(self, header: dict[str, Any]) -> None:
+        if header["format"] != self.kind:
+            raise FormatError(self.path, f"not a '{self.kind}' journal of xpm-alchem.")
+        if not isinstance(header.get("format_version"), int) or header["format_version"] > self.version:
+            raise FormatError(
+                self.path,
+                f"written by a newer xpm-alchem (format {header.get('format_version')!r}, "
+                f"this one reads up to {self.version}). Upgrade xpm-alchem; nothing was changed.",
+            )

@@ -1,0 +1,456 @@
+"""The only file that knows gufe's versions.
+
+PyPI has only gufe 0.4 (our test vehicle); users have gufe >= 1.6 from conda-forge. Everything that differs between
+them is here, behind one interface. What exists for 0.4 alone stands between ``# --- gufe 0.4 only`` and
+``# --- end of gufe 0.4 only`` and can be deleted in one go.
+
+Every object is written as a *keyed chain* (gufe's JSON since 1.1): a list of ``[key, dict]`` in which a dict names
+earlier entries by ``{":gufe-key:": key}``. The older form, nested dicts, is read too.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import inspect
+import json
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+
+with warnings.catch_warnings():  # pydantic and openff warn at import about things no user can change
+    warnings.simplefilter("ignore")
+    import gufe
+    from gufe.protocols.protocoldag import ProtocolDAG, ProtocolDAGResult
+    from gufe.protocols.protocolunit import Context, ProtocolUnit, ProtocolUnitResult
+    from gufe.tokenization import JSON_HANDLER, GufeKey, GufeTokenizable
+
+from xpm_alchem.files import atomic_write
+
+GUFE_VERSION: str = str(getattr(gufe, "__version__", "unknown"))
+IS_GUFE_0_4 = not hasattr(GufeTokenizable, "to_json")  # keyed-chain JSON came with 1.1
+
+AlchemicalNetwork = gufe.AlchemicalNetwork
+ChemicalSystem = gufe.ChemicalSystem
+NonTransformation = gufe.transformations.transformation.NonTransformation
+SmallMoleculeComponent = gufe.SmallMoleculeComponent
+SolventComponent = gufe.SolventComponent
+Transformation = gufe.Transformation
+
+Chain = Sequence[Sequence[Any]]
+CheckModule = Callable[[str], None]
+
+# The number of the repeat a DAG is created for. gufe does not hand it to a protocol; a protocol whose seeds
+# are to be reproducible reads it here while its `_create` runs.
+_REPEAT: contextvars.ContextVar[int | None] = contextvars.ContextVar("repeat", default=None)
+
+
+def current_repeat() -> int | None:
+    """Return the repeat whose DAG is being created by `create_dag`, or None outside of it."""
+    return _REPEAT.get()
+
+
+# ------------------------------------------------------------------------------------------- reading and writing
+def to_chain(obj: Any) -> list[list[Any]]:
+    """Return the keyed chain of a gufe object as plain Python data."""
+    order: dict[str, list[Any]] = {}
+
+    def visit(node: Any) -> None:
+        if str(node.key) in order:
+            return
+        shallow = node.to_shallow_dict()
+        for child in _gufe_objects(shallow):
+            visit(child)
+        order.setdefault(str(node.key), [str(node.key), node.to_keyed_dict()])
+
+    visit(obj)
+    return list(order.values())
+
+
+def _gufe_objects(value: Any) -> Iterator[Any]:
+    if isinstance(value, GufeTokenizable):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _gufe_objects(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _gufe_objects(item)
+
+
+def save(obj: Any, path: Path) -> None:
+    """Write a gufe object as keyed-chain JSON, atomically."""
+    with atomic_write(path) as out:
+        json.dump(to_chain(obj), out, cls=JSON_HANDLER.encoder, sort_keys=True)
+
+
+def load(path: Path, check_module: CheckModule) -> Any:
+    """Read one gufe object.
+
+    Parameters
+    ----------
+    path
+        A file written by `save` or by gufe.
+    check_module
+        Called with the name of every Python module the file names, before anything is imported; raises to refuse.
+    """
+    return decode(parse(path.read_text(), check_module))
+
+
+def parse(text: str, check_module: CheckModule | None) -> list[list[Any]]:
+    """Return the keyed chain in `text`, with gufe's own value types (paths, arrays, settings) decoded.
+
+    Raises
+    ------
+    ValueError
+        The text is not JSON, or not a gufe object.
+    """
+
+    class Checked(JSON_HANDLER.decoder):  # type: ignore[name-defined,misc]
+        def object_hook(self, dct: dict[str, Any]) -> Any:
+            if check_module is not None and isinstance(dct.get("__module__"), str):
+                check_module(dct["__module__"])
+            return super().object_hook(dct)
+
+    return flatten(json.loads(text, cls=Checked))
+
+
+def flatten(document: Any) -> list[list[Any]]:
+    """Return a keyed chain from either form of gufe's JSON, keyed chain or nested dicts.
+
+    Raises
+    ------
+    ValueError
+        It is neither.
+    """
+    if isinstance(document, list):
+        for entry in document:
+            if not (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)):
+                raise ValueError("a list, but not a keyed chain of [key, object] pairs")
+            if not _is_object(entry[1]):
+                raise ValueError(f"the object '{entry[0]}' does not name its class")
+        if not document:
+            raise ValueError("an empty list")
+        return document
+    if not _is_object(document):
+        raise ValueError("not a gufe object (no '__qualname__')")
+    chain: dict[str, list[Any]] = {}
+    known: dict[str, str] = {}
+
+    def visit(value: Any) -> Any:
+        if isinstance(value, dict):
+            inner = {key: visit(item) for key, item in value.items()}
+            if not _is_object(value):
+                return inner
+            text = json.dumps(inner, sort_keys=True, cls=JSON_HANDLER.encoder)
+            key = known.setdefault(text, str(inner.get("_key") or f"{inner['__qualname__']}-{len(known)}"))
+            chain.setdefault(key, [key, inner])
+            return {":gufe-key:": key}
+        if isinstance(value, list):
+            return [visit(item) for item in value]
+        return value
+
+    visit(document)
+    return list(chain.values())
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("__qualname__"), str) and "__module__" in value
+
+
+def decode(chain: Chain) -> Any:
+    """Return the last object of a keyed chain."""
+    objects = decode_all(chain)
+    return objects[chain[-1][0]]
+
+
+def decode_all(chain: Chain) -> dict[str, Any]:
+    """Return every object of a keyed chain under the key it has *in the chain*.
+
+    gufe's keys change between versions, so an object's own ``key`` may differ from the one it is filed under.
+    """
+    objects: dict[str, Any] = {}
+
+    def resolve(value: Any) -> Any:
+        if isinstance(value, dict):
+            if ":gufe-key:" in value:
+                return objects[value[":gufe-key:"]]
+            return {key: resolve(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [resolve(item) for item in value]
+        return value
+
+    for key, content in chain:
+        if IS_GUFE_0_4:
+            content = _for_gufe_0_4(content)
+        objects[key] = GufeTokenizable.from_shallow_dict(resolve(content))
+    return objects
+
+
+def subchain(chain: Chain, key: str) -> list[list[Any]]:
+    """Return the part of a chain that the object `key` is made of, `key` last."""
+    entries = {entry[0]: entry for entry in chain}
+    needed: dict[str, list[Any]] = {}
+
+    def visit(name: str) -> None:
+        if name not in needed:
+            entry = entries[name]
+            for child in keys_in(entry[1]):
+                visit(child)
+            needed.setdefault(name, list(entry))
+
+    visit(key)
+    return list(needed.values())
+
+
+def keys_in(value: Any) -> Iterator[str]:
+    """Yield the keys that a keyed dict refers to."""
+    if isinstance(value, dict):
+        if ":gufe-key:" in value:
+            yield value[":gufe-key:"]
+        else:
+            for item in value.values():
+                yield from keys_in(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from keys_in(item)
+
+
+# ------------------------------------------------------------------------------------------------- making a DAG
+def create_dag(transformation: Any, *, repeat: int | None = None, extends: Any = None, name: str | None = None) -> Any:
+    """Create the ProtocolDAG of one repeat of a transformation.
+
+    Parameters
+    ----------
+    transformation
+        A gufe Transformation or NonTransformation.
+    repeat
+        Number of the repeat; protocols that want reproducible seeds read it through `current_repeat`.
+    extends
+        The ProtocolDAGResult that this one continues.
+    """
+    token = _REPEAT.set(repeat)
+    try:
+        if "extends" in inspect.signature(transformation.create).parameters:
+            return transformation.create(extends=extends, name=name)
+        return _create_dag_0_4(transformation, extends, name)
+    finally:
+        _REPEAT.reset(token)
+
+
+def edge_graph(network: Any) -> nx.MultiDiGraph:
+    """Return the network as a MultiDiGraph of ChemicalSystems, each Transformation under ``data['object']``."""
+    graph = nx.MultiDiGraph()
+    graph.add_nodes_from(sorted(network.nodes))
+    for transformation in sorted(network.edges):
+        graph.add_edge(transformation.stateA, transformation.stateB, object=transformation)
+    return graph
+
+
+def subgraphs(network: Any) -> list[Any]:
+    """Return the connected parts of a network, each as an AlchemicalNetwork, largest first."""
+    parts = []
+    graph = edge_graph(network)
+    for nodes in nx.weakly_connected_components(graph):
+        edges = [data["object"] for _, _, data in graph.subgraph(nodes).edges(data=True)]
+        parts.append(AlchemicalNetwork(edges=edges, nodes=nodes))
+    return sorted(parts, key=lambda part: (-len(part.nodes), str(part.key)))
+
+
+# ---------------------------------------------------------------------------------------------------- executing
+try:
+    from gufe.protocols.errors import ExecutionInterrupt  # since 1.3
+except ImportError:  # --- gufe 0.4 only
+
+    class ExecutionInterrupt(BaseException):  # type: ignore[no-redef]
+        """Unwinds a unit without making a ProtocolUnitFailure of it (gufe >= 1.3 brings its own)."""
+
+    # --- end of gufe 0.4 only
+
+
+def make_context(shared: Path, scratch: Path, stdout: Path | None = None, stderr: Path | None = None) -> Any:
+    """Return gufe's Context; directories it does not know (stdout and stderr before 1.7) are left out."""
+    given = {"shared": shared, "scratch": scratch, "stdout": stdout, "stderr": stderr}
+    known = inspect.signature(Context).parameters
+    return Context(**{key: value for key, value in given.items() if key in known})
+
+
+def execute_unit(unit: Any, context: Any, inputs: Mapping[str, Any]) -> Any:
+    """Execute one ProtocolUnit; return its ProtocolUnitResult or ProtocolUnitFailure."""
+    if "context" in inspect.signature(unit.execute).parameters:
+        return unit.execute(context=context, raise_error=False, **inputs)
+    return unit.execute(shared=context.shared, scratch=context.scratch, **inputs)
+
+
+def resolve_inputs(unit: Any, results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a unit's inputs with every ProtocolUnit replaced by its result in ``results[unit key]``."""
+
+    def resolve(value: Any) -> Any:
+        if isinstance(value, ProtocolUnit):
+            return results[str(value.key)]
+        if isinstance(value, dict):
+            return {key: resolve(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [resolve(item) for item in value]
+        return value
+
+    return {key: resolve(value) for key, value in unit.inputs.items()}
+
+
+def make_dag_result(dag: Any, results: Iterable[Any]) -> Any:
+    """Return the ProtocolDAGResult of the unit results of a DAG, failures included."""
+    given = {
+        "name": dag.name,
+        "protocol_units": dag.protocol_units,
+        "protocol_unit_results": list(results),
+        "transformation_key": getattr(dag, "transformation_key", None),
+        "extends_key": getattr(dag, "extends_key", None),
+    }
+    known = inspect.signature(ProtocolDAGResult.__init__).parameters
+    return ProtocolDAGResult(**{key: value for key, value in given.items() if key in known})
+
+
+def dag_ok(result: Any) -> bool:
+    """Return whether every unit of a ProtocolDAGResult has a result (0.4's own ``ok`` is wrong on failures)."""
+    good = {str(unit_result.source_key) for unit_result in result.protocol_unit_results if unit_result.ok()}
+    return all(str(unit.key) in good for unit in result.protocol_units)
+
+
+# ---------------------------------------------------------------------------------------------------- gathering
+def gather(transformation: Any, dag_results: Iterable[Any]) -> Any:
+    """Return the ProtocolResult of the ProtocolDAGResults of a transformation."""
+    dag_results = list(dag_results)
+    result = transformation.gather(dag_results)
+    if not hasattr(result, "n_protocol_dag_results"):
+        result.n_protocol_dag_results = len(dag_results)
+    return result
+
+
+def in_kcal_per_mol(value: Any) -> float:
+    """Return an energy (a quantity with units, or a number taken as kcal/mol) as a float in kcal/mol."""
+    if hasattr(value, "m_as"):
+        return float(value.m_as("kilocalorie_per_mole"))
+    return float(value)
+
+
+# ------------------------------------------------------------- base classes of a protocol that runs on both versions
+class _NoDefaults:
+    """`_defaults` is an instance method in 0.4 and a classmethod since 1.0: a classmethod serves both."""
+
+    @classmethod
+    def _defaults(cls) -> dict[str, Any]:
+        return {}
+
+
+if not IS_GUFE_0_4:
+    from gufe.settings import SettingsBaseModel as SettingsBase
+
+    ProtocolBase: Any = gufe.Protocol
+    ProtocolResultBase: Any = gufe.ProtocolResult
+    ProtocolUnitBase: Any = ProtocolUnit
+else:  # --- gufe 0.4 only
+    _KEYS = ("_key", "source_key")
+
+    def _for_gufe_0_4(content: dict[str, Any]) -> dict[str, Any]:
+        """0.4 knows no ``:version:`` and wants its keys as GufeKey."""
+        return {
+            key: GufeKey(value) if key in _KEYS and isinstance(value, str) else value
+            for key, value in content.items()
+            if key != ":version:"
+        }
+
+    def _create_dag_0_4(transformation: Any, extends: Any, name: str | None) -> Any:
+        return transformation.protocol.create(
+            transformation.stateA,
+            transformation.stateB,
+            getattr(transformation, "mapping", None),
+            extend_from=extends,
+            name=name or str(transformation.key),
+        )
+
+    class SettingsBase(_NoDefaults, GufeTokenizable):  # type: ignore[no-redef]
+        """Annotated class attributes with defaults, written as for pydantic."""
+
+        def __init__(self, **values: Any) -> None:
+            for key in self.__annotations__:
+                setattr(self, key, values.pop(key) if key in values else getattr(type(self), key))
+            if values:
+                raise ValueError(f"unknown settings {sorted(values)}; known: {sorted(self.__annotations__)}")
+
+        def _to_dict(self) -> dict[str, Any]:
+            return {key: getattr(self, key) for key in self.__annotations__}
+
+        @classmethod
+        def _from_dict(cls, dct: dict[str, Any]) -> Any:
+            return cls(**dct)
+
+    class ProtocolBase(_NoDefaults, gufe.Protocol):  # type: ignore[no-redef]
+        """A subclass writes `_create` with the signature of gufe >= 1."""
+
+        __eq__, __hash__ = GufeTokenizable.__eq__, GufeTokenizable.__hash__
+
+        def __init_subclass__(cls, **kwargs: Any) -> None:
+            super().__init_subclass__(**kwargs)
+            create = cls.__dict__.get("_create")
+            if create is not None and "extends" in inspect.signature(create).parameters:
+
+                def _create(self: Any, stateA: Any, stateB: Any, mapping: Any = None, extend_from: Any = None) -> Any:
+                    return create(self, stateA, stateB, mapping, extends=extend_from)
+
+                cls._create = _create
+
+    class ProtocolResultBase(_NoDefaults, gufe.ProtocolResult):  # type: ignore[no-redef]
+        """Adds what 0.4 demands and reads back what it writes."""
+
+        def get_rate_of_convergence(self) -> None:
+            return None
+
+        @classmethod
+        def _from_dict(cls, dct: dict[str, Any]) -> Any:
+            return cls(**dct["data"])
+
+    class ProtocolUnitBase(_NoDefaults, ProtocolUnit):  # type: ignore[no-redef]
+        """A ProtocolUnit for both versions."""
+
+    # --- end of gufe 0.4 only
+
+__all__ = [
+    "GUFE_VERSION",
+    "AlchemicalNetwork",
+    "ChemicalSystem",
+    "ExecutionInterrupt",
+    "NonTransformation",
+    "ProtocolBase",
+    "ProtocolDAG",
+    "ProtocolDAGResult",
+    "ProtocolResultBase",
+    "ProtocolUnitBase",
+    "ProtocolUnitResult",
+    "SettingsBase",
+    "SmallMoleculeComponent",
+    "SolventComponent",
+    "Transformation",
+    "create_dag",
+    "current_repeat",
+    "dag_ok",
+    "decode",
+    "decode_all",
+    "edge_graph",
+    "execute_unit",
+    "flatten",
+    "gather",
+    "in_kcal_per_mol",
+    "keys_in",
+    "load",
+    "make_context",
+    "make_dag_result",
+    "parse",
+    "resolve_inputs",
+    "save",
+    "subchain",
+    "subgraphs",
+    "to_chain",
+]
