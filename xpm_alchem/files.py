@@ -63,7 +63,7 @@ def read_record(
         The file is no record of this kind, is damaged, or was written by a newer version.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content: dict[str, Any] = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise FormatError(path, f"damaged: not valid JSON ({error}). Restore it from a backup.") from None
     if not isinstance(content, dict) or content.get("format") != kind:

@@ -14,8 +14,7 @@ import contextvars
 import inspect
 import json
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ with warnings.catch_warnings():  # pydantic and openff warn at import about thin
     from gufe.tokenization import JSON_HANDLER, GufeKey, GufeTokenizable
 
 from xpm_alchem.files import atomic_write
+from xpm_alchem.keyed_chain import Chain, flatten
 
 GUFE_VERSION: str = str(getattr(gufe, "__version__", "unknown"))
 IS_GUFE_0_4 = not hasattr(GufeTokenizable, "to_json")  # keyed-chain JSON came with 1.1
@@ -40,7 +40,6 @@ SmallMoleculeComponent = gufe.SmallMoleculeComponent
 SolventComponent = gufe.SolventComponent
 Transformation = gufe.Transformation
 
-Chain = Sequence[Sequence[Any]]
 CheckModule = Callable[[str], None]
 
 # The number of the repeat a DAG is created for. gufe does not hand it to a protocol; a protocol whose seeds
@@ -118,49 +117,6 @@ def parse(text: str, check_module: CheckModule | None) -> list[list[Any]]:
     return flatten(json.loads(text, cls=Checked))
 
 
-def flatten(document: Any) -> list[list[Any]]:
-    """Return a keyed chain from either form of gufe's JSON, keyed chain or nested dicts.
-
-    Raises
-    ------
-    ValueError
-        It is neither.
-    """
-    if isinstance(document, list):
-        for entry in document:
-            if not (isinstance(entry, list) and len(entry) == 2 and isinstance(entry[0], str)):
-                raise ValueError("a list, but not a keyed chain of [key, object] pairs")
-            if not _is_object(entry[1]):
-                raise ValueError(f"the object '{entry[0]}' does not name its class")
-        if not document:
-            raise ValueError("an empty list")
-        return document
-    if not _is_object(document):
-        raise ValueError("not a gufe object (no '__qualname__')")
-    chain: dict[str, list[Any]] = {}
-    known: dict[str, str] = {}
-
-    def visit(value: Any) -> Any:
-        if isinstance(value, dict):
-            inner = {key: visit(item) for key, item in value.items()}
-            if not _is_object(value):
-                return inner
-            text = json.dumps(inner, sort_keys=True, cls=JSON_HANDLER.encoder)
-            key = known.setdefault(text, str(inner.get("_key") or f"{inner['__qualname__']}-{len(known)}"))
-            chain.setdefault(key, [key, inner])
-            return {":gufe-key:": key}
-        if isinstance(value, list):
-            return [visit(item) for item in value]
-        return value
-
-    visit(document)
-    return list(chain.values())
-
-
-def _is_object(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("__qualname__"), str) and "__module__" in value
-
-
 def decode(chain: Chain) -> Any:
     """Return the last object of a keyed chain."""
     objects = decode_all(chain)
@@ -190,35 +146,6 @@ def decode_all(chain: Chain) -> dict[str, Any]:
     return objects
 
 
-def subchain(chain: Chain, key: str) -> list[list[Any]]:
-    """Return the part of a chain that the object `key` is made of, `key` last."""
-    entries = {entry[0]: entry for entry in chain}
-    needed: dict[str, list[Any]] = {}
-
-    def visit(name: str) -> None:
-        if name not in needed:
-            entry = entries[name]
-            for child in keys_in(entry[1]):
-                visit(child)
-            needed.setdefault(name, list(entry))
-
-    visit(key)
-    return list(needed.values())
-
-
-def keys_in(value: Any) -> Iterator[str]:
-    """Yield the keys that a keyed dict refers to."""
-    if isinstance(value, dict):
-        if ":gufe-key:" in value:
-            yield value[":gufe-key:"]
-        else:
-            for item in value.values():
-                yield from keys_in(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from keys_in(item)
-
-
 # ------------------------------------------------------------------------------------------------- making a DAG
 def create_dag(transformation: Any, *, repeat: int | None = None, extends: Any = None, name: str | None = None) -> Any:
     """Create the ProtocolDAG of one repeat of a transformation.
@@ -241,9 +168,9 @@ def create_dag(transformation: Any, *, repeat: int | None = None, extends: Any =
         _REPEAT.reset(token)
 
 
-def edge_graph(network: Any) -> nx.MultiDiGraph:
+def edge_graph(network: Any) -> nx.MultiDiGraph[Any]:
     """Return the network as a MultiDiGraph of ChemicalSystems, each Transformation under ``data['object']``."""
-    graph = nx.MultiDiGraph()
+    graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
     graph.add_nodes_from(sorted(network.nodes))
     for transformation in sorted(network.edges):
         graph.add_edge(transformation.stateA, transformation.stateB, object=transformation)
@@ -440,17 +367,14 @@ __all__ = [
     "decode_all",
     "edge_graph",
     "execute_unit",
-    "flatten",
     "gather",
     "in_kcal_per_mol",
-    "keys_in",
     "load",
     "make_context",
     "make_dag_result",
     "parse",
     "resolve_inputs",
     "save",
-    "subchain",
     "subgraphs",
     "to_chain",
 ]

@@ -1,0 +1,168 @@
+"""A gufe protocol for tests: setup -> simulate (checkpointed, fails on demand) -> analyse. No chemistry, no waiting."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from xpm_alchem import gufe_seam as seam
+from xpm_alchem.files import write_json
+
+
+class DummySettings(seam.SettingsBase):
+    n_steps: int = 4
+    n_simulations: int = 1
+    step_seconds: float = 0.0
+    noise: float = 0.3
+    script: str = ""  # path of a JSON file {unit name: what it does}, read when the unit runs; see misbehave()
+    checkpoint: bool = True
+
+
+def misbehave(script: str, name: str) -> None:
+    """Do what the script says for this unit; `times` says how often (default: always)."""
+    if not script or not Path(script).exists():
+        return
+    orders = json.loads(Path(script).read_text())
+    order = orders.get(name)
+    if order is None:
+        return
+    if "times" in order:
+        if order["times"] <= 0:
+            return
+        order["times"] -= 1
+        write_json(Path(script), orders)
+    match order["do"]:
+        case "raise":
+            raise RuntimeError(order.get("message", "simulated failure"))
+        case "segfault":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "exit":
+            os._exit(0)
+        case "sleep":
+            time.sleep(order["seconds"])
+        case "child":
+            subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({order['seconds']})"])
+        case "swallow":
+            try:
+                time.sleep(order["seconds"])
+            except BaseException as error:  # a badly written protocol
+                raise RuntimeError("swallowed") from error
+
+
+class Setup(seam.ProtocolUnitBase):
+    @staticmethod
+    def _execute(ctx: Any, *, settings: dict[str, Any], true_dg: float, **inputs: Any) -> dict[str, Any]:
+        misbehave(settings["script"], "setup")
+        path = Path(ctx.shared) / "system.json"
+        path.write_text(json.dumps({"dg": true_dg}))
+        return {"system": path}
+
+
+class Simulate(seam.ProtocolUnitBase):
+    @staticmethod
+    def _execute(ctx: Any, *, setup: Any, settings: dict[str, Any], seed: int, label: str, **inputs: Any) -> dict:
+        checkpoint = Path(ctx.shared) / "checkpoint.json"
+        state = {"step": 0, "samples": [], "starts": 0}
+        if settings["checkpoint"] and checkpoint.exists():
+            state = json.loads(checkpoint.read_text())
+        state["starts"] += 1
+        truth = json.loads(Path(setup.outputs["system"]).read_text())["dg"]
+        misbehave(settings["script"], label)
+        rng = random.Random(seed)
+        samples = [rng.gauss(truth, settings["noise"]) for _ in range(settings["n_steps"])]
+        while state["step"] < settings["n_steps"]:
+            time.sleep(settings["step_seconds"])
+            state["samples"].append(samples[state["step"]])
+            state["step"] += 1
+            misbehave(settings["script"], f"{label} step {state['step']}")
+            if settings["checkpoint"]:
+                write_json(checkpoint, state)
+        return {"samples": state["samples"], "starts": state["starts"]}
+
+
+class Analyse(seam.ProtocolUnitBase):
+    @staticmethod
+    def _execute(ctx: Any, *, simulations: list[Any], settings: dict[str, Any], **inputs: Any) -> dict[str, Any]:
+        misbehave(settings["script"], "analyse")
+        samples = [x for simulation in simulations for x in simulation.outputs["samples"]]
+        return {"dg": sum(samples) / len(samples)}
+
+
+class DummyResult(seam.ProtocolResultBase):
+    def get_estimate(self) -> float:
+        return sum(self.data["dgs"]) / len(self.data["dgs"])
+
+    def get_uncertainty(self) -> float:
+        mean = self.get_estimate()
+        return (sum((x - mean) ** 2 for x in self.data["dgs"]) / max(1, len(self.data["dgs"]) - 1)) ** 0.5
+
+
+class DummyProtocol(seam.ProtocolBase):
+    """dG = difference of the numbers at the end of the systems' names, e.g. ligand_3."""
+
+    result_cls = DummyResult
+    _settings_cls = DummySettings
+
+    @classmethod
+    def _default_settings(cls) -> DummySettings:
+        return DummySettings()
+
+    def _create(self, stateA: Any, stateB: Any, mapping: Any = None, extends: Any = None) -> list[Any]:
+        names = ("n_steps", "n_simulations", "step_seconds", "noise", "script", "checkpoint")
+        settings = {key: getattr(self.settings, key) for key in names}
+        misbehave(settings["script"], "create")
+        ends = [float(system.name.rsplit("_", 1)[1]) for system in (stateA, stateB)]
+        repeat = seam.current_repeat()
+        identity = repr((stateA.name, stateB.name, repeat, extends is not None))
+        seed = int.from_bytes(hashlib.sha256(identity.encode()).digest()[:4], "little")
+        setup = Setup(name="setup", settings=settings, true_dg=ends[1] - ends[0])
+        simulations = [
+            Simulate(name=f"simulate {i}", setup=setup, settings=settings, seed=seed + i, label=f"simulate {i}")
+            for i in range(settings["n_simulations"])
+        ]
+        return [setup, *simulations, Analyse(name="analyse", simulations=simulations, settings=settings)]
+
+    def _gather(self, protocol_dag_results: Any) -> dict[str, Any]:
+        results = [r for dag in protocol_dag_results for r in dag.protocol_unit_results]
+        return {"dgs": [r.outputs["dg"] for r in results if r.name == "analyse" and r.ok()]}
+
+
+def small_molecule(name: str, smiles: str = "C") -> Any:
+    """Return a SmallMoleculeComponent without hydrogens or conformer search: identity is all that is needed."""
+    from rdkit import Chem
+
+    molecule = Chem.MolFromSmiles(smiles)
+    molecule.AddConformer(Chem.Conformer(molecule.GetNumAtoms()))
+    return seam.SmallMoleculeComponent(molecule, name=name)
+
+
+def dummy_network(edges: list[tuple[int, int]], *, environments: tuple[str, ...] = ("vacuum",), **settings: Any) -> Any:
+    """Return a network of ligands numbered as in `edges`, one leg for each environment."""
+    protocol = DummyProtocol(DummySettings(**settings))
+    numbers = sorted({n for edge in edges for n in edge})
+    ligands = {n: small_molecule(f"ligand_{n}", "C" * (n + 1)) for n in numbers}
+    water = seam.SolventComponent()
+    systems = {
+        (n, environment): seam.ChemicalSystem(
+            {"ligand": ligands[n]} | ({"solvent": water} if environment == "solvent" else {}),
+            name=f"{environment}_ligand_{n}",
+        )
+        for n in numbers
+        for environment in environments
+    }
+    transformations = [
+        seam.Transformation(systems[a, e], systems[b, e], protocol, None, name=f"ligand_{a}_ligand_{b}_{e}")
+        for a, b in edges
+        for e in environments
+    ]
+    return seam.AlchemicalNetwork(edges=transformations, name="dummy")

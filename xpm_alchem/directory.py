@@ -1,0 +1,147 @@
+"""The directory of one task: the one place where its paths are built, and the short summary of what is in it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from xpm_alchem.errors import FormatError
+from xpm_alchem.files import read_record, write_record
+
+SUMMARY = "xpm-alchem task summary"
+SUMMARY_VERSION = 1
+
+
+@attrs.frozen
+class TaskDirectory:
+    """Paths of one task. `path` is absolute: results embed it."""
+
+    path: Path = attrs.field(converter=lambda path: Path(path).absolute())
+
+    @property
+    def dag(self) -> Path:
+        """The ProtocolDAG, written before the first unit runs."""
+        return self.path / "dag.json"
+
+    @property
+    def result(self) -> Path:
+        """The ProtocolDAGResult of a complete task."""
+        return self.path / "result.json"
+
+    @property
+    def summary(self) -> Path:
+        """What a driver needs to know, in a few hundred bytes."""
+        return self.path / "summary.json"
+
+    @property
+    def attempts(self) -> Path:
+        """The journal of attempts."""
+        return self.path / "attempts.jsonl"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the attempt that is at work."""
+        return self.path / "attempt.lock"
+
+    @property
+    def results(self) -> Path:
+        """The results of finished units."""
+        return self.path / "results"
+
+    def unit_result(self, unit: str) -> Path:
+        """The result of a finished unit."""
+        return self.results / f"{unit}.json"
+
+    def failure(self, unit: str, number: int) -> Path:
+        """The `number`-th failure of a unit."""
+        return self.path / "failures" / f"{unit}.{number}.json"
+
+    def next_failure(self, unit: str) -> Path:
+        """The path for the next failure of a unit."""
+        number = 0
+        while self.failure(unit, number).exists():
+            number += 1
+        return self.failure(unit, number)
+
+    def shared(self, unit: str) -> Path:
+        """What a unit keeps over attempts: checkpoints, and files that later units read."""
+        return self.path / "shared" / unit
+
+    def scratch(self, unit: str) -> Path:
+        """What a unit may lose."""
+        return self.path / "scratch" / unit
+
+    def log(self, stream: str, unit: str) -> Path:
+        """What a unit writes to 'stdout' or 'stderr' by way of gufe's Context."""
+        return self.path / stream / unit
+
+    def make(self) -> None:
+        """Make the directories."""
+        for name in ("results", "failures", "shared", "scratch", "stdout", "stderr"):
+            (self.path / name).mkdir(parents=True, exist_ok=True)
+
+
+@attrs.frozen
+class TaskSummary:
+    """What summary.json says. Energies in kcal/mol, times in seconds, memory in bytes.
+
+    Attributes
+    ----------
+    status
+        'running' (also after a kill: only the launcher knows), 'complete', 'error' or 'stopped' (resumable).
+    estimate, uncertainty
+        Of this repeat alone, as the protocol gives them; None while unknown. A protocol's uncertainty of a single
+        repeat may be 0.0: that is no certainty.
+    message
+        The last line of the traceback of an error, or why it stopped.
+    seconds, cpu_seconds
+        Over all attempts.
+    set_aside
+        How often an inherited checkpoint was set aside and its unit started fresh.
+    """
+
+    transformation: str
+    repeat: int
+    status: str
+    units_total: int = 0
+    units_done: int = 0
+    unit: str | None = None
+    estimate: float | None = None
+    uncertainty: float | None = None
+    message: str | None = None
+    attempts: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    set_aside: int = 0
+    updated: float = 0.0
+    versions: dict[str, str] = attrs.field(factory=dict)
+
+    def write(self, path: Path) -> None:
+        """Write it, whole or not at all."""
+        write_record(path, SUMMARY, SUMMARY_VERSION, attrs.asdict(self))
+
+    @classmethod
+    def read(cls, path: Path) -> TaskSummary:
+        """Read it.
+
+        Raises
+        ------
+        FileNotFoundError, FormatError
+            It is not there; it is damaged or newer.
+        """
+        content = read_record(path, SUMMARY, SUMMARY_VERSION)
+        known = {field.name for field in attrs.fields(cls)}
+        try:
+            summary = cls(**{key: value for key, value in content.items() if key in known})
+            json.dumps(attrs.asdict(summary))
+        except TypeError as error:
+            raise FormatError(path, f"damaged: {error}.") from None
+        return summary
+
+    def evolve(self, **changes: Any) -> TaskSummary:
+        """Return a copy with changes."""
+        return attrs.evolve(self, **changes)

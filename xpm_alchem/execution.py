@@ -1,0 +1,383 @@
+"""Run one ProtocolDAG in one directory, unit by unit, so that any kill costs at most the unit at work.
+
+Knows neither experimaestro nor SLURM: it is given a directory, ways to get at the transformation, and a deadline.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import time
+import traceback as traceback_module
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import attrs
+import filelock
+
+from xpm_alchem import gufe_seam
+from xpm_alchem.attempts import Attempt, AttemptLog, Outcome
+from xpm_alchem.directory import TaskDirectory, TaskSummary
+from xpm_alchem.errors import TaskBusyError
+from xpm_alchem.interrupts import Deadline, Interrupts, Stopped
+from xpm_alchem.measures import Durations, Usage, versions
+from xpm_alchem.trust import check_module
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@attrs.frozen
+class TaskSpec:
+    """What is to be run.
+
+    Attributes
+    ----------
+    transformation_id, repeat
+        For the summary.
+    load_transformation
+        Returns the gufe Transformation; called only when it is needed.
+    extends
+        Directory of the complete task that this one continues.
+    trusted
+        Packages that the user trusts to be imported.
+    """
+
+    transformation_id: str
+    repeat: int
+    load_transformation: Callable[[], Any]
+    extends: Path | None = None
+    trusted: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class UnitEvent:
+    """A unit ended: its name, whether it succeeded, and how many of the DAG's units are done."""
+
+    name: str
+    ok: bool
+    units_done: int
+    units_total: int
+
+
+class UnitsFailed(Exception):
+    """At least one unit failed; the message is the last line of its traceback."""
+
+    def __init__(self, message: str, traceback: str) -> None:
+        self.traceback = traceback
+        super().__init__(message)
+
+
+def run(
+    directory: Path,
+    spec: TaskSpec,
+    *,
+    deadline: Deadline | None = None,
+    on_unit: Callable[[UnitEvent], None] = lambda event: None,
+    launched_as: str | None = None,
+) -> TaskSummary:
+    """Work on a task until it is complete or cannot go on in this attempt.
+
+    What earlier attempts finished is not run again. `attempts.jsonl` and `summary.json` say what happened.
+
+    Parameters
+    ----------
+    directory
+        The task's directory; made if needed.
+    spec
+        What to run.
+    deadline
+        The time limit of this attempt.
+    on_unit
+        Called after every unit.
+    launched_as
+        The launcher's name for this attempt (a SLURM job id), for the journal.
+
+    Returns
+    -------
+    TaskSummary
+        Of a complete task.
+
+    Raises
+    ------
+    Stopped
+        The time limit is near or the process was told to end; another attempt goes on from here.
+    UnitsFailed
+        Units failed; independent ones ran nevertheless.
+    TaskBusyError
+        Another attempt is at work in the directory.
+    Exception
+        Whatever the protocol raised while it made the DAG.
+    """
+    return _Execution(TaskDirectory(directory), spec, deadline, on_unit, launched_as).run()
+
+
+class _Execution:
+    """One attempt."""
+
+    def __init__(
+        self,
+        files: TaskDirectory,
+        spec: TaskSpec,
+        deadline: Deadline | None,
+        on_unit: Callable[[UnitEvent], None],
+        launched_as: str | None,
+    ) -> None:
+        self.files, self.spec, self.deadline = files, spec, deadline
+        self.on_unit, self.launched_as = on_unit, launched_as
+        self.check = check_module(str(files.path), spec.trusted)
+        self.log = AttemptLog(files.attempts)
+        self.interrupts = Interrupts(deadline)
+        self.results: dict[str, Any] = {}
+        self.failures: list[Any] = []
+        self.done_here = 0
+
+    def run(self) -> TaskSummary:
+        self.files.make()
+        lock = filelock.FileLock(self.files.lock)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise TaskBusyError(f"{self.files.path}: another attempt is at work here; let it end first.") from None
+        with lock:
+            earlier = self._close_lost()
+            if (finished := self._finished()) is not None:
+                return finished
+            self.attempt = self.log.start(
+                limit=None if self.deadline is None else self.deadline.remaining(),
+                launched_as=self.launched_as,
+                versions=versions(),
+            )
+            self.usage = Usage()
+            self.summary = TaskSummary(
+                transformation=self.spec.transformation_id,
+                repeat=self.spec.repeat,
+                status="running",
+                attempts=self.attempt.number,
+                seconds=sum(attempt.seconds for attempt in earlier),
+                cpu_seconds=sum(attempt.cpu_seconds for attempt in earlier),
+                peak_memory_bytes=max((attempt.peak_memory_bytes for attempt in earlier), default=0),
+                set_aside=sum(bool(unit.get("set_aside")) for attempt in earlier for unit in attempt.units),
+                versions=dict(self.attempt.versions),
+            )
+            self.durations = Durations(earlier)
+            with self.interrupts.watch():
+                return self._attempt()
+
+    def _attempt(self) -> TaskSummary:
+        try:
+            dag = self._dag()
+            self._units(dag)
+            result = gufe_seam.make_dag_result(dag, [*self.results.values(), *self.failures])
+            if not gufe_seam.dag_ok(result):
+                text = str(self.failures[-1].traceback)
+                raise UnitsFailed(text.strip().splitlines()[-1], text)
+            estimate, uncertainty, message = self._estimate(result)
+            gufe_seam.save(result, self.files.result)
+        except Stopped as stop:
+            self._end(Outcome.TIMEOUT if stop.timeout else Outcome.CANCELLED, "stopped", stop.reason)
+            raise
+        except UnitsFailed as error:
+            self._end(Outcome.ERROR, "error", str(error), error.traceback)
+            raise
+        except Exception as error:
+            last = traceback_module.format_exception_only(error)[-1].strip()
+            self._end(Outcome.ERROR, "error", last, traceback_module.format_exc())
+            raise
+        self.summary = self.summary.evolve(estimate=estimate, uncertainty=uncertainty)
+        self._end(Outcome.COMPLETE, "complete", message)
+        return self.summary
+
+    # ------------------------------------------------------------------------------------------ what is there
+    def _close_lost(self) -> list[Attempt]:
+        """Give attempts that were killed without a word their outcome; the lock says that none is alive."""
+        for attempt in self.log.read():
+            if attempt.outcome is None:
+                close_lost(self.files, attempt, "ended without a word")
+        return self.log.read()
+
+    def _finished(self) -> TaskSummary | None:
+        try:
+            summary = TaskSummary.read(self.files.summary)
+        except FileNotFoundError:
+            return None
+        return summary if summary.status == "complete" and self.files.result.exists() else None
+
+    def _dag(self) -> Any:
+        if self.files.dag.exists():
+            return gufe_seam.load(self.files.dag, self.check)
+        extends = None
+        if self.spec.extends is not None:
+            extends = gufe_seam.load(TaskDirectory(self.spec.extends).result, self.check)
+        name = f"{self.spec.transformation_id} repeat {self.spec.repeat}"
+        dag = gufe_seam.create_dag(self.spec.load_transformation(), repeat=self.spec.repeat, extends=extends, name=name)
+        gufe_seam.save(dag, self.files.dag)
+        return gufe_seam.load(self.files.dag, self.check)
+
+    def _load_results(self, units: Iterable[Any]) -> None:
+        """Load the results of finished units; a result counts only if those of the units it depends on do."""
+        for unit in units:
+            path = self.files.unit_result(str(unit.key))
+            if not path.exists() or any(str(parent.key) not in self.results for parent in unit.dependencies):
+                continue
+            try:
+                self.results[str(unit.key)] = gufe_seam.load(path, self.check)
+            except (ValueError, KeyError, TypeError) as error:
+                aside = _set_aside(path)
+                self.log.unit(self.attempt, name=unit.name, damaged=aside.name, reason=str(error))
+
+    # ---------------------------------------------------------------------------------------------- the units
+    def _units(self, dag: Any) -> None:
+        units = dag.protocol_units
+        self._load_results(units)
+        self._write_summary(units_total=len(units))
+        failed: set[str] = set()
+        for unit in units:
+            key = str(unit.key)
+            if key in self.results:
+                continue
+            if any(str(parent.key) in failed for parent in unit.dependencies):
+                failed.add(key)
+                continue
+            self.interrupts.check()
+            self._check_fits(unit)
+            if not self._unit(unit):
+                failed.add(key)
+
+    def _check_fits(self, unit: Any) -> None:
+        left = None if self.deadline is None else self.deadline.left()
+        expected = self.durations.of(type(unit).__name__)
+        if left is not None and expected is not None and self.done_here and expected > left:
+            raise Stopped(True, f"{unit.name} takes about {expected:.0f} s and {max(left, 0):.0f} s are left")
+
+    def _unit(self, unit: Any) -> bool:
+        key = str(unit.key)
+        self._write_summary(unit=str(unit.name))
+        inherited = _has_content(self.files.shared(key))
+        started = time.time()
+        result = self._execute(unit, key)
+        aside = None
+        if not result.ok() and inherited and not _disk_full(result):
+            gufe_seam.save(result, self.files.next_failure(key))
+            aside = _set_aside(self.files.shared(key)).name
+            self.log.unit(self.attempt, name=unit.name, ok=False, set_aside=aside, reason=str(result.traceback)[-2000:])
+            self.summary = self.summary.evolve(set_aside=self.summary.set_aside + 1)
+            started, inherited = time.time(), False
+            result = self._execute(unit, key)
+        ok = bool(result.ok())
+        if ok:
+            gufe_seam.save(result, self.files.unit_result(key))
+            self.results[key] = result
+            self.done_here += 1
+        else:
+            gufe_seam.save(result, self.files.next_failure(key))
+            self.failures.append(result)
+        seconds = time.time() - started
+        kind = type(unit).__name__
+        self.log.unit(self.attempt, name=unit.name, kind=kind, ok=ok, seconds=seconds, resumed=inherited)
+        self.durations.add(kind, seconds, resumed=inherited, ok=ok)
+        self._write_summary(unit=None)
+        self.on_unit(UnitEvent(str(unit.name), ok, len(self.results), self.summary.units_total))
+        return ok
+
+    def _execute(self, unit: Any, key: str) -> Any:
+        scratch = self.files.scratch(key)
+        shutil.rmtree(scratch, ignore_errors=True)
+        for path in (self.files.shared(key), scratch, self.files.log("stdout", key), self.files.log("stderr", key)):
+            path.mkdir(parents=True, exist_ok=True)
+        context = gufe_seam.make_context(
+            self.files.shared(key), scratch, self.files.log("stdout", key), self.files.log("stderr", key)
+        )
+        inputs = gufe_seam.resolve_inputs(unit, self.results)
+        try:
+            with self.interrupts.unit():
+                result = gufe_seam.execute_unit(unit, context, inputs)
+            if not result.ok() and self.interrupts.wish is not None:
+                raise self.interrupts.wish  # the unit made a failure of our interrupt
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        return result
+
+    # ------------------------------------------------------------------------------------------------ the end
+    def _estimate(self, result: Any) -> tuple[float | None, float | None, str]:
+        """Ask the protocol for this repeat's estimate (kcal/mol); a protocol that cannot say loses no result."""
+        try:
+            gathered = gufe_seam.gather(self.spec.load_transformation(), [result])
+            estimate = gufe_seam.in_kcal_per_mol(gathered.get_estimate())
+        except Exception as error:
+            return None, None, f"complete, but the protocol gave no estimate: {type(error).__name__}: {error}"
+        try:
+            return estimate, gufe_seam.in_kcal_per_mol(gathered.get_uncertainty()), ""
+        except Exception as error:
+            return estimate, None, f"the protocol gave no uncertainty: {type(error).__name__}: {error}"
+
+    def _write_summary(self, **changes: Any) -> None:
+        self.summary = self.summary.evolve(units_done=len(self.results), updated=time.time(), **changes)
+        self.summary.write(self.files.summary)
+
+    def _end(self, outcome: Outcome, status: str, reason: str, traceback: str | None = None) -> None:
+        cpu_seconds, peak = self.usage.measure()
+        seconds = time.time() - self.attempt.start
+        self.log.end(
+            self.attempt,
+            outcome,
+            reason=reason,
+            traceback=traceback,
+            progress=self.done_here > 0 or checkpoint_moved(self.files, self.attempt.start),
+            seconds=seconds,
+            cpu_seconds=cpu_seconds,
+            peak_memory_bytes=peak,
+        )
+        self._write_summary(
+            status=status,
+            unit=None,
+            message=reason or None,
+            seconds=self.summary.seconds + seconds,
+            cpu_seconds=self.summary.cpu_seconds + cpu_seconds,
+            peak_memory_bytes=max(self.summary.peak_memory_bytes, peak),
+        )
+
+
+def close_lost(files: TaskDirectory, attempt: Attempt, reason: str, outcome: Outcome = Outcome.LOST) -> None:
+    """Note the outcome of an attempt that can no longer do so itself."""
+    last = max([attempt.start, *(unit.get("time", 0.0) for unit in attempt.units), _newest(files)])
+    AttemptLog(files.attempts).end(
+        attempt,
+        outcome,
+        reason=reason,
+        progress=attempt.units_done > 0 or checkpoint_moved(files, attempt.start),
+        seconds=last - attempt.start,
+    )
+
+
+def checkpoint_moved(files: TaskDirectory, since: float) -> bool:
+    """Whether anything in the units' shared directories was written after `since` (seconds since the epoch)."""
+    return _newest(files) > since
+
+
+def _newest(files: TaskDirectory) -> float:
+    newest = 0.0
+    for path in (files.path / "shared").rglob("*"):
+        try:
+            if path.is_file():
+                newest = max(newest, path.stat().st_mtime)
+        except OSError:
+            continue
+    return newest
+
+
+def _has_content(path: Path) -> bool:
+    return path.is_dir() and any(path.iterdir())
+
+
+def _set_aside(path: Path) -> Path:
+    number = 1
+    while (target := path.with_name(f"{path.name}.set-aside-{number}")).exists():
+        number += 1
+    path.rename(target)
+    return target
+
+
+def _disk_full(failure: Any) -> bool:
+    arguments = failure.exception[1]
+    return bool(arguments) and arguments[0] in _DISK_FULL

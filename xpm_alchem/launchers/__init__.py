@@ -1,0 +1,1 @@
+"""Launchers start attempts, limit their time, and say how they ended."""

@@ -1,0 +1,225 @@
+"""Attempts as processes of this machine: a fixed number at once, each with its own session and time limit."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import attrs
+import psutil
+from experimaestro.connectors import Process, ProcessBuilder, ProcessState, RedirectType
+from experimaestro.connectors.local import LocalConnector
+from experimaestro.launchers.direct import DirectLauncher
+from experimaestro.taskglobals import Env
+
+from xpm_alchem.attempts import Attempt, Outcome
+from xpm_alchem.launchers.base import AttemptLauncher, AttemptLimits, Ending
+from xpm_alchem.processes import HOST, ProcessIdentity, kill_session
+
+_POLL_SECONDS = 0.2
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENMM_CPU_THREADS")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+@attrs.frozen
+class LocalProfile:
+    """Settings of the local launcher.
+
+    Attributes
+    ----------
+    slots
+        Attempts at once (default: the cores this process may use, divided by `threads`).
+    threads
+        Threads of one attempt.
+    time_limit
+        Seconds an attempt may run, None for no limit. One that does not stop by itself is killed `grace` seconds later.
+    margin
+        Seconds before the limit at which an attempt is asked to stop.
+    grace
+        Seconds from the limit to the kill.
+    env
+        Environment variables beside those of the driver, which are handed on whole.
+    """
+
+    slots: int = 0
+    threads: int = 1
+    time_limit: float | None = None
+    margin: float = 10.0
+    grace: float = 5.0
+    env: dict[str, str] = attrs.field(factory=dict)
+
+
+class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
+    """Runs attempts on this machine."""
+
+    def __init__(self, profile: LocalProfile | None = None, name: str = "local", connector: Any = None) -> None:
+        super().__init__(connector or LocalConnector.instance())
+        self.profile = profile or LocalProfile()
+        self.name = name
+        self.slots = self.profile.slots or max(1, _cores() // self.profile.threads)
+        for variable in _THREAD_VARIABLES:
+            self.setenv(variable, str(self.profile.threads))
+        for variable, value in self.profile.env.items():
+            self.setenv(variable, value)
+
+    def processbuilder(self) -> ProcessBuilder:
+        """Return what starts a process in a session of its own."""
+        return LocalAttemptBuilder()
+
+    def launcher_info_code(self) -> str:
+        """Return the lines of an attempt's script that set its limits."""
+        if self.profile.time_limit is None:
+            return ""
+        p = self.profile
+        return (
+            "    from xpm_alchem.launchers.local import limit_this_process\n"
+            f"    limit_this_process({p.time_limit!r}, margin={p.margin!r}, grace={p.grace!r})\n"
+        )
+
+    def is_running(self, attempt: Attempt) -> bool | None:
+        """Return whether the attempt's process is alive; None if it belongs to another machine."""
+        return attempt.process.is_alive() if attempt.process.is_here else None
+
+    def ending(self, attempt: Attempt) -> Ending:
+        """Kill what the attempt left behind; it was killed itself, or it would have said how it ended."""
+        killed = kill_session(attempt.process.pid, attempt.process.start)
+        left = f"; {killed} process(es) it had left behind were killed" if killed else ""
+        limit = self.profile.time_limit
+        if limit is not None and attempt.end is None and time.time() - attempt.start >= limit + self.profile.grace:
+            return Ending(Outcome.TIMEOUT, f"killed at its time limit of {limit:g} s{left}")
+        return Ending(Outcome.LOST, f"its process on {attempt.process.host} ended without a word (killed?){left}")
+
+    def stop(self, attempt: Attempt) -> bool:
+        """Send SIGTERM to the attempt's process."""
+        if not attempt.process.is_here or not attempt.process.is_alive():
+            return False
+        psutil.Process(attempt.process.pid).terminate()
+        return True
+
+    def describe(self) -> str:
+        """Return slots, threads and limit."""
+        limit = "no time limit" if self.profile.time_limit is None else f"{self.profile.time_limit:g} s each"
+        return f"on {HOST}: {self.slots} at once, {self.profile.threads} thread(s) each, {limit}"
+
+    def script(self, directory: Path) -> str:
+        """Return the command of a task."""
+        return f"python {directory / (directory.parent.name.rsplit('.', 1)[-1] + '.py')}"
+
+    def __str__(self) -> str:
+        return f"LocalLauncher({self.name})"
+
+
+class LocalAttemptBuilder(ProcessBuilder):  # type: ignore[misc]
+    """Starts an attempt with the whole environment of the driver, in a session of its own."""
+
+    def start(self, task_mode: bool = False) -> LocalAttempt:
+        """Start the process; a log that is there from an earlier attempt is kept beside."""
+        streams = {}
+        for name in ("stdout", "stderr"):
+            redirect = getattr(self, name)
+            if redirect.type == RedirectType.FILE:
+                _keep(redirect.path)
+                streams[name] = open(redirect.path, "wb")
+        try:
+            process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                cwd=self.workingDirectory,
+                env={**os.environ, **self.environ},
+                start_new_session=True,
+                **streams,
+            )
+        finally:
+            for stream in streams.values():
+                stream.close()
+        return LocalAttempt(ProcessIdentity.of(process.pid), process)
+
+
+def _keep(log: Path) -> None:
+    if log.exists() and log.stat().st_size:
+        number = 1
+        while (target := log.with_name(f"{log.stem}.{number}{log.suffix}")).exists():
+            number += 1
+        log.rename(target)
+
+
+class LocalAttempt(Process):  # type: ignore[misc]
+    """The process of an attempt, started by this driver or taken up again after a restart."""
+
+    def __init__(self, identity: ProcessIdentity, process: subprocess.Popen[bytes] | None = None) -> None:
+        self.identity, self._process = identity, process
+
+    @staticmethod
+    def fromspec(connector: Any, spec: dict[str, Any]) -> LocalAttempt | None:
+        """Return the process a pid file names if it is alive and the same one; a recycled pid is not."""
+        identity = ProcessIdentity(str(spec.get("host")), int(spec["pid"]), float(spec.get("start", 0)))
+        return LocalAttempt(identity) if identity.is_here and identity.is_alive() else None
+
+    def tospec(self) -> dict[str, Any]:
+        """Return what a pid file holds."""
+        return {
+            "type": "xpm-alchem-local",
+            "pid": self.identity.pid,
+            "start": self.identity.start,
+            "host": self.identity.host,
+        }
+
+    async def aio_state(self, timeout: float | None = None) -> ProcessState:
+        """Return whether it runs."""
+        if self._process is not None:
+            code = self._process.poll()
+            return ProcessState.RUNNING if code is None else ProcessState.DONE if code == 0 else ProcessState.ERROR
+        return ProcessState.RUNNING if self.identity.is_alive() else ProcessState.FINISHED
+
+    async def aio_wait(self) -> int | None:  # type: ignore[override]
+        """Wait for its end, then end what it left behind; the code is None if another driver started it."""
+        while (await self.aio_state()).running:
+            await asyncio.sleep(_POLL_SECONDS)
+        kill_session(self.identity.pid, self.identity.start)
+        return None if self._process is None else self._process.returncode
+
+    def wait(self) -> int | None:  # type: ignore[override]
+        """Wait for its end."""
+        return asyncio.run(self.aio_wait())
+
+    def kill(self) -> None:
+        """SIGKILL it and its children."""
+        kill_session(self.identity.pid, self.identity.start)
+
+    def __repr__(self) -> str:
+        return f"LocalAttempt(pid={self.identity.pid})"
+
+
+class LocalLimits(AttemptLimits):
+    """A time limit counted from the start of the process."""
+
+    def __init__(self, limit: float, margin: float) -> None:
+        self._end = psutil.Process().create_time() + limit
+        self.margin = margin
+
+    def remaining_time(self) -> float:
+        """Return the seconds left."""
+        return self._end - time.time()
+
+
+def limit_this_process(limit: float, *, margin: float, grace: float) -> None:
+    """Give this process a time limit (seconds): it is told, and killed with its session if it overruns by `grace`."""
+    limits = LocalLimits(limit, margin)
+    Env.instance().launcher_info = limits
+
+    def kill() -> None:
+        kill_session(os.getsid(0), 0.0)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    timer = threading.Timer(max(0.0, limits.remaining_time()) + grace, kill)
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,109 @@
+"""The experimaestro types: one task is one repeat of one transformation.
+
+A task's directory follows from the transformation's stable id, the repeat and the task it extends, and from nothing
+else: the same repeat of the same transformation is the same task in every campaign of a workspace.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Optional
+
+from experimaestro import Config, DependentMarker, GracefulTimeout, Meta, Param, ResumableTask, TaskCancelled, field
+from experimaestro.taskglobals import Env
+
+from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution import TaskSpec, UnitEvent, run
+from xpm_alchem.interrupts import Deadline, Stopped
+from xpm_alchem.launchers.base import AttemptLimits
+from xpm_alchem.network import load_network
+
+
+class AlchemicalTransformation(Config):  # type: ignore[misc]
+    """One transformation of a network."""
+
+    __xpmid__ = "xpm_alchem.transformation"
+
+    id: Param[str]
+    """Stable id."""
+
+    name: Meta[str] = field(default="")
+    """Its name, for people."""
+
+    network: Meta[Optional[Path]] = field(default=None)
+    """The campaign's network.json."""
+
+    trusted: Meta[list[str]] = field(default_factory=list)
+    """Packages the user trusts to be imported."""
+
+    def load(self) -> Any:
+        """Return the gufe Transformation."""
+        return load_network(Path(self.network), self.trusted).transformation(self.id)
+
+
+class TaskEvent(Config):  # type: ignore[misc]
+    """Something happened in a task's directory; the event only says where to look."""
+
+    __xpmid__ = "xpm_alchem.task_event"
+
+    what: Param[str]
+    units_done: Param[int]
+    units_total: Param[int]
+
+
+class RunTransformation(ResumableTask):  # type: ignore[misc]
+    """Execute the ProtocolDAG of one repeat of a transformation in the task's directory."""
+
+    __xpmid__ = "xpm_alchem.run"
+
+    transformation: Param[AlchemicalTransformation]
+    """What to run."""
+
+    repeat: Param[int]
+    """Number of the repeat, from 1."""
+
+    extends: Param[Optional[ResumableTask]] = field(default=None)
+    """The complete RunTransformation of the same transformation that this one continues."""
+
+    extends_directory: Meta[Optional[Path]] = field(default=None)
+    """The task directory of `extends`."""
+
+    def unit_finished(self, dep: DependentMarker, *, name: str, done: int, total: int) -> TaskEvent:
+        """Dynamic output: a unit ended."""
+        return dep(TaskEvent.C(what=f"unit {name}", units_done=done, units_total=total))
+
+    def task_finished(self, dep: DependentMarker, *, done: int, total: int) -> TaskEvent:
+        """Dynamic output: the task is complete."""
+        return dep(TaskEvent.C(what="complete", units_done=done, units_total=total))
+
+    def execute(self) -> None:
+        """Work on the task; called by experimaestro in the attempt's process.
+
+        Raises
+        ------
+        GracefulTimeout
+            The time limit is near; the next attempt goes on from here.
+        TaskCancelled
+            The process was told to end.
+        """
+        env = Env.instance()
+        limits = env.launcher_info
+        if isinstance(limits, AttemptLimits):
+            deadline = limits.deadline()
+        else:
+            deadline = Deadline(self.remaining_time)
+        spec = TaskSpec(
+            transformation_id=self.transformation.id,
+            repeat=self.repeat,
+            load_transformation=self.transformation.load,
+            extends=None if self.extends_directory is None else Path(self.extends_directory),
+            trusted=tuple(self.transformation.trusted),
+        )
+        try:
+            summary = run(TaskDirectory(env.taskpath).path, spec, deadline=deadline, on_unit=self._tell)
+        except Stopped as stop:
+            raise (GracefulTimeout(stop.reason) if stop.timeout else TaskCancelled(stop.reason)) from None
+        self.register_task_output(self.task_finished, done=summary.units_done, total=summary.units_total)
+
+    def _tell(self, event: UnitEvent) -> None:
+        self.register_task_output(self.unit_finished, name=event.name, done=event.units_done, total=event.units_total)
