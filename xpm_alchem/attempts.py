@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from xpm_alchem.files import Journal
-from xpm_alchem.processes import ProcessIdentity
+from xpm_alchem.processes import HOST, ProcessIdentity
 
 ATTEMPTS = "xpm-alchem attempts"
 
@@ -118,6 +118,16 @@ class AttemptLog:
         now = time.time()
         given = {"seconds": now - attempt.start, **facts}
         self._journal.append({"event": "end", "attempt": attempt.number, "time": now, "outcome": str(outcome), **given})
+
+    def never_began(self, outcome: Outcome, reason: str, traceback: str | None, since: float) -> Attempt:
+        """Note an attempt whose process ended before it could say that it began; `since` is when it was submitted."""
+        earlier = self.read()
+        number = earlier[-1].number + 1 if earlier else 1
+        start = {"event": "start", "attempt": number, "time": since, "host": HOST, "pid": 0, "pid_start": since}
+        self._journal.append(start)
+        attempt = _started(start)
+        self.end(attempt, outcome, reason=reason, traceback=traceback, progress=False)
+        return attempt
 
     def decide(self, attempt: Attempt, decision: str, reason: str) -> None:
         """Note what was decided after the attempt, and why."""

@@ -15,11 +15,15 @@ SUMMARY = "xpm-alchem task summary"
 SUMMARY_VERSION = 1
 
 
+def _absolute(path: Path) -> Path:
+    return Path(path).absolute()
+
+
 @attrs.frozen
 class TaskDirectory:
     """Paths of one task. `path` is absolute: results embed it."""
 
-    path: Path = attrs.field(converter=lambda path: Path(path).absolute())
+    path: Path = attrs.field(converter=_absolute)
 
     @property
     def dag(self) -> Path:

@@ -11,6 +11,7 @@ earlier entries by ``{":gufe-key:": key}``. The older form, nested dicts, is rea
 from __future__ import annotations
 
 import contextvars
+import copy
 import inspect
 import json
 import warnings
@@ -256,6 +257,18 @@ def gather(transformation: Any, dag_results: Iterable[Any]) -> Any:
     return result
 
 
+def with_results_to_come(protocol: Any, result: Any, to_come: int) -> Any:
+    """Return a ProtocolResult that counts `to_come` results beside those of `result` (which may be None)."""
+    if to_come == 0:
+        return result
+    count = to_come if result is None else result.n_protocol_dag_results + to_come
+    if IS_GUFE_0_4:
+        counted = protocol.result_cls() if result is None else copy.copy(result)
+        counted.n_protocol_dag_results = count
+        return counted
+    return protocol.result_cls(n_protocol_dag_results=count, **({} if result is None else result.data))
+
+
 def in_kcal_per_mol(value: Any) -> float:
     """Return an energy (a quantity with units, or a number taken as kcal/mol) as a float in kcal/mol."""
     if hasattr(value, "m_as"):
@@ -377,4 +390,5 @@ __all__ = [
     "save",
     "subgraphs",
     "to_chain",
+    "with_results_to_come",
 ]

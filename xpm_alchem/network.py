@@ -143,15 +143,17 @@ class Network:
         Its bytes.
     index
         What is in it.
+    chain
+        Its keyed chain as plain JSON.
     """
 
     def __init__(self, path: Path, content: bytes, chain: Chain, index: Index, trusted: tuple[str, ...]) -> None:
-        self.path, self.content, self.index = path, content, index
-        self._chain, self._trusted = chain, trusted
+        self.path, self.content, self.index, self.chain = path, content, index, chain
+        self._trusted = trusted
 
     @cached_property
     def _objects(self) -> dict[str, Any]:
-        return _decode(self._chain, self.path, self._trusted)
+        return _decode(self.chain, self.path, self._trusted)
 
     @property
     def alchemical_network(self) -> Any:
@@ -162,7 +164,7 @@ class Network:
         MissingPackageError, NetworkError
             A package the network needs is not installed, or this gufe cannot read it.
         """
-        return self._objects[self._chain[-1][0]]
+        return self._objects[self.chain[-1][0]]
 
     @cached_property
     def id_of_key(self) -> dict[str, str]:
@@ -174,7 +176,7 @@ class Network:
         key = self.index.by_id[stable_id].key
         if "_objects" in self.__dict__:
             return self._objects[key]
-        return _decode(subchain(self._chain, key), self.path, self._trusted)[key]
+        return _decode(subchain(self.chain, key), self.path, self._trusted)[key]
 
 
 def load_network(path: Path, trusted: Iterable[str] = ()) -> Network:
@@ -316,7 +318,7 @@ def _record(key: str, entries: Mapping[str, dict[str, Any]], ids: Mapping[str, s
     shared = {part: parts[0][part] for part in parts[0] if part in parts[1]}
     only_a, only_b = ([item for item in end if item not in shared] for end in parts)
     ligands = [parts[0][item] for item in only_a] + [parts[1][item] for item in only_b]
-    small = all(item["__qualname__"] == "SmallMoleculeComponent" for item in ligands)
+    small = not any(item["__qualname__"] in (*_PROTEINS, "SolventComponent") for item in ligands)
     if is_none:
         kind = "none"
     elif len(only_a) == len(only_b) == 1 and small:

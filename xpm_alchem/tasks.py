@@ -6,8 +6,9 @@ else: the same repeat of the same transformation is the same task in every campa
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from experimaestro import Config, DependentMarker, GracefulTimeout, Meta, Param, ResumableTask, TaskCancelled, field
 from experimaestro.taskglobals import Env
@@ -16,7 +17,7 @@ from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.execution import TaskSpec, UnitEvent, run
 from xpm_alchem.interrupts import Deadline, Stopped
 from xpm_alchem.launchers.base import AttemptLimits
-from xpm_alchem.network import load_network
+from xpm_alchem.network import TransformationRecord, load_network
 
 
 class AlchemicalTransformation(Config):  # type: ignore[misc]
@@ -30,7 +31,7 @@ class AlchemicalTransformation(Config):  # type: ignore[misc]
     name: Meta[str] = field(default="")
     """Its name, for people."""
 
-    network: Meta[Optional[Path]] = field(default=None)
+    network: Meta[Path | None] = field(default=None)
     """The campaign's network.json."""
 
     trusted: Meta[list[str]] = field(default_factory=list)
@@ -51,6 +52,18 @@ class TaskEvent(Config):  # type: ignore[misc]
     units_total: Param[int]
 
 
+class ExtendedTask(Config):  # type: ignore[misc]
+    """A task that another one continues. Not a dependency of experimaestro's: our queue waits for it."""
+
+    __xpmid__ = "xpm_alchem.extended_task"
+
+    task: Param[str]
+    """Its experimaestro identifier."""
+
+    directory: Meta[Path | None] = field(default=None)
+    """Its directory."""
+
+
 class RunTransformation(ResumableTask):  # type: ignore[misc]
     """Execute the ProtocolDAG of one repeat of a transformation in the task's directory."""
 
@@ -62,11 +75,8 @@ class RunTransformation(ResumableTask):  # type: ignore[misc]
     repeat: Param[int]
     """Number of the repeat, from 1."""
 
-    extends: Param[Optional[ResumableTask]] = field(default=None)
-    """The complete RunTransformation of the same transformation that this one continues."""
-
-    extends_directory: Meta[Optional[Path]] = field(default=None)
-    """The task directory of `extends`."""
+    extends: Param[ExtendedTask | None] = field(default=None)
+    """The complete task of the same transformation that this one continues."""
 
     def unit_finished(self, dep: DependentMarker, *, name: str, done: int, total: int) -> TaskEvent:
         """Dynamic output: a unit ended."""
@@ -88,15 +98,12 @@ class RunTransformation(ResumableTask):  # type: ignore[misc]
         """
         env = Env.instance()
         limits = env.launcher_info
-        if isinstance(limits, AttemptLimits):
-            deadline = limits.deadline()
-        else:
-            deadline = Deadline(self.remaining_time)
+        deadline = limits.deadline() if isinstance(limits, AttemptLimits) else Deadline(self.remaining_time)
         spec = TaskSpec(
             transformation_id=self.transformation.id,
             repeat=self.repeat,
             load_transformation=self.transformation.load,
-            extends=None if self.extends_directory is None else Path(self.extends_directory),
+            extends=None if self.extends is None else Path(self.extends.directory),
             trusted=tuple(self.transformation.trusted),
         )
         try:
@@ -107,3 +114,36 @@ class RunTransformation(ResumableTask):  # type: ignore[misc]
 
     def _tell(self, event: UnitEvent) -> None:
         self.register_task_output(self.unit_finished, name=event.name, done=event.units_done, total=event.units_total)
+
+
+def make_task(
+    transformation: TransformationRecord,
+    repeat: int,
+    *,
+    network: Path,
+    trusted: Iterable[str] = (),
+    extends: Path | None = None,
+) -> Any:
+    """Return the configuration of a task, tagged for experimaestro's monitors with edge, leg and repeat.
+
+    Parameters
+    ----------
+    network
+        The campaign's network.json.
+    extends
+        Directory of the task that this one continues.
+    """
+    edge = f"{transformation.ligand_a}->{transformation.ligand_b}"
+    task = RunTransformation.C(
+        transformation=AlchemicalTransformation.C(
+            id=transformation.id, name=transformation.name, network=network, trusted=list(trusted)
+        ),
+        repeat=repeat,
+        extends=None if extends is None else ExtendedTask.C(task=extends.name, directory=extends),
+    )
+    return task.tag("edge", edge).tag("leg", transformation.environment).tag("repeat", repeat)
+
+
+def directory_in_workspace(task: Any) -> str:
+    """Return the directory of a task's configuration relative to its workspace."""
+    return f"jobs/{RunTransformation.__xpmid__}/{task.__xpm__.identifier.all.hex()}"

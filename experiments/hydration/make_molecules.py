@@ -1,5 +1,8 @@
 """Make molecules.sdf of molecules.csv: one conformer for each molecule, its charges, and its measured hydration.
 
+The measured values are those of FreeSolv (Mobley and Guthrie, J. Comput. Aided Mol. Des. 28, 711, 2014), in kcal/mol;
+the charges are NAGL's (AM1-BCC by a graph neural network), in the order of the atoms of the SMILES, hydrogens last.
+
 Run it again only after a change of molecules.csv: another version of RDKit may give other conformers.
 
     python make_molecules.py

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
+from typing import Any
 
 import attrs
 from experimaestro.launchers import Launcher
@@ -42,6 +43,10 @@ class AttemptLauncher(Launcher):
     @abstractmethod
     def ending(self, attempt: Attempt) -> Ending:
         """Return how an attempt ended that is no longer at work and left no word. Ends what it left behind."""
+
+    @abstractmethod
+    def process_spec(self, attempt: Attempt) -> dict[str, Any]:
+        """Return what experimaestro's pid file holds for a running attempt."""
 
     @abstractmethod
     def stop(self, attempt: Attempt) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -98,6 +99,10 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
             return Ending(Outcome.TIMEOUT, f"killed at its time limit of {limit:g} s{left}")
         return Ending(Outcome.LOST, f"its process on {attempt.process.host} ended without a word (killed?){left}")
 
+    def process_spec(self, attempt: Attempt) -> dict[str, Any]:
+        """Return pid, start and host."""
+        return LocalAttempt(attempt.process).tospec()
+
     def stop(self, attempt: Attempt) -> bool:
         """Send SIGTERM to the attempt's process."""
         if not attempt.process.is_here or not attempt.process.is_alive():
@@ -123,13 +128,13 @@ class LocalAttemptBuilder(ProcessBuilder):  # type: ignore[misc]
 
     def start(self, task_mode: bool = False) -> LocalAttempt:
         """Start the process; a log that is there from an earlier attempt is kept beside."""
-        streams = {}
-        for name in ("stdout", "stderr"):
-            redirect = getattr(self, name)
-            if redirect.type == RedirectType.FILE:
-                _keep(redirect.path)
-                streams[name] = open(redirect.path, "wb")
-        try:
+        with contextlib.ExitStack() as opened:
+            streams: dict[str, Any] = {}
+            for name in ("stdout", "stderr"):
+                redirect = getattr(self, name)
+                if redirect.type == RedirectType.FILE:
+                    _keep(redirect.path)
+                    streams[name] = opened.enter_context(open(redirect.path, "wb"))
             process = subprocess.Popen(
                 self.command,
                 stdin=subprocess.DEVNULL,
@@ -138,9 +143,6 @@ class LocalAttemptBuilder(ProcessBuilder):  # type: ignore[misc]
                 start_new_session=True,
                 **streams,
             )
-        finally:
-            for stream in streams.values():
-                stream.close()
         return LocalAttempt(ProcessIdentity.of(process.pid), process)
 
 

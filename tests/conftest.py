@@ -1,0 +1,94 @@
+"""Every test has its own HOME, workspace and Python path; real data is beside the project."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+sys.path.insert(0, str(TESTS))
+
+DATA = Path(os.environ.get("XPM_ALCHEM_TEST_DATA", ROOT.parent / "shared" / "data"))
+NO_SKIPS = os.environ.get("XPM_ALCHEM_NO_SKIPS") == "1"  # CI: a test that cannot run is a failure
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Point HOME and experimaestro's directories into the test's own directory."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XPM_WORKDIR", str(home / "xpm"))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
+    monkeypatch.setenv("COLUMNS", "200")
+    return home
+
+
+@pytest.fixture
+def data() -> Callable[[str], Path]:
+    """Return a function that gives the path of a file of real data, or skips."""
+
+    def find(name: str) -> Path:
+        path = DATA / name
+        if not path.exists():
+            message = f"{name} is not in {DATA}; set XPM_ALCHEM_TEST_DATA"
+            if NO_SKIPS:
+                pytest.fail(message)
+            pytest.skip(message)
+        return path
+
+    return find
+
+
+@pytest.fixture
+def tyk2(data: Callable[[str], Path], tmp_path: Path) -> Path:
+    """Return the TYK2 network, unpacked."""
+    path = tmp_path / "tyk2.json"
+    path.write_bytes(gzip.decompress(data("tyk2_alchemical_network_openfe1.12.json.gz").read_bytes()))
+    return path
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return a function that runs ``xpm-alchem ARGUMENTS`` in the test's directory."""
+
+    def call(*arguments: object, timeout: float = 300, **options: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "xpm_alchem", *map(str, arguments)]
+        return subprocess.run(  # type: ignore[call-overload]
+            command, cwd=tmp_path, capture_output=True, text=True, timeout=timeout, **options
+        )
+
+    return call
+
+
+@pytest.fixture(autouse=True)
+def no_process_left(tmp_path: Path) -> Iterator[None]:
+    """Fail a test that leaves a process behind (one whose working directory or command names the test's directory)."""
+    yield
+    left = processes_of(tmp_path)
+    for process in left:
+        process.kill()
+    assert not left, f"left behind: {[process.info for process in left]}"
+
+
+def processes_of(path: Path) -> list[psutil.Process]:
+    """Return the live processes whose command line or environment's HOME lies in `path`, this one excepted."""
+    found = []
+    for process in psutil.process_iter(["pid", "cmdline", "status"]):
+        try:
+            if process.pid == os.getpid() or process.info["status"] == psutil.STATUS_ZOMBIE:
+                continue
+            inside = any(str(path) in part for part in process.info["cmdline"] or [])
+            if inside or process.environ().get("HOME", "").startswith(str(path)):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found

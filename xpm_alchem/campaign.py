@@ -1,0 +1,384 @@
+"""A campaign's records on disk. This file is the only writer of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import attrs
+import filelock
+
+from xpm_alchem.errors import CampaignError, CampaignLockedError, FormatError, WorkspaceError
+from xpm_alchem.files import Journal, atomic_write, read_record, write_record
+from xpm_alchem.network import Edge, Index, Leg, Network, TransformationRecord, load_network
+from xpm_alchem.plan import Plan, parse_plan
+from xpm_alchem.processes import ProcessIdentity
+
+INDEX, INDEX_VERSION = "xpm-alchem network index", 1
+DRIVER, DRIVER_VERSION = "xpm-alchem driver state", 1
+TASKS, INBOX = "xpm-alchem tasks", "xpm-alchem inbox"
+_HEARTBEAT_SECONDS = 90.0  # a driver on another host whose heartbeat is younger than this is taken to be alive
+
+
+class TaskStatus(StrEnum):
+    """alchemiscale's statuses of a task."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    ERROR = "error"
+    INVALID = "invalid"
+    DELETED = "deleted"
+
+
+@attrs.define
+class TaskState:
+    """What the journal says of one task. Energies in kcal/mol, times in seconds since the epoch.
+
+    Attributes
+    ----------
+    task
+        Its id: '<transformation id>-<repeat>'.
+    directory
+        Relative to the workspace.
+    actioned
+        Whether it is to be run.
+    attempts_before
+        How many attempts there were when it was last submitted.
+    """
+
+    task: str
+    transformation: str
+    repeat: int
+    directory: str
+    extends: str | None = None
+    status: TaskStatus = TaskStatus.WAITING
+    actioned: bool = False
+    reason: str = ""
+    changed: float = 0.0
+    attempts_before: int = 0
+    submitted: float = 0.0
+    estimate: float | None = None
+    uncertainty: float | None = None
+    seconds: float = 0.0
+    attempts: int = 0
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether it will bring a result without further ado."""
+        return self.status is TaskStatus.RUNNING or (self.status is TaskStatus.WAITING and self.actioned)
+
+
+class CampaignState:
+    """The tasks of a campaign as the journal tells them.
+
+    Attributes
+    ----------
+    tasks
+        By task id, in the order of their creation.
+    """
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, TaskState] = {}
+
+    def apply(self, record: Mapping[str, Any]) -> None:
+        """Take in one record of the journal; one that makes no sense is passed over."""
+        task = self.tasks.get(str(record.get("task")))
+        when = float(record.get("time") or 0)
+        match record.get("event"):
+            case "created" if task is None and isinstance(record.get("transformation"), str):
+                self.tasks[record["task"]] = TaskState(
+                    task=record["task"],
+                    transformation=record["transformation"],
+                    repeat=int(record["repeat"]),
+                    directory=record["directory"],
+                    extends=record.get("extends"),
+                    actioned=True,
+                    reason=str(record.get("reason", "")),
+                    changed=when,
+                )
+            case "status" if task is not None and record.get("status") in list(TaskStatus):
+                task.status, task.reason = TaskStatus(record["status"]), str(record.get("reason", ""))
+                task.changed = when
+                for key in ("estimate", "uncertainty", "seconds", "attempts"):
+                    if key in record:
+                        setattr(task, key, record[key])
+            case "submitted" if task is not None:
+                task.status, task.reason = TaskStatus.RUNNING, str(record.get("reason", ""))
+                task.attempts_before, task.submitted, task.changed = int(record.get("attempts") or 0), when, when
+            case ("actioned" | "cancelled") as event if task is not None:
+                task.actioned, task.reason, task.changed = event == "actioned", str(record.get("reason", "")), when
+
+    def of(self, transformation: str) -> list[TaskState]:
+        """Return the tasks of a transformation by stable id."""
+        return self._by_transformation().get(transformation, [])
+
+    def by_transformation(self) -> dict[str, list[TaskState]]:
+        """Return the tasks grouped by transformation."""
+        return self._by_transformation()
+
+    def _by_transformation(self) -> dict[str, list[TaskState]]:
+        groups: dict[str, list[TaskState]] = {}
+        for task in self.tasks.values():
+            groups.setdefault(task.transformation, []).append(task)
+        return groups
+
+
+@attrs.frozen
+class Holder:
+    """The process that drives a campaign."""
+
+    process: ProcessIdentity
+    since: float
+
+    def __str__(self) -> str:
+        began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
+        return f"host {self.process.host}, pid {self.process.pid}, since {began}"
+
+
+class CampaignRecords:
+    """The directory ``<workspace>/campaigns/<name>``.
+
+    Attributes
+    ----------
+    path
+        That directory.
+    workspace
+        The workspace it is in.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.workspace = self.path.parent.parent
+        self._held: filelock.FileLock | None = None
+        self._journal = Journal(self.path / "tasks.jsonl", TASKS)
+        self._offset = 0
+        self._state = CampaignState()
+
+    # ----------------------------------------------------------------------------------------- making and opening
+    @classmethod
+    def create(cls, workspace: Path, plan: Plan, plan_text: str, network: Network) -> CampaignRecords:
+        """Make a campaign's directory; it appears whole or not at all.
+
+        Raises
+        ------
+        WorkspaceError
+            It cannot be written.
+        """
+        path = campaign_path(workspace, plan.name)
+        temporary = path.with_name(f".{plan.name}.{os.getpid()}.tmp")
+        try:
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+            with atomic_write(temporary / "network.json", "wb") as out:
+                out.write(network.content)
+            write_record(temporary / "index.json", INDEX, INDEX_VERSION, _index_record(network.index))
+            with atomic_write(temporary / "campaign.yaml") as out:
+                out.write(plan_text)
+            write_record(temporary / "driver.json", DRIVER, DRIVER_VERSION, {})
+            temporary.rename(path)
+        except OSError as error:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise WorkspaceError(f"{path}: cannot be written ({error.strerror}). Nothing was started.") from None
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> CampaignRecords:
+        """Open a campaign's directory.
+
+        Raises
+        ------
+        CampaignError
+            It is none.
+        """
+        if not (path / "index.json").is_file():
+            raise CampaignError(
+                f"{path}: not a campaign. `xpm-alchem list --workspace DIR` shows those of a workspace."
+            )
+        return cls(path)
+
+    @property
+    def name(self) -> str:
+        """The campaign's name."""
+        return self.path.name
+
+    @property
+    def network_path(self) -> Path:
+        """The network as given."""
+        return self.path / "network.json"
+
+    @cached_property
+    def index(self) -> Index:
+        """The network's index.
+
+        Raises
+        ------
+        FormatError
+            It is damaged or newer.
+        """
+        path = self.path / "index.json"
+        record = read_record(path, INDEX, INDEX_VERSION)
+        try:
+            return _index_from(record)
+        except (KeyError, TypeError, ValueError) as error:
+            raise FormatError(path, f"damaged ({type(error).__name__}: {error}).") from None
+
+    def network(self) -> Network:
+        """Load the network."""
+        return load_network(self.network_path, self.plan().trusted_modules)
+
+    def plan(self) -> Plan:
+        """Read the plan in force."""
+        path = self.path / "campaign.yaml"
+        return parse_plan(path.read_text(), path)
+
+    def set_plan(self, text: str) -> None:
+        """Put another plan in force."""
+        self._require_lock()
+        with atomic_write(self.path / "campaign.yaml") as out:
+            out.write(text)
+
+    # ------------------------------------------------------------------------------------------------- the journal
+    def state(self) -> CampaignState:
+        """Return the tasks, reading only what the journal gained since the last call."""
+        records, self._offset = self._journal.read(self._offset)
+        for record in records:
+            self._state.apply(record)
+        return self._state
+
+    def write(self, *events: Mapping[str, Any]) -> None:
+        """Append events to the journal; only the holder of the lock may."""
+        self._require_lock()
+        now = time.time()
+        self._journal.append(*({"time": now, **event} for event in events))
+
+    def task_path(self, task: TaskState) -> Path:
+        """Return a task's directory."""
+        return self.workspace / task.directory
+
+    def driver_state(self) -> dict[str, Any]:
+        """Return what the driver remembers."""
+        return read_record(self.path / "driver.json", DRIVER, DRIVER_VERSION)
+
+    def set_driver_state(self, content: Mapping[str, Any]) -> None:
+        """Write what the driver remembers."""
+        self._require_lock()
+        write_record(self.path / "driver.json", DRIVER, DRIVER_VERSION, content)
+
+    # --------------------------------------------------------------------------------------------------- the inbox
+    def ask(self, **request: Any) -> None:
+        """Leave a request for the driver; needs no lock."""
+        Journal(self.path / "inbox.jsonl", INBOX).append({"time": time.time(), **request})
+
+    def requests(self, offset: int) -> tuple[list[dict[str, Any]], int]:
+        """Return the requests from byte `offset` on, and the offset to go on from."""
+        return Journal(self.path / "inbox.jsonl", INBOX).read(offset)
+
+    # ---------------------------------------------------------------------------------------------------- the lock
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the one writer.
+
+        Raises
+        ------
+        CampaignLockedError
+            Another process is; it is named.
+        WorkspaceError
+            The campaign cannot be written by this user.
+        """
+        if self._held is not None:
+            yield
+            return
+        lock = filelock.FileLock(self.path / "lock")
+        holder = self.holder()
+        if holder is not None and not holder.process.is_here and self._heartbeat_is_fresh():
+            raise self._locked(holder)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise self._locked(holder) from None
+        except OSError as error:
+            raise WorkspaceError(f"{self.path}: this campaign is read-only for you ({error.strerror}).") from None
+        try:
+            me = ProcessIdentity.of()
+            write_record(self._holder_path, DRIVER, DRIVER_VERSION, {**attrs.asdict(me), "since": time.time()})
+            self._held = lock
+            yield
+        finally:
+            self._held = None
+            with suppress(OSError):
+                self._holder_path.unlink(missing_ok=True)
+            lock.release()
+
+    def holder(self) -> Holder | None:
+        """Return who drives the campaign, or None if nobody does (or the last one was killed)."""
+        try:
+            record = read_record(self._holder_path, DRIVER, DRIVER_VERSION)
+            process = ProcessIdentity(str(record["host"]), int(record["pid"]), float(record["start"]))
+            holder = Holder(process, float(record["since"]))
+        except (OSError, FormatError, KeyError, TypeError, ValueError):
+            return None
+        alive = process.is_alive() if process.is_here else self._heartbeat_is_fresh()
+        return holder if alive else None
+
+    def beat(self) -> None:
+        """Tell other hosts that the driver is alive."""
+        with suppress(OSError):
+            os.utime(self._holder_path)
+
+    @property
+    def _holder_path(self) -> Path:
+        return self.path / "holder.json"
+
+    def _heartbeat_is_fresh(self) -> bool:
+        try:
+            return time.time() - self._holder_path.stat().st_mtime < _HEARTBEAT_SECONDS
+        except OSError:
+            return False
+
+    def _locked(self, holder: Holder | None) -> CampaignLockedError:
+        who = f" ({holder})" if holder else ""
+        return CampaignLockedError(
+            f"campaign '{self.name}' is driven by another process{who}. Watch it with "
+            f"`xpm-alchem attach {self.path}`, or end that process first; nothing was changed."
+        )
+
+    def _require_lock(self) -> None:
+        if self._held is None:
+            raise RuntimeError("a campaign's records are written by the holder of its lock only")
+
+
+def campaign_path(workspace: Path, name: str) -> Path:
+    """Return where a campaign of that name is."""
+    return workspace / "campaigns" / name
+
+
+def list_campaigns(workspace: Path) -> list[CampaignRecords]:
+    """Return the campaigns of a workspace by name."""
+    return [CampaignRecords(path.parent) for path in sorted((workspace / "campaigns").glob("[!.]*/index.json"))]
+
+
+def _index_record(index: Index) -> dict[str, Any]:
+    return attrs.asdict(index)
+
+
+def _index_from(record: Mapping[str, Any]) -> Index:
+    def edges(items: Iterable[Mapping[str, Any]]) -> Iterator[Edge]:
+        for item in items:
+            yield Edge(item["ligand_a"], item["ligand_b"], tuple(Leg(**leg) for leg in item["legs"]))
+
+    return Index(
+        name=record["name"],
+        transformations=tuple(TransformationRecord(**item) for item in record["transformations"]),
+        components=tuple(tuple(part) for part in record["components"]),
+        edges=tuple(edges(record["edges"])),
+        unpaired=dict(record["unpaired"]),
+        modules=tuple(record["modules"]),
+    )

@@ -1,0 +1,57 @@
+"""The command ``xpm-alchem``: click commands, one file a group; no logic."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+from xpm_alchem import __version__
+from xpm_alchem.errors import XpmAlchemError
+
+_COMMANDS = {
+    "init": "start",
+    "run": "start",
+    "attach": "start",
+    "list": "look",
+    "status": "look",
+    "show": "look",
+    "summary": "look",
+    "results": "look",
+    "why": "look",
+}
+
+
+class _Group(click.Group):
+    """Loads a command when it is called, so that looking does not wait for imports; shows our errors as one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        return getattr(importlib.import_module(f"xpm_alchem.cli.{_COMMANDS[name]}"), f"{name}_command")
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except XpmAlchemError as error:
+            raise _Shown(str(error)) from error
+
+
+class _Shown(click.ClickException):
+    exit_code = 2
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="xpm-alchem")
+def main() -> None:
+    """Run an alchemical free-energy network to the precision you need, on your own cluster, with no servers.
+
+    \b
+    xpm-alchem init network.json        look at a network, write campaign.yaml
+    xpm-alchem run campaign.yaml        run it; again after any interruption
+    xpm-alchem show campaign.yaml       see how it stands, from anywhere
+    """

@@ -1,0 +1,66 @@
+"""Commands that look: they work while a driver runs, after it died, and on another login node."""
+
+from __future__ import annotations
+
+import click
+
+from xpm_alchem.cli.options import campaign_argument, json_option, output, workspace_option
+from xpm_alchem.client import Campaign
+from xpm_alchem.report import tables
+
+
+@click.command("list")
+@workspace_option
+@json_option
+def list_command(workspace: str | None, as_json: bool) -> None:
+    """List the campaigns of a workspace."""
+    output(Campaign.list(workspace), as_json, tables.list_table)
+
+
+@click.command("status")
+@campaign_argument
+@workspace_option
+@json_option
+def status_command(campaign: str, workspace: str | None, as_json: bool) -> None:
+    """Tasks by status, who drives, the strategy.
+
+    CAMPAIGN is a campaign.yaml, a campaign's directory, or its name in the workspace.
+    """
+    output(Campaign.open(campaign, workspace=workspace).status(), as_json, tables.status_table)
+
+
+@click.command("show")
+@campaign_argument
+@workspace_option
+@json_option
+def show_command(campaign: str, workspace: str | None, as_json: bool) -> None:
+    """A row for every transformation: repeats, estimate +- between-repeat SD (kcal/mol), weight, what is next."""
+    output(Campaign.open(campaign, workspace=workspace).show(), as_json, tables.show_table)
+
+
+@click.command("summary")
+@campaign_argument
+@workspace_option
+@json_option
+def summary_command(campaign: str, workspace: str | None, as_json: bool) -> None:
+    """One row for the campaign."""
+    output(Campaign.open(campaign, workspace=workspace).summary(), as_json, tables.summary_table)
+
+
+@click.command("results")
+@campaign_argument
+@workspace_option
+@json_option
+def results_command(campaign: str, workspace: str | None, as_json: bool) -> None:
+    """dG of every transformation and ddG of every edge (kcal/mol), and what is missing."""
+    output(Campaign.open(campaign, workspace=workspace).results(), as_json, tables.results_table)
+
+
+@click.command("why")
+@campaign_argument
+@click.argument("task", metavar="TRANSFORMATION:REPEAT")
+@workspace_option
+@json_option
+def why_command(campaign: str, task: str, workspace: str | None, as_json: bool) -> None:
+    """Every attempt of a task, what was decided and why, and the last traceback."""
+    output(Campaign.open(campaign, workspace=workspace).why(task), as_json, tables.why_table)

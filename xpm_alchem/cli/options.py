@@ -1,0 +1,34 @@
+"""Options and output that several commands share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import click
+from rich.console import Console, RenderableType
+
+from xpm_alchem.report.views import View
+
+campaign_argument = click.argument("campaign", metavar="CAMPAIGN")
+workspace_option = click.option(
+    "-w", "--workspace", metavar="ID|DIR", help="Workspace: an id of settings.yaml, or a directory."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON (keys: docs/json.md).")
+
+
+def output(view: View, as_json: bool, table: Callable[[View], RenderableType]) -> None:
+    """Print a view as JSON or as a table."""
+    if as_json:
+        click.echo(json.dumps(view, indent=2))
+        return
+    console().print(table(view))
+
+
+def console(**options: Any) -> Console:
+    """Return a console; where there is no terminal lines are not cut to 80 columns."""
+    made = Console(highlight=False, **options)
+    if not made.is_terminal:
+        made = Console(highlight=False, width=200, **options)
+    return made

@@ -1,0 +1,204 @@
+"""Commands that start something: init, run, attach."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+import click
+from rich.console import Console
+
+from xpm_alchem.advice import advice
+from xpm_alchem.cli.options import campaign_argument, console, workspace_option
+from xpm_alchem.client import Campaign, Forecast
+from xpm_alchem.errors import InputError, MissingPackageError, XpmAlchemError
+from xpm_alchem.network import Network, load_network
+from xpm_alchem.plan import read_plan
+from xpm_alchem.report import tables
+from xpm_alchem.templates import campaign_template
+from xpm_alchem.trust import require_packages
+
+_DETACHED_SECONDS = 60.0
+
+
+@click.command("init")
+@click.argument("network", type=click.Path(path_type=Path))
+@click.option("--name", help="The campaign's name (default: the network's).")
+@click.option("-o", "--out", type=click.Path(path_type=Path), default=Path("campaign.yaml"), show_default=True)
+@workspace_option
+@click.option("--trust", multiple=True, metavar="PACKAGE", help="A Python package the network may name.")
+@click.option("--force", is_flag=True, help="Overwrite an existing campaign file.")
+def init_command(
+    network: Path, name: str | None, out: Path, workspace: str | None, trust: tuple[str, ...], force: bool
+) -> None:
+    """Look at a network file, say what is in it, and write a campaign.yaml that runs."""
+    found = load_network(network, trust)
+    if out.exists() and not force:
+        raise InputError(f"{out}: exists already. Give --force to overwrite it, or another file with --out.")
+    _describe(console(), found)
+    text = campaign_template(found, out, name=name, workspace=workspace, trusted=trust)
+    try:
+        out.write_text(text)
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror}).") from None
+    read_plan(out)
+    click.echo(f"\nwrote {out}; look at it, then: xpm-alchem run {shlex.quote(str(out))}")
+
+
+def _describe(out: Console, network: Network) -> None:
+    index = network.index
+    legs: dict[str, int] = {}
+    kinds: dict[str, int] = {}
+    for record in index.transformations:
+        legs[record.environment] = legs.get(record.environment, 0) + 1
+        kinds[record.kind] = kinds.get(record.kind, 0) + 1
+    protocols = sorted({record.protocol for record in index.transformations})
+    systems = {s for record in index.transformations for s in (record.system_a_id, record.system_b_id)}
+    out.print(f"network '{index.name}': {len(index.transformations)} transformations between {len(systems)} systems")
+    out.print(f"  kinds       {', '.join(f'{n} {kind}' for kind, n in kinds.items())}")
+    out.print(f"  legs        {', '.join(f'{n} {leg}' for leg, n in legs.items())}")
+    out.print(f"  protocols   {', '.join(protocols)}")
+    out.print(f"  components  {len(index.components)} connected part(s)")
+    out.print(f"  edges       {len(index.edges)} ligand pair(s) with legs in two or more environments")
+    if index.unpaired:
+        out.print(f"  unpaired    {len(index.unpaired)} transformation(s) belong to no edge:")
+        for stable_id, reason in list(index.unpaired.items())[:5]:
+            out.print(f"              {index.by_id[stable_id].name}: {reason}")
+        if len(index.unpaired) > 5:
+            out.print(f"              ... and {len(index.unpaired) - 5} more")
+    for sentence in advice(network):
+        out.print(f"  note: {sentence}")
+    try:
+        require_packages(index.modules, str(network.path))
+    except MissingPackageError as error:
+        out.print(f"  warning: {error}")
+
+
+@click.command("run")
+@click.argument("campaign", type=click.Path(path_type=Path), metavar="CAMPAIGN.yaml")
+@workspace_option
+@click.option("--launcher", metavar="NAME", help="Launcher instead of the campaign's.")
+@click.option("--once", is_flag=True, help="Harvest, plan and submit once, then leave (for cron and scrontab).")
+@click.option("--detach", is_flag=True, help="Drive in the background.")
+@click.option("--dry-run", is_flag=True, help="Say what would be submitted, where, at what cost; change nothing.")
+@click.option("-q", "--quiet", is_flag=True, help="No line for every unit, no table at the end.")
+def run_command(
+    campaign: Path, workspace: str | None, launcher: str | None, once: bool, detach: bool, dry_run: bool, quiet: bool
+) -> NoReturn:
+    """Run a campaign, or go on with it after any interruption.
+
+    Exit codes: 0 satisfied, 1 something in error, 2 bad usage or input, 3 detached or not finished.
+    """
+    out = console()
+    forecast = Campaign.forecast(campaign, workspace=workspace, launcher=launcher)
+    if dry_run:
+        _print_forecast(out, forecast)
+        sys.exit(0)
+    for change in forecast.changes:
+        out.print(f"plan changed: {change}")
+    made = Campaign.create(campaign, workspace=workspace, launcher=launcher)
+    if detach:
+        _detach(out, made, launcher)
+    from xpm_alchem.cli.display import Display
+
+    out.print(f"campaign '{made.name}' in {made.path}\nattempts run {forecast.launcher}")
+    with Display(out, made.records, units=not quiet) as display:
+        code = made.run(launcher=launcher, once=once, observe=display)
+    _close(out, made, code, quiet=quiet, once=once)
+    sys.exit(code)
+
+
+def _print_forecast(out: Console, forecast: Forecast) -> None:
+    for change in forecast.changes:
+        out.print(f"the plan would change: {change}")
+    out.print(f"launcher: {forecast.launcher}\ncommand:  {forecast.script}")
+    if forecast.waiting:
+        out.print(f"{forecast.waiting} task(s) are in flight already")
+    out.print(f"{len(forecast.tasks)} task(s) would be created now, in this order:")
+    for name, repeat in forecast.tasks[:50]:
+        out.print(f"  {name}:{repeat}")
+    if len(forecast.tasks) > 50:
+        out.print(f"  ... and {len(forecast.tasks) - 50} more")
+    if forecast.seconds_each is None:
+        out.print("expected cost: unknown until the first task is complete")
+    else:
+        least, most = (seconds * len(forecast.tasks) / 3600 for seconds in forecast.seconds_each)
+        out.print(f"expected cost: {least:.3g} to {most:.3g} hours of attempts (each task as long as those complete)")
+    out.print("dry run: nothing was changed")
+
+
+def _detach(out: Console, campaign: Campaign, launcher: str | None) -> NoReturn:
+    log = campaign.path / "driver.out"
+    command = [sys.executable, "-m", "xpm_alchem.cli.background", str(campaign.path)]
+    with open(log, "ab") as stream:
+        process = subprocess.Popen(
+            [*command, launcher] if launcher else command,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+        )
+    until = time.time() + _DETACHED_SECONDS
+    while process.poll() is None and time.time() < until:
+        holder = campaign.records.holder()
+        if holder is not None and holder.process.pid == process.pid:
+            out.print(f"detached: {holder}\nwatch it with: xpm-alchem attach {campaign.path}")
+            sys.exit(3)
+        time.sleep(0.1)
+    if process.poll() in (0, 1):
+        sys.exit(process.returncode)
+    tail = log.read_text().strip().splitlines()[-1:]
+    raise XpmAlchemError(f"the driver did not start: {''.join(tail) or 'no message'} (see {log})")
+
+
+def _close(out: Console, campaign: Campaign, code: int, *, quiet: bool, once: bool) -> None:
+    if not quiet:
+        out.print(tables.results_table(campaign.results()) if code == 0 else tables.show_table(campaign.show()))
+    if code == 0:
+        out.print("satisfied: the strategy wants no more results")
+    elif code == 1:
+        out.print("some tasks are in error: `xpm-alchem why` tells what happened to one")
+    elif once:
+        out.print("not finished: run the same command again later")
+    else:
+        out.print(f"detached: running tasks go on. Come back with: xpm-alchem run ... or attach {campaign.path}")
+
+
+@click.command("attach")
+@campaign_argument
+@workspace_option
+def attach_command(campaign: str, workspace: str | None) -> NoReturn:
+    """Watch a campaign that another process drives, until it ends; Ctrl-C leaves it alone."""
+    from xpm_alchem.cli.display import Display
+    from xpm_alchem.driver import DriverEvent
+
+    out = console()
+    made = Campaign.open(campaign, workspace=workspace)
+    records = made.records
+    seen = {task_id: (task.status, task.changed) for task_id, task in records.state().tasks.items()}
+    out.print(tables.show_table(made.show()))
+    try:
+        with Display(out, records) as display:
+            while True:
+                alive = records.holder() is not None
+                for task_id, task in records.state().tasks.items():
+                    if seen.get(task_id) != (task.status, task.changed):
+                        seen[task_id] = (task.status, task.changed)
+                        display(DriverEvent("submitted" if task.status == "running" else str(task.status), task))
+                if not alive:
+                    break
+                time.sleep(0.5)
+    except KeyboardInterrupt:
+        out.print("left; the driver goes on")
+        sys.exit(3)
+    view = made.status()
+    out.print(tables.status_table(view))
+    tasks = view["tasks"]
+    if tasks["waiting"] or tasks["running"] or view["strategy"]["status"] == "awake":
+        out.print("nobody drives this campaign and it is not finished: `xpm-alchem run` goes on with it")
+        sys.exit(3)
+    sys.exit(1 if tasks["error"] or view["strategy"]["status"] == "error" else 0)

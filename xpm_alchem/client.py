@@ -1,0 +1,288 @@
+"""The Python face of xpm-alchem; the commands are thin over it, and a notebook uses the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from xpm_alchem.campaign import CampaignRecords, campaign_path, list_campaigns
+from xpm_alchem.errors import CampaignError
+from xpm_alchem.network import Network, load_network
+from xpm_alchem.plan import Plan, read_plan
+from xpm_alchem.report import views
+from xpm_alchem.report.views import View
+from xpm_alchem.workspace import UserSettings, check_writable, find_workspace, read_settings
+
+
+@attrs.frozen
+class Forecast:
+    """What `Campaign.run` would do; nothing was changed to find out.
+
+    Attributes
+    ----------
+    tasks
+        (transformation name, repeat) of each task the strategy would create now, in order.
+    launcher
+        Where attempts would run, in a few words.
+    seconds_each
+        Least and largest seconds of the tasks that are complete, or None before the first.
+    changes
+        How the plan given differs from the one in force.
+    """
+
+    tasks: tuple[tuple[str, int], ...]
+    waiting: int
+    launcher: str
+    script: str
+    seconds_each: tuple[float, float] | None
+    changes: tuple[str, ...]
+
+
+class Campaign:
+    """One network being computed.
+
+    Make one with `Campaign.create`, take up one that exists with `Campaign.open`.
+
+    Examples
+    --------
+    >>> campaign = Campaign.create("campaign.yaml", workspace="./work")  # doctest: +SKIP
+    >>> campaign.run()  # doctest: +SKIP
+    >>> campaign.results()["edges"]  # doctest: +SKIP
+    """
+
+    def __init__(self, records: CampaignRecords, settings: UserSettings) -> None:
+        self._records, self._settings = records, settings
+
+    # ----------------------------------------------------------------------------------------- making and opening
+    @classmethod
+    def create(cls, plan_file: str | Path, *, workspace: str | None = None, launcher: str | None = None) -> Campaign:
+        """Check a campaign.yaml and everything it names, and make the campaign in its workspace.
+
+        If the campaign exists, its plan becomes the file's; its network must be the same.
+
+        Parameters
+        ----------
+        plan_file
+            The campaign.yaml; never written.
+        workspace
+            Id or directory instead of the plan's.
+        launcher
+            Checked instead of the plan's.
+
+        Raises
+        ------
+        InputError
+            Something cannot be used: says what, where and what to do. Nothing is made or changed then.
+        """
+        given = _Given.read(Path(plan_file), workspace, launcher)
+        check_writable(given.workspace)
+        path = campaign_path(given.workspace, given.plan.name)
+        if not path.exists():
+            return cls(CampaignRecords.create(given.workspace, given.plan, given.text, given.network), given.settings)
+        records = CampaignRecords.open(path)
+        given.check_same_network(records)
+        if given.changes(records):
+            with records.lock():
+                records.set_plan(given.text)
+        return cls(records, given.settings)
+
+    @classmethod
+    def open(cls, campaign: str | Path, *, workspace: str | None = None) -> Campaign:
+        """Take up a campaign by its campaign.yaml, its directory, or its name in a workspace.
+
+        Raises
+        ------
+        CampaignError
+            There is none.
+        """
+        settings = read_settings()
+        path = Path(campaign).expanduser()
+        if (path / "index.json").is_file():
+            return cls(CampaignRecords.open(path), settings)
+        if path.is_file():
+            plan = read_plan(path)
+            root = _workspace_path(plan, path, workspace, settings)
+            found = campaign_path(root, plan.name)
+            if not found.is_dir():
+                raise CampaignError(f"{path}: this campaign was not run yet in {root}; `xpm-alchem run {path}` does.")
+            return cls(CampaignRecords.open(found), settings)
+        root = find_workspace(workspace, settings).path
+        found = campaign_path(root, str(campaign))
+        if not (found / "index.json").is_file():
+            raise CampaignError(f"{root}: has no campaign '{campaign}'. `xpm-alchem list` shows those there are.")
+        return cls(CampaignRecords.open(found), settings)
+
+    @staticmethod
+    def forecast(plan_file: str | Path, *, workspace: str | None = None, launcher: str | None = None) -> Forecast:
+        """Say what `create` and `run` would do, changing nothing."""
+        return _Given.read(Path(plan_file), workspace, launcher).forecast()
+
+    @staticmethod
+    def list(workspace: str | None = None) -> View:
+        """Return a row for every campaign of a workspace."""
+        root = find_workspace(workspace, read_settings()).path
+        return views.list_view(list_campaigns(root))
+
+    # ---------------------------------------------------------------------------------------------------- running
+    def run(
+        self,
+        *,
+        launcher: str | None = None,
+        once: bool = False,
+        observe: Callable[[Any], None] = lambda event: None,
+        running: Any = None,
+        init_tasks: Iterable[Any] = (),
+    ) -> int:
+        """Drive the campaign until its strategy is satisfied.
+
+        Parameters
+        ----------
+        launcher
+            Instead of the plan's.
+        once
+            Harvest, plan and submit once, then leave; jobs go on.
+        observe
+            Called with every `driver.DriverEvent`.
+        running
+            An experimaestro experiment that is open already (``helper.xp`` in ``run-experiment``).
+        init_tasks
+            experimaestro LightweightTasks to run in every attempt's process before it begins.
+
+        Returns
+        -------
+        int
+            0 satisfied, 1 something in error, 3 detached or not finished.
+        """
+        from xpm_alchem.driver import Driver
+        from xpm_alchem.launchers.choose import choose_launcher
+
+        plan = self._records.plan()
+        chosen = choose_launcher(launcher or plan.launcher, self._settings.launchers)
+        workspace = find_workspace(str(self._records.workspace), self._settings)
+        driver = Driver(
+            self._records, workspace, chosen, observe=observe, running=running, init_tasks=tuple(init_tasks)
+        )
+        return int(driver.run(once=once))
+
+    # ---------------------------------------------------------------------------------------------------- looking
+    @property
+    def path(self) -> Path:
+        """The campaign's directory."""
+        return self._records.path
+
+    @property
+    def name(self) -> str:
+        """The campaign's name."""
+        return self._records.name
+
+    @cached_property
+    def network(self) -> Network:
+        """Its network."""
+        return self._records.network()
+
+    @property
+    def records(self) -> CampaignRecords:
+        """Its records on disk."""
+        return self._records
+
+    def status(self) -> View:
+        """Return counts of tasks by status, who drives, and the strategy's status."""
+        return views.status_view(self._records)
+
+    def show(self) -> View:
+        """Return a row for every transformation."""
+        return views.show_view(self._records)
+
+    def summary(self) -> View:
+        """Return one row for the whole campaign."""
+        return views.summary_view(self._records)
+
+    def results(self) -> View:
+        """Return results of transformations and edges in kcal/mol."""
+        return views.results_view(self._records)
+
+    def why(self, task: str) -> View:
+        """Return the history of the task 'TRANSFORMATION:REPEAT'."""
+        return views.why_view(self._records, task)
+
+
+@attrs.frozen
+class _Given:
+    """A campaign.yaml with all it names, checked."""
+
+    plan: Plan
+    text: str
+    network: Network
+    workspace: Path
+    settings: UserSettings
+    launcher: Any
+
+    @classmethod
+    def read(cls, path: Path, workspace: str | None, launcher: str | None) -> _Given:
+        from xpm_alchem.launchers.choose import choose_launcher
+        from xpm_alchem.strategies import make_strategy
+
+        plan = read_plan(path)
+        settings = read_settings()
+        root = _workspace_path(plan, path, workspace, settings)
+        chosen = choose_launcher(launcher or plan.launcher, settings.launchers)
+        make_strategy(plan.strategy.name, plan.strategy.settings, plan.trusted_modules)
+        network = load_network(plan.network, plan.trusted_modules)
+        network.alchemical_network  # noqa: B018 - decoding it is the check
+        return cls(plan, path.read_text(), network, root, settings, chosen)
+
+    def check_same_network(self, records: CampaignRecords) -> None:
+        here = {record.id for record in self.network.index.transformations}
+        there = {record.id for record in records.index.transformations}
+        if here != there:
+            raise CampaignError(
+                f"{records.path}: campaign '{self.plan.name}' was made from another network ({len(here - there)} "
+                f"transformations are new, {len(there - here)} are gone). Give the campaign another 'name'; results of "
+                "transformations that are the same are taken over."
+            )
+
+    def changes(self, records: CampaignRecords) -> list[str]:
+        return records.plan().differences(self.plan)
+
+    def forecast(self) -> Forecast:
+        import time
+
+        from xpm_alchem.campaign import CampaignState
+        from xpm_alchem.strategist import Strategist
+        from xpm_alchem.strategy import StrategyState
+
+        path = campaign_path(self.workspace, self.plan.name)
+        changes: list[str] = []
+        state = CampaignState()
+        if path.exists():
+            records = CampaignRecords.open(path)
+            self.check_same_network(records)
+            changes, state = self.changes(records), records.state()
+        proposal = Strategist(self.plan, self.network, self.workspace).iterate(StrategyState(), state, time.time())
+        if proposal.state.exception:
+            raise CampaignError(f"the strategy '{self.plan.strategy.name}' raised {proposal.state.exception}")
+        repeats = {t: max((task.repeat for task in state.of(t)), default=0) for t in set(proposal.create)}
+        tasks = []
+        for transformation in proposal.create:
+            repeats[transformation] += 1
+            tasks.append((self.network.index.by_id[transformation].name, repeats[transformation]))
+        seconds = [task.seconds for task in state.tasks.values() if task.seconds]
+        return Forecast(
+            tasks=tuple(tasks),
+            waiting=sum(task.in_flight for task in state.tasks.values()),
+            launcher=self.launcher.describe(),
+            script=self.launcher.script(self.workspace / "jobs" / "xpm_alchem.run" / "<task>"),
+            seconds_each=(min(seconds), max(seconds)) if seconds else None,
+            changes=tuple(changes),
+        )
+
+
+def _workspace_path(plan: Plan, plan_file: Path, given: str | None, settings: UserSettings) -> Path:
+    """Return the workspace's directory; a relative one in campaign.yaml is relative to that file."""
+    if given is None and plan.workspace is not None and plan.workspace.startswith("."):
+        return (plan_file.absolute().parent / plan.workspace).resolve()
+    return Path(find_workspace(given or plan.workspace, settings).path)

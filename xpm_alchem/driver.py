@@ -1,0 +1,439 @@
+"""The main loop: harvest, plan, submit. The disk is the truth, events only hurry, the driver is disposable."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from pathlib import Path
+from typing import Any
+
+import attrs
+from experimaestro.settings import WorkspaceSettings
+
+from xpm_alchem.attempts import Attempt, AttemptLog, Outcome
+from xpm_alchem.campaign import CampaignRecords, TaskState, TaskStatus
+from xpm_alchem.directory import TaskDirectory, TaskSummary
+from xpm_alchem.errors import FormatError, WorkspaceError
+from xpm_alchem.execution import close_lost
+from xpm_alchem.launchers.base import AttemptLauncher
+from xpm_alchem.restarts import DONE, STOP, WAIT, decide
+from xpm_alchem.strategist import Strategist
+from xpm_alchem.strategy import AWAKE, ERROR, StrategyState, is_due
+from xpm_alchem.submission import (
+    Job,
+    Session,
+    clear_markers,
+    failed_marker,
+    pid_file,
+    quiet_experimaestro,
+    stderr_of,
+)
+from xpm_alchem.tasks import directory_in_workspace, make_task
+
+_TICK_SECONDS = 1.0
+_LAUNCH_SECONDS = 60.0
+_BEAT_SECONDS = 10.0
+_OVERDUE_SECONDS = 20.0
+
+
+class Ending(IntEnum):
+    """How a run of the driver ended; the command's exit code."""
+
+    SATISFIED = 0
+    IN_ERROR = 1
+    DETACHED = 3
+
+
+@attrs.frozen
+class DriverEvent:
+    """Something happened; `task` is None for what concerns the whole campaign."""
+
+    what: str
+    task: TaskState | None = None
+
+
+class Driver:
+    """Drives one campaign until its strategy is satisfied, in one process; another one can take over at any time.
+
+    Parameters
+    ----------
+    records
+        The campaign.
+    workspace
+        experimaestro's settings of the workspace.
+    launcher
+        Starts attempts.
+    observe
+        Called in the main thread with every event, for a display.
+    running
+        An experimaestro experiment that is open already.
+    init_tasks
+        experimaestro init tasks of every attempt.
+    """
+
+    def __init__(
+        self,
+        records: CampaignRecords,
+        workspace: WorkspaceSettings,
+        launcher: AttemptLauncher,
+        *,
+        observe: Callable[[DriverEvent], None] = lambda event: None,
+        running: Any = None,
+        init_tasks: Iterable[Any] = (),
+    ) -> None:
+        self.records, self.workspace, self.launcher, self.observe = records, workspace, launcher, observe
+        self._running, self._init_tasks = running, tuple(init_tasks)
+        self._ended = threading.Event()
+        self._jobs: dict[str, Job] = {}
+        self._plan = records.plan()
+        self._max_retries = workspace.max_retries if self._plan.max_retries is None else self._plan.max_retries
+        self._network = records.network()
+        self._strategist = Strategist(self._plan, self._network, records.workspace)
+        self._strategy = StrategyState()
+        self._weights: dict[str, float | None] = {}
+        self._beaten = 0.0
+        self._checked: dict[str, float] = {}
+
+    # -------------------------------------------------------------------------------------------------- the loop
+    def run(self, *, once: bool = False) -> Ending:
+        """Drive the campaign.
+
+        Parameters
+        ----------
+        once
+            Harvest, plan and submit once, then leave; jobs go on.
+
+        Raises
+        ------
+        CampaignLockedError
+            Another process drives it.
+        WorkspaceError
+            The disk is full or cannot be written; tasks that run go on.
+        """
+        with self.records.lock():
+            try:
+                with _signals_as_interrupts():
+                    return self._drive(once)
+            except KeyboardInterrupt:
+                self.observe(DriverEvent("detached"))
+                return Ending.DETACHED
+            except OSError as error:
+                if isinstance(error, WorkspaceError):
+                    raise
+                raise WorkspaceError(
+                    f"{error.filename or self.records.path}: cannot be written ({error.strerror}). Tasks that run go "
+                    "on and nothing is lost: mend that, then run the campaign again."
+                ) from error
+
+    def _drive(self, once: bool) -> Ending:
+        quiet_experimaestro(self.records.path / "driver.log")
+        self._remember()
+        self._harvest()
+        self._iterate()
+        if self._finished():
+            return self._ending()
+        session = Session(
+            self.workspace,
+            self.records.name,
+            self.launcher,
+            self._ended.set,
+            running=self._running,
+            init_tasks=self._init_tasks,
+        )
+        with session:
+            self._submit(session)
+            if once:
+                self._await_launches()
+                return self._ending()
+            while not self._finished():
+                self._wait()
+                self._harvest()
+                self._iterate()
+                self._submit(session)
+            return self._ending()
+
+    def _finished(self) -> bool:
+        """Whether nothing is in flight and the strategy wants nothing more."""
+        if self._jobs or any(self._can_come(task) for task in self.records.state().tasks.values()):
+            return False
+        return self._plan.strategy.mode == "disabled" or self._strategy.status != AWAKE
+
+    def _can_come(self, task: TaskState) -> bool:
+        if not task.in_flight:
+            return False
+        other = self.records.state().tasks.get(task.extends or "")
+        return other is None or other.status is TaskStatus.COMPLETE or self._can_come(other)
+
+    def _ending(self) -> Ending:
+        tasks = self.records.state().tasks.values()
+        if self._strategy.status == ERROR:
+            return Ending.IN_ERROR
+        if not self._finished():
+            return Ending.DETACHED
+        return Ending.IN_ERROR if any(task.status is TaskStatus.ERROR for task in tasks) else Ending.SATISFIED
+
+    def _wait(self) -> None:
+        """Wait for an event, or for the next look at the disk; events may repeat, come late or never come."""
+        now = time.time()
+        if now - self._beaten > _BEAT_SECONDS:
+            self.records.beat()
+            self._beaten = now
+        self._ended.wait(_TICK_SECONDS)
+        self._ended.clear()
+        tasks = self.records.state().tasks
+        for task_id, job in self._jobs.items():
+            for method, arguments in job.new_outputs():
+                if method == "unit_finished":
+                    self.observe(DriverEvent(f"unit {arguments.get('name')}", tasks[task_id]))
+
+    # ---------------------------------------------------------------------------------------------------- harvest
+    def _harvest(self) -> None:
+        """Look at every task that was running; the journal gains what became of it."""
+        for task in list(self.records.state().tasks.values()):
+            if task.status is TaskStatus.RUNNING:
+                self._look_at(task)
+
+    def _look_at(self, task: TaskState) -> None:
+        job = self._jobs.get(task.task)
+        if job is not None and not job.ended and not self._is_overdue(task):
+            return
+        directory = self.records.task_path(task)
+        files, log = TaskDirectory(directory), AttemptLog(self.records.task_path(task) / "attempts.jsonl")
+        attempts = log.read()
+        last = attempts[-1] if len(attempts) > task.attempts_before else None
+        if last is None:
+            if job is None and not _newer(pid_file(directory), task.submitted):
+                self._set(task, TaskStatus.WAITING, "the driver ended before its attempt was started")
+                return
+            if job is None and self._is_starting(directory):
+                return
+            last = self._never_began(task, directory, log)
+        elif last.outcome is None:
+            if self.launcher.is_running(last) is not False:
+                return  # alive, or on a machine that cannot be seen from here
+            last = log.read()[-1]  # it may have said so while it was being looked at
+            if last.outcome is None:
+                ending = self.launcher.ending(last)
+                close_lost(files, last, ending.reason, ending.outcome)
+        self._jobs.pop(task.task, None)
+        self._after_attempt(task, files, log)
+
+    def _is_overdue(self, task: TaskState) -> bool:
+        """Whether a task's attempt has said how it ended, some time ago: then nobody waits for experimaestro."""
+        now = time.time()
+        if now - self._checked.get(task.task, now) < _OVERDUE_SECONDS:
+            self._checked.setdefault(task.task, now)
+            return False
+        self._checked[task.task] = now
+        attempts = AttemptLog(TaskDirectory(self.records.task_path(task)).attempts).read()
+        end = attempts[-1].end if len(attempts) > task.attempts_before else None
+        return end is not None and now - end > _OVERDUE_SECONDS
+
+    def _is_starting(self, directory: Path) -> bool:
+        """Whether a process of an earlier driver is alive that has not yet said that it began."""
+        from experimaestro.connectors import Process
+
+        try:
+            spec = json.loads(pid_file(directory).read_text())
+            return Process.fromDefinition(self.launcher.connector, spec) is not None
+        except (OSError, ValueError, KeyError):
+            return False
+
+    def _never_began(self, task: TaskState, directory: Path, log: AttemptLog) -> Attempt:
+        text = _tail(stderr_of(directory))
+        if failed_marker(directory).exists() or "Traceback" in text:
+            last_line = text.strip().splitlines()[-1] if text.strip() else "no message"
+            return log.never_began(
+                Outcome.ERROR, f"ended before it began: {last_line}", text or None, since=task.submitted
+            )
+        return log.never_began(Outcome.LOST, "ended before it began, without a word", None, since=task.submitted)
+
+    def _after_attempt(self, task: TaskState, files: TaskDirectory, log: AttemptLog) -> None:
+        attempts = log.read()
+        decision = decide(attempts, max_retries=self._max_retries, patterns=self._plan.restarts)
+        if decision.what == WAIT:
+            return
+        log.decide(attempts[-1], decision.what, decision.reason)
+        if decision.what == DONE:
+            self._complete(task, files)
+        elif decision.what == STOP:
+            self._set(task, TaskStatus.ERROR, f"{attempts[-1].reason} ({decision.reason})")
+        else:
+            self._set(task, TaskStatus.WAITING, f"{attempts[-1].outcome}: {decision.reason}")
+
+    def _complete(self, task: TaskState, files: TaskDirectory) -> None:
+        try:
+            summary = TaskSummary.read(files.summary)
+        except (FileNotFoundError, FormatError) as error:
+            self._set(task, TaskStatus.ERROR, f"complete, but its summary cannot be read: {error}")
+            return
+        self.records.write(
+            {
+                "event": "status",
+                "task": task.task,
+                "status": str(TaskStatus.COMPLETE),
+                "reason": summary.message or "",
+                "estimate": summary.estimate,
+                "uncertainty": summary.uncertainty,
+                "seconds": summary.seconds,
+                "attempts": summary.attempts,
+            }
+        )
+        self.observe(DriverEvent("complete", self.records.state().tasks[task.task]))
+
+    def _set(self, task: TaskState, status: TaskStatus, reason: str) -> None:
+        self.records.write({"event": "status", "task": task.task, "status": str(status), "reason": reason})
+        self.observe(DriverEvent(str(status), self.records.state().tasks[task.task]))
+
+    # ------------------------------------------------------------------------------------------------------- plan
+    def _remember(self) -> None:
+        known = self.records.driver_state()
+        self._strategy = StrategyState(**known["strategy"]) if "strategy" in known else StrategyState()
+        self._weights = known.get("weights", {})
+        if known.get("plan") != attrs.asdict(self._plan.strategy):
+            self._strategy = attrs.evolve(self._strategy, status=AWAKE)  # the user changed it: think again
+
+    def _iterate(self) -> None:
+        state = self.records.state()
+        results = sum(task.status is TaskStatus.COMPLETE for task in state.tasks.values())
+        if not is_due(self._plan.strategy, self._strategy, results, time.time()):
+            return
+        proposal = self._strategist.iterate(self._strategy, state, time.time())
+        repeats: dict[str, int] = {}
+        events = []
+        for transformation in proposal.create:
+            if transformation not in repeats:
+                repeats[transformation] = max((task.repeat for task in state.of(transformation)), default=0)
+            repeats[transformation] += 1
+            events.append(self._created(transformation, repeats[transformation]))
+        for transformation, number in proposal.cancel.items():
+            waiting = [t for t in state.of(transformation) if t.status is TaskStatus.WAITING and t.actioned]
+            events += [
+                {"event": "cancelled", "task": task.task, "reason": "the strategy no longer wants it (mode full)"}
+                for task in waiting[::-1][:number]
+            ]
+        if events:
+            self.records.write(*events)
+        self._strategy, self._weights = proposal.state, dict(proposal.weights)
+        self.records.set_driver_state(
+            {
+                "strategy": attrs.asdict(self._strategy),
+                "weights": self._weights,
+                "plan": attrs.asdict(self._plan.strategy),
+            }
+        )
+        if self._strategy.status == ERROR:
+            self.observe(DriverEvent(f"the strategy raised {self._strategy.exception}"))
+        elif proposal.create:
+            self.observe(DriverEvent(f"iteration {self._strategy.iterations}: {len(proposal.create)} new task(s)"))
+
+    def _created(self, transformation: str, repeat: int) -> dict[str, Any]:
+        record = self._network.index.by_id[transformation]
+        task = make_task(record, repeat, network=self.records.network_path)
+        return {
+            "event": "created",
+            "task": f"{transformation}-{repeat}",
+            "transformation": transformation,
+            "repeat": repeat,
+            "directory": directory_in_workspace(task),
+            "reason": f"strategy {self._plan.strategy.name}, iteration {self._strategy.iterations + 1}",
+        }
+
+    # ----------------------------------------------------------------------------------------------------- submit
+    def _submit(self, session: Session) -> None:
+        """Take up what runs already, then start waiting tasks while there are free slots."""
+        tasks = self.records.state().tasks
+        running = [task for task in tasks.values() if task.status is TaskStatus.RUNNING]
+        for task in running:
+            if task.task not in self._jobs:
+                self._adopt(session, task)
+        free = self.launcher.slots - len(running)
+        for task in list(tasks.values()):
+            if free <= 0:
+                return
+            other = tasks.get(task.extends or "")
+            ready = other is None or other.status is TaskStatus.COMPLETE
+            if task.status is TaskStatus.WAITING and task.actioned and ready:
+                free -= self._start(session, task)
+
+    def _adopt(self, session: Session, task: TaskState) -> None:
+        """Let experimaestro wait for an attempt that an earlier driver (or another campaign's) started."""
+        directory = self.records.task_path(task)
+        attempts = AttemptLog(TaskDirectory(directory).attempts).read()
+        alive = attempts and attempts[-1].outcome is None and self.launcher.is_running(attempts[-1])
+        if alive and not pid_file(directory).exists():
+            pid_file(directory).write_text(json.dumps(self.launcher.process_spec(attempts[-1])))
+        if alive or self._is_starting(directory):
+            self._jobs[task.task] = session.submit(self._configuration(task), directory)
+            self.observe(DriverEvent("taken up again", task))
+
+    def _start(self, session: Session, task: TaskState) -> int:
+        """Start an attempt; return how many slots it takes (none where the result is there already)."""
+        files = TaskDirectory(self.records.task_path(task))
+        attempts = AttemptLog(files.attempts).read()
+        if attempts and attempts[-1].outcome is Outcome.COMPLETE:
+            self._complete(task, files)  # of another campaign of this workspace, or of a driver that was killed
+            return 0
+        alive = bool(attempts) and attempts[-1].outcome is None and self.launcher.is_running(attempts[-1]) is not False
+        before = len(attempts) - alive
+        self.records.write({"event": "submitted", "task": task.task, "attempts": before, "reason": task.reason})
+        task = self.records.state().tasks[task.task]
+        if alive:
+            self._adopt(session, task)
+            return 1
+        clear_markers(files.path)
+        self._jobs[task.task] = session.submit(self._configuration(task), files.path)
+        self.observe(DriverEvent("submitted", task))
+        return 1
+
+    def _configuration(self, task: TaskState) -> Any:
+        other = self.records.state().tasks.get(task.extends or "")
+        return make_task(
+            self._network.index.by_id[task.transformation],
+            task.repeat,
+            network=self.records.network_path,
+            trusted=self._plan.trusted_modules,
+            extends=None if other is None else self.records.task_path(other),
+        )
+
+    def _await_launches(self) -> None:
+        until = time.time() + _LAUNCH_SECONDS
+        while time.time() < until and not all(job.launched for job in self._jobs.values()):
+            time.sleep(0.05)
+
+
+@contextmanager
+def _signals_as_interrupts() -> Iterator[None]:
+    """Make SIGTERM and SIGHUP (the login session ended) detach like Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _newer(path: Path, than: float) -> bool:
+    try:
+        return path.stat().st_mtime >= than - 1.0
+    except OSError:
+        return False
+
+
+def _tail(path: Path, size: int = 4000) -> str:
+    try:
+        return path.read_bytes()[-size:].decode(errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,86 @@
+"""From what campaign.yaml says to a launcher: a profile's name, a profile in place, or a find_launcher requirement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from experimaestro.launcherfinder import LauncherRegistry
+from experimaestro.launchers.direct import DirectLauncher
+
+from xpm_alchem.errors import CampaignError
+from xpm_alchem.launchers.base import AttemptLauncher
+from xpm_alchem.launchers.local import LocalLauncher, LocalProfile
+from xpm_alchem.near_miss import unknown_key
+from xpm_alchem.plan import check_keys, duration
+
+_KEYS = ("kind", "slots", "threads", "time_limit", "margin", "grace", "env")
+
+
+def choose_launcher(given: str | Mapping[str, Any], profiles: Mapping[str, Any]) -> AttemptLauncher:
+    """Return a launcher.
+
+    Parameters
+    ----------
+    given
+        'local', the name of a profile, a profile in place, or a requirement such as
+        ``'duration=2h & cpu(cores=4)'`` that experimaestro's find_launcher answers.
+    profiles
+        The profiles of settings.yaml by name.
+
+    Raises
+    ------
+    CampaignError
+        There is no such launcher, or its profile cannot be used.
+    """
+    if isinstance(given, Mapping):
+        return _from_profile("in campaign.yaml", given, "launcher")
+    if given in profiles:
+        return _from_profile(given, profiles[given], f"settings.yaml: xpm_alchem.launchers.{given}")
+    if given == "local":
+        return LocalLauncher()
+    if any(sign in given for sign in "=(&|"):
+        return _found(given)
+    raise CampaignError(unknown_key(given, ["local", *profiles], "launcher").replace("unknown key", "no launcher"))
+
+
+def _from_profile(name: str, profile: Any, where: str) -> AttemptLauncher:
+    if not isinstance(profile, Mapping):
+        raise CampaignError(f"{where}: {profile!r} is not a mapping of keys to values.")
+    check_keys(profile, _KEYS, where)
+    if (kind := profile.get("kind", "local")) != "local":
+        raise CampaignError(f"{where}.kind: {kind!r} is no kind of launcher; known are: local.")
+    values: dict[str, Any] = {}
+    for key in ("slots", "threads"):
+        if key in profile:
+            values[key] = profile[key]
+            if isinstance(values[key], bool) or not isinstance(values[key], int) or values[key] < 1:
+                raise CampaignError(f"{where}.{key}: {values[key]!r} is not a whole number of at least 1.")
+    for key in ("time_limit", "margin", "grace"):
+        if profile.get(key) is not None:
+            values[key] = duration(profile[key], f"{where}.{key}")
+    if "env" in profile:
+        if not isinstance(profile["env"], Mapping):
+            raise CampaignError(f"{where}.env: {profile['env']!r} is not a mapping of names to values.")
+        values["env"] = {str(key): str(value) for key, value in profile["env"].items()}
+    settings = LocalProfile(**values)
+    if settings.time_limit is not None and settings.time_limit <= settings.margin:
+        raise CampaignError(
+            f"{where}: time_limit ({settings.time_limit:g} s) must be longer than margin ({settings.margin:g} s)."
+        )
+    return LocalLauncher(settings, name)
+
+
+def _found(requirement: str) -> AttemptLauncher:
+    try:
+        found = LauncherRegistry.instance().find(requirement)
+    except Exception as error:  # the parser's own errors, and whatever the user's launchers.py raises
+        raise CampaignError(f"launcher: the requirement {requirement!r} cannot be used: {error}") from None
+    if isinstance(found, AttemptLauncher):
+        return found
+    if type(found) is DirectLauncher:
+        return LocalLauncher(LocalProfile(env=dict(found.environ)), requirement)
+    raise CampaignError(
+        f"launcher: launchers.py answers the requirement {requirement!r} with {found}, which xpm-alchem cannot use; "
+        "let it return an xpm_alchem.launchers launcher or experimaestro's DirectLauncher."
+    )

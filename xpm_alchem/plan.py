@@ -1,0 +1,276 @@
+"""campaign.yaml: the plan of a campaign, read safely and checked key by key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import yaml
+
+from xpm_alchem.errors import CampaignError
+from xpm_alchem.near_miss import unknown_key
+
+MODES = ("partial", "full", "disabled")
+SCALINGS = ("linear", "exponential")
+NORMALIZATIONS = ("max", "sum")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*")
+_UNITS = {
+    "": 1,
+    "s": 1,
+    "sec": 1,
+    "m": 60,
+    "min": 60,
+    "h": 3600,
+    "hour": 3600,
+    "hours": 3600,
+    "d": 86400,
+    "days": 86400,
+}
+_LATER = {"budget", "experimental", "extends_preference"}
+
+
+def duration(value: Any, where: str) -> float:
+    """Return seconds from a number, or from '90s', '5 min', '2h', '1d', 'HH:MM:SS'.
+
+    Raises
+    ------
+    CampaignError
+        It is no duration, or negative.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        return float(value)
+    if isinstance(value, str):
+        if (match := _DURATION.fullmatch(value.lower())) and match[2] in _UNITS:
+            return float(match[1]) * _UNITS[match[2]]
+        if match := re.fullmatch(r"(\d+):([0-5]?\d):([0-5]?\d)", value.strip()):
+            return float(int(match[1]) * 3600 + int(match[2]) * 60 + int(match[3]))
+    raise CampaignError(
+        f"{where}: {value!r} is no duration. Give seconds, or for example '90s', '5min', '2h', '02:00:00'."
+    )
+
+
+def _whole(where: str, value: Any, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise CampaignError(f"{where}: {value!r} is not a whole number of at least {least}.")
+    return value
+
+
+def _one_of(where: str, value: Any, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise CampaignError(f"{where}: {value!r} is not one of {', '.join(known)}.")
+    return str(value)
+
+
+def _text(where: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise CampaignError(f"{where}: {value!r} is not a text.")
+    return value.strip()
+
+
+def _mapping(where: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise CampaignError(f"{where}: {value!r} is not a mapping of keys to values.")
+    return value
+
+
+def check_keys(given: Mapping[Any, Any], known: tuple[str, ...], where: str) -> None:
+    """Raise CampaignError for a key that is not known, naming the nearest one."""
+    for key in given:
+        if key in known:
+            continue
+        if key in _LATER:
+            raise CampaignError(f"{where}: '{key}' is not supported by this version of xpm-alchem; remove it.")
+        raise CampaignError(unknown_key(key, known, where))
+
+
+@attrs.frozen
+class StrategyPlan:
+    """Which strategy decides, and how its weights become tasks; alchemiscale's names and defaults unless said.
+
+    Attributes
+    ----------
+    name
+        'uniform', 'connectivity', or 'module:Class' of a stratocaster Strategy.
+    settings
+        Of the strategy.
+    mode
+        'partial' (tasks are only added), 'full' (tasks nobody wants any more are cancelled), 'disabled'.
+    task_scaling
+        'exponential' int((1 + m)**w) or 'linear' int(1 + w m), for a weight w and m = max_tasks_per_transformation.
+    normalization
+        'max' divides the weights by the largest, so that the scalings see numbers up to 1; 'sum' is alchemiscale's.
+    max_tasks_per_transformation, max_tasks_per_network
+        How many tasks may be waiting or running at once.
+    sleep_interval
+        Least seconds between two iterations.
+    """
+
+    name: str = "uniform"
+    settings: dict[str, Any] = attrs.field(factory=dict)
+    mode: str = "partial"
+    task_scaling: str = "exponential"
+    normalization: str = "max"
+    max_tasks_per_transformation: int = 3
+    max_tasks_per_network: int | None = None
+    sleep_interval: float = 0.0
+
+    @classmethod
+    def parse(cls, value: Any, where: str) -> StrategyPlan:
+        """Check the 'strategy' section; a text alone is its name."""
+        given = {"name": value} if isinstance(value, str) else _mapping(where, value)
+        check_keys(given, tuple(field.name for field in attrs.fields(cls)), where)
+        checks: dict[str, Callable[[str, Any], Any]] = {
+            "name": _text,
+            "settings": _mapping,
+            "mode": lambda at, v: _one_of(at, v, MODES),
+            "task_scaling": lambda at, v: _one_of(at, v, SCALINGS),
+            "normalization": lambda at, v: _one_of(at, v, NORMALIZATIONS),
+            "max_tasks_per_transformation": lambda at, v: _whole(at, v, 1),
+            "max_tasks_per_network": lambda at, v: None if v is None else _whole(at, v, 1),
+            "sleep_interval": lambda at, v: duration(v, at),
+        }
+        return cls(**{key: checks[key](f"{where}.{key}", item) for key, item in given.items()})
+
+
+@attrs.frozen
+class RestartPattern:
+    """Restart a task whose traceback matches `pattern` (re.search), at most `allowed` times."""
+
+    pattern: str
+    allowed: int
+
+    @classmethod
+    def parse(cls, value: Any, where: str) -> RestartPattern:
+        """Check one entry of 'restarts'."""
+        given = _mapping(where, value)
+        check_keys(given, ("pattern", "allowed"), where)
+        for key in ("pattern", "allowed"):
+            if key not in given:
+                raise CampaignError(f"{where}: '{key}' is missing; an entry is {{pattern: 'CUDA', allowed: 3}}.")
+        pattern = _text(f"{where}.pattern", given["pattern"])
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise CampaignError(f"{where}.pattern: {pattern!r} is no regular expression ({error}).") from None
+        return cls(pattern, _whole(f"{where}.allowed", given["allowed"], 1))
+
+
+@attrs.frozen
+class Plan:
+    """A checked campaign.yaml.
+
+    Attributes
+    ----------
+    name
+        Of the campaign: letters, digits, '.', '_' and '-'.
+    network
+        The network file; absolute.
+    workspace
+        Id of a workspace in settings.yaml, or a directory; None for the default one of settings.yaml.
+    launcher
+        A profile's name, a find_launcher requirement, or a profile in place.
+    max_retries
+        Retries after the first attempt of a task; None takes the workspace's.
+    """
+
+    name: str
+    network: Path
+    workspace: str | None = None
+    launcher: str | dict[str, Any] = "local"
+    strategy: StrategyPlan = attrs.field(factory=StrategyPlan)
+    max_retries: int | None = None
+    restarts: tuple[RestartPattern, ...] = ()
+    trusted_modules: tuple[str, ...] = ()
+
+    def differences(self, other: Plan) -> list[str]:
+        """Return how `other` differs from this plan, a line each: 'key: here -> there'."""
+        mine, theirs = attrs.asdict(self), attrs.asdict(other)
+        lines = []
+        for key, value in mine.items():
+            if key in ("name", "network", "workspace") or value == theirs[key]:
+                continue
+            if isinstance(value, dict) and isinstance(theirs[key], dict):
+                names = sorted({*value, *theirs[key]})
+                lines += [
+                    f"{key}.{name}: {value.get(name)} -> {theirs[key].get(name)}"
+                    for name in names
+                    if value.get(name) != theirs[key].get(name)
+                ]
+            else:
+                lines.append(f"{key}: {value} -> {theirs[key]}")
+        return lines
+
+
+def read_plan(path: Path) -> Plan:
+    """Read and check a campaign.yaml.
+
+    Raises
+    ------
+    CampaignError
+        Says the file, the key and what to do.
+    """
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        raise CampaignError(
+            f"{path}: there is no such campaign file. `xpm-alchem init NETWORK.json` writes one."
+        ) from None
+    except IsADirectoryError:
+        raise CampaignError(f"{path}: a directory; give the campaign.yaml in it.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CampaignError(f"{path}: cannot be read ({error}).") from None
+    return parse_plan(text, path)
+
+
+def parse_plan(text: str, path: Path) -> Plan:
+    """Check the text of a campaign.yaml; relative paths in it are relative to `path`'s directory."""
+    where = str(path)
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise CampaignError(f"{where}{line}: not valid YAML: {getattr(error, 'problem', None) or error}.") from None
+    if not isinstance(content, dict):
+        raise CampaignError(f"{where}: not a campaign: it holds no keys. `xpm-alchem init NETWORK.json` writes one.")
+    check_keys(content, tuple(field.name for field in attrs.fields(Plan)), where)
+    for key in ("name", "network"):
+        if key not in content:
+            raise CampaignError(f"{where}: '{key}' is missing; a campaign needs at least 'name' and 'network'.")
+    name = _text(f"{where}: name", content["name"])
+    if not _NAME.fullmatch(name):
+        raise CampaignError(f"{where}: name: {name!r} may hold letters, digits, '.', '_' and '-' only (at most 100).")
+    given: dict[str, Any] = {"name": name}
+    given["network"] = (
+        path.absolute().parent / Path(_text(f"{where}: network", content["network"])).expanduser()
+    ).resolve()
+    if content.get("workspace") is not None:
+        given["workspace"] = _text(f"{where}: workspace", content["workspace"])
+    if "launcher" in content:
+        launcher = content["launcher"]
+        given["launcher"] = launcher if isinstance(launcher, dict) else _text(f"{where}: launcher", launcher)
+    if "strategy" in content:
+        given["strategy"] = StrategyPlan.parse(content["strategy"], f"{where}: strategy")
+    if content.get("max_retries") is not None:
+        given["max_retries"] = _whole(f"{where}: max_retries", content["max_retries"], 0)
+    given["restarts"] = tuple(
+        RestartPattern.parse(item, f"{where}: restarts[{i}]")
+        for i, item in enumerate(_list(f"{where}: restarts", content.get("restarts")))
+    )
+    given["trusted_modules"] = tuple(
+        _text(f"{where}: trusted_modules[{i}]", item)
+        for i, item in enumerate(_list(f"{where}: trusted_modules", content.get("trusted_modules")))
+    )
+    return Plan(**given)
+
+
+def _list(where: str, value: Any) -> list[Any]:
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise CampaignError(f"{where}: {value!r} is not a list.")
+    return value

@@ -1,0 +1,1 @@
+"""Views of a campaign for people and for programs; reads, never writes state."""

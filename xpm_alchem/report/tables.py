@@ -1,0 +1,183 @@
+"""The views as tables for a terminal."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from xpm_alchem.report.views import View
+
+
+def number(value: Any, digits: int = 2) -> str:
+    """Return a number, or a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _when(seconds: float | None) -> str:
+    return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def _driver(driver: dict[str, Any] | None) -> str:
+    if driver is None:
+        return "none"
+    return f"host {driver['host']}, pid {driver['pid']}, since {_when(driver['since'])}"
+
+
+def status_table(view: View) -> RenderableType:
+    """Render `status_view`."""
+    strategy = view["strategy"]
+    lines = [
+        f"campaign  {view['campaign']}  ({view['path']})",
+        f"driver    {_driver(view['driver'])}",
+        f"strategy  {strategy['name']}, mode {strategy['mode']}, {strategy['status']}, "
+        f"{strategy['iterations']} iteration(s)",
+        "tasks     "
+        + ", ".join(f"{count} {status}" for status, count in view["tasks"].items() if count)
+        + ("" if any(view["tasks"].values()) else "none yet"),
+    ]
+    if strategy["exception"]:
+        lines.append(f"          the strategy raised {strategy['exception']}")
+    return Text("\n".join(lines))
+
+
+def show_table(view: View, *, limit: int | None = None) -> RenderableType:
+    """Render `show_view`; `limit` rows at most."""
+    table = Table(title=f"{view['campaign']} ({view['unit']})", title_justify="left", expand=False)
+    for heading in ("transformation", "leg"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("done", "run", "wait", "err", "estimate", "SD", "weight"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("next", overflow="ellipsis", no_wrap=True)
+    rows = view["rows"]
+    for row in rows[:limit]:
+        table.add_row(
+            row["transformation"],
+            row["leg"],
+            *(str(row[key] or "·") for key in ("complete", "running", "waiting", "error")),
+            number(row["estimate"], 3),
+            number(row["sd"], 3),
+            number(row["weight"]),
+            Text(row["next"]),
+            style="red" if row["error"] else None,
+        )
+    if limit is not None and len(rows) > limit:
+        return Group(table, Text(f"... and {len(rows) - limit} more"))
+    return table
+
+
+def summary_table(view: View) -> RenderableType:
+    """Render `summary_view`."""
+    table = Table()
+    cells = {
+        "campaign": view["campaign"],
+        "with result": f"{view['with_result']} of {view['transformations']}",
+        "tasks": str(view["tasks"]),
+        "complete": str(view["complete"]),
+        "running": str(view["running"]),
+        "waiting": str(view["waiting"]),
+        "error": str(view["error"]),
+        "hours": number(view["hours"], 3),
+        "strategy": view["strategy"],
+        "driver": "yes" if view["driver"] else "no",
+    }
+    for heading in cells:
+        table.add_column(heading)
+    table.add_row(*cells.values())
+    return table
+
+
+def list_table(view: View) -> RenderableType:
+    """Render `list_view`."""
+    table = Table()
+    for heading in ("campaign", "with result", "tasks", "running", "waiting", "error", "strategy", "driver"):
+        table.add_column(heading)
+    for row in view["campaigns"]:
+        table.add_row(
+            row["campaign"],
+            f"{row['with_result']} of {row['transformations']}",
+            *(str(row[key]) for key in ("tasks", "running", "waiting", "error", "strategy")),
+            "yes" if row["driver"] else "no",
+        )
+    return table
+
+
+def results_table(view: View) -> RenderableType:
+    """Render `results_view`."""
+    parts: list[RenderableType] = []
+    table = Table(title=f"{view['campaign']}: dG ({view['unit']})", title_justify="left")
+    table.add_column("transformation", overflow="fold")
+    table.add_column("leg")
+    for heading in ("n", "estimate", "SD", "std. error", "protocol's"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in view["transformations"]:
+        table.add_row(
+            row["transformation"],
+            row["leg"],
+            str(len(row["repeats"])),
+            *(number(row[key], 3) for key in ("estimate", "sd", "standard_error", "protocol_uncertainty")),
+        )
+    parts.append(table)
+    if view["edges"]:
+        table = Table(title=f"{view['campaign']}: ddG ({view['unit']})", title_justify="left")
+        table.add_column("edge", overflow="fold")
+        table.add_column("legs")
+        for heading in ("estimate", "std. error"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column("missing", overflow="fold")
+        for row in view["edges"]:
+            table.add_row(
+                row["edge"],
+                f"{row['to']} - {row['from']}",
+                number(row["estimate"], 3),
+                number(row["standard_error"], 3),
+                ", ".join(row["missing"]),
+            )
+        parts.append(table)
+    if view["unpaired"]:
+        names = list(view["unpaired"].items())
+        parts.append(
+            Text(f"{len(names)} transformation(s) belong to no edge, for example {names[0][0]}: {names[0][1]}")
+        )
+    return Group(*parts)
+
+
+def why_table(view: View) -> RenderableType:
+    """Render `why_view`."""
+    head = f"{view['transformation']} repeat {view['repeat']}: {view['status']}"
+    if view["reason"]:
+        head += f" ({view['reason']})"
+    parts: list[RenderableType] = [Text(head), Text(f"directory: {view['directory']}")]
+    if not view["attempts"]:
+        parts.append(Text("no attempt yet"))
+        return Group(*parts)
+    table = Table()
+    for heading in ("attempt", "start", "host", "pid", "outcome", "units", "seconds", "MB", "then"):
+        table.add_column(heading, overflow="fold")
+    for attempt in view["attempts"]:
+        outcome = attempt["outcome"] or "at work"
+        if attempt["reason"]:
+            outcome += f": {attempt['reason']}"
+        if attempt["set_aside"]:
+            outcome += f"; set aside: {', '.join(attempt['set_aside'])}"
+        then = attempt["decision"] or ""
+        if attempt["decision_reason"]:
+            then += f": {attempt['decision_reason']}"
+        table.add_row(
+            str(attempt["attempt"]),
+            _when(attempt["start"]),
+            attempt["host"],
+            str(attempt["pid"]),
+            Text(outcome),
+            str(attempt["units_done"]),
+            f"{attempt['seconds']:.1f}",
+            f"{attempt['peak_memory_bytes'] / 1e6:.0f}",
+            Text(then),
+        )
+    parts.append(table)
+    if view["traceback"]:
+        parts += [Text("\nthe last traceback:"), Text(view["traceback"].rstrip())]
+    return Group(*parts)

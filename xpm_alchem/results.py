@@ -1,0 +1,158 @@
+"""Results per transformation and per edge. Energies in kcal/mol throughout."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from xpm_alchem.campaign import TaskState, TaskStatus
+from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.network import Index, Network
+from xpm_alchem.trust import check_module
+
+
+@attrs.frozen
+class TransformationResult:
+    """The repeats of one transformation.
+
+    Attributes
+    ----------
+    repeats
+        The estimate of each complete repeat, by repeat.
+    estimate
+        Their mean; None without any.
+    sd
+        Their standard deviation (n - 1 in the denominator); None with fewer than two.
+    protocol_uncertainty
+        Mean of what the protocol says of each repeat. 0.0 (as openfe's relative protocol says) is no certainty.
+    """
+
+    id: str
+    name: str
+    environment: str
+    repeats: tuple[float, ...]
+    estimate: float | None
+    sd: float | None
+    protocol_uncertainty: float | None
+
+    @property
+    def standard_error(self) -> float | None:
+        """The standard error of the mean; None with fewer than two repeats."""
+        return None if self.sd is None else self.sd / math.sqrt(len(self.repeats))
+
+
+@attrs.frozen
+class EdgeResult:
+    """ddG of one edge between two environments: ``sum(sign x dG(later)) - sum(sign x dG(earlier))``.
+
+    Attributes
+    ----------
+    missing
+        Names of the transformations that have no result yet; the estimate is then None.
+    """
+
+    ligand_a: str
+    ligand_b: str
+    environments: tuple[str, str]
+    estimate: float | None
+    standard_error: float | None
+    missing: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The edge as 'A -> B'."""
+        return f"{self.ligand_a} -> {self.ligand_b}"
+
+
+def transformation_results(index: Index, tasks: Mapping[str, Iterable[TaskState]]) -> dict[str, TransformationResult]:
+    """Return the results by stable id; `tasks` are grouped by transformation."""
+    results = {}
+    for record in index.transformations:
+        complete = [
+            task
+            for task in tasks.get(record.id, ())
+            if task.status is TaskStatus.COMPLETE and task.estimate is not None
+        ]
+        complete.sort(key=lambda task: task.repeat)
+        values = tuple(task.estimate for task in complete if task.estimate is not None)
+        given = [task.uncertainty for task in complete if task.uncertainty is not None]
+        results[record.id] = TransformationResult(
+            id=record.id,
+            name=record.name,
+            environment=record.environment,
+            repeats=values,
+            estimate=statistics.fmean(values) if values else None,
+            sd=statistics.stdev(values) if len(values) > 1 else None,
+            protocol_uncertainty=statistics.fmean(given) if given else None,
+        )
+    return results
+
+
+def edge_results(index: Index, results: Mapping[str, TransformationResult]) -> list[EdgeResult]:
+    """Return ddG of every edge, for each pair of neighbouring environments."""
+    found = []
+    for edge in index.edges:
+        for early, late in zip(edge.legs, edge.legs[1:], strict=False):
+            legs = [(results[late.transformation], late.sign), (results[early.transformation], -early.sign)]
+            missing = tuple(leg.name for leg, _ in legs if not leg.repeats)
+            value = error = None
+            if not missing:
+                value = sum(sign * (leg.estimate or 0.0) for leg, sign in legs)
+                errors = [leg.standard_error for leg, _ in legs]
+                error = math.hypot(*(e for e in errors if e is not None)) if None not in errors else None
+            found.append(
+                EdgeResult(edge.ligand_a, edge.ligand_b, (early.environment, late.environment), value, error, missing)
+            )
+    return found
+
+
+@attrs.frozen
+class CountedResult:
+    """As much of a ProtocolResult as our own strategies ask for, made from summaries alone."""
+
+    n_protocol_dag_results: int
+    result: TransformationResult
+
+    def get_estimate(self) -> float | None:
+        """Return the mean of the repeats in kcal/mol, None before the first."""
+        return self.result.estimate
+
+    def get_uncertainty(self) -> float | None:
+        """Return their standard deviation in kcal/mol, None before the second."""
+        return self.result.sd
+
+
+class ProtocolResults:
+    """gufe ProtocolResults for strategies that need them, gathered again only where a result was added."""
+
+    def __init__(self, network: Network, workspace: Path, trusted: tuple[str, ...]) -> None:
+        self._network, self._workspace = network, workspace
+        self._check = check_module("a task's result.json", trusted)
+        self._gathered: dict[str, tuple[tuple[str, ...], Any]] = {}
+
+    def of(self, transformation: str, tasks: Iterable[TaskState], to_come: int) -> Any:
+        """Return the ProtocolResult of the complete tasks, or None without any.
+
+        Parameters
+        ----------
+        to_come
+            Results that are on their way; they are counted as if they were there.
+        """
+        from xpm_alchem import gufe_seam
+
+        complete = [task for task in tasks if task.status is TaskStatus.COMPLETE]
+        names = tuple(sorted(task.task for task in complete))
+        transformed = self._network.transformation(transformation)
+        known = self._gathered.get(transformation)
+        if known is None or known[0] != names:
+            dag_results = (
+                gufe_seam.load(TaskDirectory(self._workspace / task.directory).result, self._check) for task in complete
+            )
+            known = (names, gufe_seam.gather(transformed, dag_results) if names else None)
+            self._gathered[transformation] = known
+        return gufe_seam.with_results_to_come(transformed.protocol, known[1], to_come)

@@ -1,0 +1,71 @@
+"""Strategies with stratocaster's interface: ``propose(network, results)`` returns weights."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from xpm_alchem.errors import CampaignError, MissingPackageError
+from xpm_alchem.near_miss import unknown_key
+from xpm_alchem.strategies.base import Strategy
+from xpm_alchem.strategies.connectivity import ConnectivityStrategy
+from xpm_alchem.strategies.uniform import UniformStrategy
+from xpm_alchem.trust import check_module
+
+BUILT_IN: dict[str, type[Strategy[Any]]] = {"uniform": UniformStrategy, "connectivity": ConnectivityStrategy}
+
+
+def make_strategy(name: str, settings: Mapping[str, Any], trusted: tuple[str, ...] = ()) -> Any:
+    """Return a strategy: one of ours, or the class a 'module:Class' names with its default settings changed.
+
+    Raises
+    ------
+    CampaignError
+        There is no such strategy, or a setting is unknown or has a bad value.
+    MissingPackageError
+        Its module is not installed.
+    UntrustedModuleError
+        Its module is not trusted.
+    """
+    where = f"strategy '{name}'"
+    if ":" not in name:
+        if name not in BUILT_IN:
+            raise CampaignError(unknown_key(name, [*BUILT_IN, "module:Class"], "strategy.name"))
+        cls: Any = BUILT_IN[name]
+    else:
+        cls = _imported(name, where, trusted)
+    try:
+        defaults = cls.default_settings()
+        known = _fields(defaults)
+        for key in settings:
+            if key not in known:
+                raise CampaignError(unknown_key(key, known, f"{where}: settings"))
+        return cls(type(defaults)(**{**known, **settings}))
+    except CampaignError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise CampaignError(f"{where}: bad settings: {error}") from None
+
+
+def _imported(name: str, where: str, trusted: tuple[str, ...]) -> Any:
+    module, _, attribute = name.partition(":")
+    check_module(where, trusted)(module)
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise MissingPackageError(
+            f"{where}: the module '{module}' cannot be imported ({error}). Install it in this environment."
+        ) from None
+    except AttributeError:
+        raise CampaignError(f"{where}: the module '{module}' has no '{attribute}'.") from None
+    if not (inspect.isclass(found) and hasattr(found, "propose") and hasattr(found, "default_settings")):
+        raise CampaignError(f"{where}: not a stratocaster Strategy (it needs propose() and default_settings()).")
+    return found
+
+
+def _fields(settings: Any) -> dict[str, Any]:
+    if hasattr(settings, "model_dump"):  # pydantic, as stratocaster has it
+        return dict(settings.model_dump())
+    return {field.name: getattr(settings, field.name) for field in settings.__attrs_attrs__}

@@ -1,0 +1,69 @@
+"""Between a campaign and its strategy: what is known goes in as results, weights come back by stable id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from xpm_alchem.campaign import CampaignState, TaskState, TaskStatus
+from xpm_alchem.network import Network
+from xpm_alchem.plan import Plan
+from xpm_alchem.results import CountedResult, ProtocolResults, TransformationResult, transformation_results
+from xpm_alchem.strategies import make_strategy
+from xpm_alchem.strategies.base import Strategy
+from xpm_alchem.strategy import Counts, Proposal, StrategyState, Weights, iterate
+
+
+class Strategist:
+    """Asks the plan's strategy about the campaign's network.
+
+    Our own strategies get counts and means, made from summaries; any other gets gufe ProtocolResults.
+    """
+
+    def __init__(self, plan: Plan, network: Network, workspace: Path) -> None:
+        self.plan = plan
+        self._network = network
+        self.strategy = make_strategy(plan.strategy.name, plan.strategy.settings, plan.trusted_modules)
+        self._results = ProtocolResults(network, workspace, plan.trusted_modules)
+
+    def iterate(self, state: StrategyState, campaign: CampaignState, now: float) -> Proposal:
+        """Make one iteration of the strategy (see `strategy.iterate`)."""
+        tasks = campaign.by_transformation()
+        counts = task_counts(self._network, tasks)
+        return iterate(self.plan.strategy, state, counts, self._propose(tasks), now)
+
+    def _propose(self, tasks: Mapping[str, list[TaskState]]) -> Callable[[Mapping[str, int]], Weights]:
+        known = transformation_results(self._network.index, tasks)
+        id_of_key = self._network.id_of_key
+
+        def propose(to_come: Mapping[str, int]) -> Weights:
+            results = {
+                key: self._result(known[stable_id], tasks.get(stable_id, []), to_come.get(stable_id, 0))
+                for key, stable_id in id_of_key.items()
+            }
+            answer = self.strategy.propose(self._network.alchemical_network, results)
+            weights = answer.weights if hasattr(answer, "weights") else answer.resolve()
+            return {id_of_key[str(key)]: weight for key, weight in weights.items()}
+
+        return propose
+
+    def _result(self, known: TransformationResult, tasks: list[TaskState], to_come: int) -> Any:
+        if not isinstance(self.strategy, Strategy):
+            return self._results.of(known.id, tasks, to_come)
+        count = to_come + sum(task.status is TaskStatus.COMPLETE for task in tasks)
+        return CountedResult(count, known) if count else None
+
+
+def task_counts(network: Network, tasks: Mapping[str, list[TaskState]]) -> dict[str, Counts]:
+    """Return the counts of every transformation by stable id."""
+    counts = {}
+    for record in network.index.transformations:
+        group = tasks.get(record.id, [])
+        counts[record.id] = Counts(
+            complete=sum(task.status is TaskStatus.COMPLETE for task in group),
+            waiting=sum(task.status is TaskStatus.WAITING and task.actioned for task in group),
+            running=sum(task.status is TaskStatus.RUNNING for task in group),
+            error=sum(task.status is TaskStatus.ERROR for task in group),
+        )
+    return counts

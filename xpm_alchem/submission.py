@@ -1,0 +1,184 @@
+"""The driver's session with experimaestro: submit a task, hear that something happened, leave its jobs running.
+
+experimaestro gives identity, directories, locks and the adoption of running processes. When a campaign ends, whether
+a task is run again, and what its results are, is decided from the disk by the driver: events only say "look".
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from experimaestro import GracefulExperimentExit, experiment
+from experimaestro.experiments.configuration import DirtyGitAction
+from experimaestro.settings import WorkspaceSettings
+
+from xpm_alchem.launchers.base import AttemptLauncher
+from xpm_alchem.tasks import RunTransformation
+
+
+class Session:
+    """One run of a campaign as an experimaestro experiment.
+
+    Parameters
+    ----------
+    workspace
+        Settings of the workspace, so that its max_retries, env and lock mode apply.
+    name
+        The campaign's, which becomes the experiment's.
+    launcher
+        Starts attempts.
+    notify
+        Called from any thread when a job has ended.
+    running
+        An experiment that is open already (``experimaestro run-experiment``), used instead of one of our own.
+    init_tasks
+        experimaestro LightweightTasks that run in an attempt's process before it begins.
+    """
+
+    def __init__(
+        self,
+        workspace: WorkspaceSettings,
+        name: str,
+        launcher: AttemptLauncher,
+        notify: Callable[[], None],
+        *,
+        running: experiment | None = None,
+        init_tasks: Iterable[Any] = (),
+    ) -> None:
+        self._launcher, self._notify, self._init_tasks = launcher, notify, list(init_tasks)
+        self._own = running is None
+        self._experiment = running or experiment(
+            workspace,
+            name,
+            register_signals=False,
+            no_environmental_impact=True,
+            dirty_git=DirtyGitAction.IGNORE,
+            project_paths=[],
+        )
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Session:
+        if self._own:
+            self._stack.enter_context(self._experiment)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Always detach: what still runs goes on, and experimaestro's own wait() is not trusted with the end.
+        if self._own:
+            detach = GracefulExperimentExit()
+            self._stack.__exit__(GracefulExperimentExit, detach, None)
+
+    def submit(self, task: Any, directory: Path) -> Job:
+        """Start an attempt of a task, or take up the one that is running.
+
+        Parameters
+        ----------
+        task
+            Configuration made by `tasks.make_task`.
+        directory
+            Its directory; markers of an earlier attempt in it are cleared by `clear_markers` before.
+        """
+        scheduler = self._experiment.scheduler
+        scheduler.jobs.pop(task.__xpm__.identifier.all.hex(), None)  # a new attempt is a new job for experimaestro
+        # 0: GracefulTimeouts are not restarted behind the driver's back
+        task.submit(launcher=self._launcher, max_retries=0, init_tasks=self._init_tasks)
+        job = scheduler.jobs[task.__xpm__.identifier.all.hex()]
+        job.finalState().add_done_callback(lambda _: self._notify())
+        return Job(job)
+
+
+class Job:
+    """An attempt as experimaestro sees it.
+
+    The task's dynamic outputs are read here, not with ``watch_output``: experimaestro 2.7 dead-locks when a job is
+    submitted while an output of another arrives (its event loop waits for watchdog's lock, whose holder waits for the
+    loop), and on NFS and Lustre its watch sees nothing.
+    """
+
+    def __init__(self, job: Any) -> None:
+        self._job = job
+        self._offset = _size(job.task_outputs_path)
+
+    @property
+    def ended(self) -> bool:
+        """Whether experimaestro is through with it."""
+        return bool(self._job.finalState().done())
+
+    @property
+    def launched(self) -> bool:
+        """Whether its process has been started (or it has ended)."""
+        return self.ended or self._job.pidpath.exists()
+
+    def new_outputs(self) -> list[tuple[str, dict[str, Any]]]:
+        """Return the dynamic outputs since the last call: name of the method, and its arguments."""
+        path = self._job.task_outputs_path
+        if _size(path) <= self._offset:
+            return []
+        with open(path, "rb") as lines:
+            lines.seek(self._offset)
+            data = lines.read()
+        end = data.rfind(b"\n") + 1
+        self._offset += end
+        outputs = []
+        for line in data[:end].splitlines():
+            try:
+                event = json.loads(line)
+                outputs.append((str(event["key"]).rpartition("/")[2], dict(event["kwargs"])))
+            except (ValueError, KeyError, TypeError):
+                continue  # a line that a kill cut short
+        return outputs
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def clear_markers(directory: Path) -> None:
+    """Make experimaestro forget how an earlier attempt ended; the history is in attempts.jsonl."""
+    failed_marker(directory).unlink(missing_ok=True)
+    pid_file(directory).unlink(missing_ok=True)
+    (directory / ".experimaestro" / "status.json").unlink(missing_ok=True)
+
+
+def pid_file(directory: Path) -> Path:
+    """Return the file in which experimaestro keeps the process of a task."""
+    return _file(directory, ".pid")
+
+
+def failed_marker(directory: Path) -> Path:
+    """Return the file in which experimaestro notes that an attempt failed."""
+    return _file(directory, ".failed")
+
+
+def stderr_of(directory: Path) -> Path:
+    """Return what a task's last attempt wrote to stderr."""
+    return _file(directory, ".err")
+
+
+def _file(directory: Path, suffix: str) -> Path:
+    return directory / f"{RunTransformation.__xpmid__.rsplit('.', 1)[-1]}{suffix}"
+
+
+def quiet_experimaestro(log: Path) -> None:
+    """Send experimaestro's log to a file of the campaign instead of the terminal."""
+    logger = logging.getLogger("xpm")
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    handler = logging.FileHandler(log)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.WARNING)
+    logging.getLogger("xpm.experiment").setLevel(logging.ERROR)  # it warns of every change of a queue's length
+    logger.propagate = False

@@ -1,0 +1,67 @@
+"""The campaign.yaml that `init` writes."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from xpm_alchem.network import Network
+
+_TEMPLATE = """\
+# A campaign of xpm-alchem: {transformations} transformations of {network_name}.
+# Run it, or go on with it after any interruption, with: xpm-alchem run {file}
+
+name: {name}
+network: {network}            # gufe AlchemicalNetwork JSON, relative to this file
+
+# Where everything is kept: an id in experimaestro's settings.yaml, or a directory (./... is relative to this file).
+workspace: {workspace}
+
+# Where attempts run: a profile of settings.yaml, a find_launcher requirement such as 'duration=2h & cpu(cores=4)',
+# or a profile in place:
+launcher: local
+# launcher:
+#   kind: local
+#   slots: 2                  # attempts at once (default: all cores)
+#   threads: 1                # of each attempt
+#   time_limit: 4h            # of each attempt; it stops before and goes on in the next one
+#   margin: 60s               # how long before
+
+strategy:
+  name: uniform               # or connectivity, or module:Class of a stratocaster Strategy
+  settings: {{repeats: 3}}      # results for every transformation
+  mode: partial               # partial: only adds tasks; full: also cancels; disabled: does nothing
+  max_tasks_per_transformation: 3
+  # max_tasks_per_network: 100
+  # task_scaling: exponential # or linear
+  # normalization: max        # or sum, as alchemiscale has it
+  # sleep_interval: 0         # least seconds between two iterations
+
+max_retries: 3                # of a task that dies without progress; time-outs with progress are free
+
+# Restart a task whose traceback matches a regular expression, so many times:
+restarts: []
+# restarts:
+#   - {{pattern: 'CUDA_ERROR', allowed: 5}}
+{trusted}"""
+
+_TRUSTED = "\n# Python packages that the network may name beside gufe, openfe and feflow:\ntrusted_modules:\n"
+
+
+def campaign_template(
+    network: Network, file: Path, *, name: str | None, workspace: str | None, trusted: Iterable[str]
+) -> str:
+    """Return the text of a campaign.yaml for a network, to be written to `file`."""
+    made = re.sub(r"[^A-Za-z0-9._-]+", "-", name or network.index.name).strip("-._") or "campaign"
+    trust = "".join(f"  - {module}\n" for module in trusted)
+    return _TEMPLATE.format(
+        transformations=len(network.index.transformations),
+        network_name=network.path.name,
+        file=file.name,
+        name=made[:100],
+        network=os.path.relpath(network.path.absolute(), file.absolute().parent),
+        workspace=workspace or "./workspace",
+        trusted=_TRUSTED + trust if trust else "",
+    )

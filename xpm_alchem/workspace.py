@@ -1,0 +1,130 @@
+"""experimaestro's settings.yaml and workspaces, with errors a user can act on."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+import attrs
+import yaml
+from experimaestro.settings import Settings, WorkspaceSettings, get_settings
+from pydantic import ValidationError
+
+from xpm_alchem.errors import CampaignError, WorkspaceError
+from xpm_alchem.near_miss import unknown_key
+
+
+def settings_path() -> Path:
+    """Return the path of experimaestro's settings."""
+    return Path("~/.config/experimaestro/settings.yaml").expanduser()
+
+
+@attrs.frozen
+class UserSettings:
+    """What settings.yaml says.
+
+    Attributes
+    ----------
+    experimaestro
+        Its own settings.
+    launchers
+        Our section ``xpm_alchem: launchers:``, launcher profiles by name, unchecked.
+    """
+
+    experimaestro: Settings
+    launchers: dict[str, Any]
+
+
+def read_settings() -> UserSettings:
+    """Read settings.yaml; one that is not there means defaults.
+
+    Raises
+    ------
+    CampaignError
+        It is damaged or has values that cannot be used.
+    """
+    path = settings_path()
+    try:
+        content = yaml.safe_load(path.read_text()) or {}
+    except FileNotFoundError:
+        content = {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CampaignError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise CampaignError(f"{path}: holds no keys; see settings.example.yaml of xpm-alchem.")
+    section = content.get("xpm_alchem") or {}
+    if not isinstance(section, dict):
+        raise CampaignError(f"{path}: xpm_alchem: is not a mapping of keys to values.")
+    for key in section:
+        if key != "launchers":
+            raise CampaignError(unknown_key(key, ["launchers"], f"{path}: xpm_alchem"))
+    launchers = section.get("launchers") or {}
+    if not isinstance(launchers, dict):
+        raise CampaignError(f"{path}: xpm_alchem.launchers: is not a mapping of names to profiles.")
+    try:
+        get_settings.cache_clear()
+        return UserSettings(get_settings(), launchers)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise CampaignError(f"{path}: {place}: {first['msg']}.") from None
+
+
+def find_workspace(name: str | None, settings: UserSettings) -> WorkspaceSettings:
+    """Return a workspace by id or directory; None means the first one of settings.yaml.
+
+    Raises
+    ------
+    CampaignError
+        There is no such workspace.
+    """
+    known = [workspace for workspace in settings.experimaestro.workspaces if not workspace.is_remote]
+    if name is None:
+        if known:
+            return known[0]
+        raise CampaignError(
+            f"no workspace: {settings_path()} lists none. Give a directory: --workspace DIR, or "
+            "'workspace: DIR' in campaign.yaml."
+        )
+    for workspace in known:
+        if name in (workspace.id, str(workspace.path)):
+            return workspace
+    if "/" in name or name.startswith((".", "~")) or Path(name).is_dir():
+        path = Path(name).expanduser().resolve()
+        for workspace in known:
+            if workspace.path == path:
+                return workspace
+        return WorkspaceSettings(id=None, path=path)
+    raise CampaignError(
+        unknown_key(name, [str(w.id) for w in known] or ["none"], f"{settings_path()}: workspaces").replace(
+            "unknown key", "no workspace"
+        )
+        + f" For a directory, write ./{name}."
+    )
+
+
+def check_writable(path: Path) -> None:
+    """Make a workspace's directory and try to write in it.
+
+    Raises
+    ------
+    WorkspaceError
+        That is not possible: says why and what to do.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / f".xpm-alchem-{uuid.uuid4().hex[:8]}"
+        with open(probe, "wb") as out:
+            out.write(b"\0" * 65536)
+            out.flush()
+            os.fsync(out.fileno())
+        probe.unlink()
+    except OSError as error:
+        if "probe" in locals():
+            probe.unlink(missing_ok=True)
+        raise WorkspaceError(
+            f"{path}: cannot be used as a workspace ({error.strerror}). "
+            "Free some space there, or choose another directory with --workspace."
+        ) from None
