@@ -52,6 +52,16 @@ def misbehave(script: str, name: str) -> None:
             time.sleep(order["seconds"])
         case "child":
             subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({order['seconds']})"])
+        case "hang":  # deaf to every signal that can be handled
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGTERM, signal.SIGINT})
+            time.sleep(order["seconds"])
+        case "fill":
+            with open(order["file"], "wb") as out:
+                while True:
+                    out.write(b"0" * 4096)
+                    out.flush()
+        case "environment":
+            Path(order["file"]).write_text(json.dumps(dict(os.environ)))
         case "swallow":
             try:
                 time.sleep(order["seconds"])

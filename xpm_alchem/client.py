@@ -9,8 +9,9 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.campaign import CampaignRecords, campaign_path, list_campaigns
-from xpm_alchem.errors import CampaignError
+from xpm_alchem import wishes
+from xpm_alchem.campaign import CampaignRecords, TaskStatus, campaign_path, list_campaigns
+from xpm_alchem.errors import CampaignError, InputError
 from xpm_alchem.network import Network, load_network
 from xpm_alchem.plan import Plan, read_plan
 from xpm_alchem.report import views
@@ -54,8 +55,12 @@ class Campaign:
     >>> campaign.results()["edges"]  # doctest: +SKIP
     """
 
-    def __init__(self, records: CampaignRecords, settings: UserSettings) -> None:
-        self._records, self._settings = records, settings
+    def __init__(self, records: CampaignRecords) -> None:
+        self._records = records
+
+    @cached_property
+    def _settings(self) -> UserSettings:
+        return read_settings()
 
     # ----------------------------------------------------------------------------------------- making and opening
     @classmethod
@@ -82,13 +87,13 @@ class Campaign:
         check_writable(given.workspace)
         path = campaign_path(given.workspace, given.plan.name)
         if not path.exists():
-            return cls(CampaignRecords.create(given.workspace, given.plan, given.text, given.network), given.settings)
+            return cls(CampaignRecords.create(given.workspace, given.plan, given.text, given.network))
         records = CampaignRecords.open(path)
         given.check_same_network(records)
         if given.changes(records):
             with records.lock():
                 records.set_plan(given.text)
-        return cls(records, given.settings)
+        return cls(records)
 
     @classmethod
     def open(cls, campaign: str | Path, *, workspace: str | None = None) -> Campaign:
@@ -99,22 +104,21 @@ class Campaign:
         CampaignError
             There is none.
         """
-        settings = read_settings()
         path = Path(campaign).expanduser()
         if (path / "index.json").is_file():
-            return cls(CampaignRecords.open(path), settings)
+            return cls(CampaignRecords.open(path))
         if path.is_file():
             plan = read_plan(path)
-            root = _workspace_path(plan, path, workspace, settings)
+            root = _workspace_path(plan, path, workspace)
             found = campaign_path(root, plan.name)
             if not found.is_dir():
                 raise CampaignError(f"{path}: this campaign was not run yet in {root}; `xpm-alchem run {path}` does.")
-            return cls(CampaignRecords.open(found), settings)
-        root = find_workspace(workspace, settings).path
+            return cls(CampaignRecords.open(found))
+        root = find_workspace(workspace, read_settings()).path
         found = campaign_path(root, str(campaign))
         if not (found / "index.json").is_file():
             raise CampaignError(f"{root}: has no campaign '{campaign}'. `xpm-alchem list` shows those there are.")
-        return cls(CampaignRecords.open(found), settings)
+        return cls(CampaignRecords.open(found))
 
     @staticmethod
     def forecast(plan_file: str | Path, *, workspace: str | None = None, launcher: str | None = None) -> Forecast:
@@ -122,7 +126,7 @@ class Campaign:
         return _Given.read(Path(plan_file), workspace, launcher).forecast()
 
     @staticmethod
-    def list(workspace: str | None = None) -> View:
+    def list_all(workspace: str | None = None) -> View:
         """Return a row for every campaign of a workspace."""
         root = find_workspace(workspace, read_settings()).path
         return views.list_view(list_campaigns(root))
@@ -167,6 +171,29 @@ class Campaign:
             self._records, workspace, chosen, observe=observe, running=running, init_tasks=tuple(init_tasks)
         )
         return int(driver.run(once=once))
+
+    def retry(self, task: str | None = None) -> list[tuple[str, bool]]:
+        """Try a task in error again, or all of them; its finished units are kept, its retries count anew.
+
+        Returns
+        -------
+        list of (str, bool)
+            'TRANSFORMATION:REPEAT' of each, and whether a driver that runs will do it (else it is done).
+
+        Raises
+        ------
+        InputError
+            The task is unknown or not in error, or none is.
+        """
+        records = self._records
+        if task is not None:
+            chosen = [views.find_task(records, task)]
+        else:
+            chosen = [found for found in records.state().tasks.values() if found.status is TaskStatus.ERROR]
+            if not chosen:
+                raise InputError(f"campaign '{self.name}' has no task in error.")
+        names = {record.id: record.name for record in records.index.transformations}
+        return [(f"{names[t.transformation]}:{t.repeat}", wishes.retry(records, t.task)) for t in chosen]
 
     # ---------------------------------------------------------------------------------------------------- looking
     @property
@@ -228,7 +255,7 @@ class _Given:
 
         plan = read_plan(path)
         settings = read_settings()
-        root = _workspace_path(plan, path, workspace, settings)
+        root = _workspace_path(plan, path, workspace)
         chosen = choose_launcher(launcher or plan.launcher, settings.launchers)
         make_strategy(plan.strategy.name, plan.strategy.settings, plan.trusted_modules)
         network = load_network(plan.network, plan.trusted_modules)
@@ -281,8 +308,8 @@ class _Given:
         )
 
 
-def _workspace_path(plan: Plan, plan_file: Path, given: str | None, settings: UserSettings) -> Path:
+def _workspace_path(plan: Plan, plan_file: Path, given: str | None) -> Path:
     """Return the workspace's directory; a relative one in campaign.yaml is relative to that file."""
     if given is None and plan.workspace is not None and plan.workspace.startswith("."):
         return (plan_file.absolute().parent / plan.workspace).resolve()
-    return Path(find_workspace(given or plan.workspace, settings).path)
+    return Path(find_workspace(given or plan.workspace, read_settings()).path)

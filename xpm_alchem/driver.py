@@ -34,6 +34,7 @@ from xpm_alchem.submission import (
     stderr_of,
 )
 from xpm_alchem.tasks import directory_in_workspace, make_task
+from xpm_alchem.wishes import take_in
 
 _TICK_SECONDS = 1.0
 _LAUNCH_SECONDS = 60.0
@@ -96,6 +97,7 @@ class Driver:
         self._strategist = Strategist(self._plan, self._network, records.workspace)
         self._strategy = StrategyState()
         self._weights: dict[str, float | None] = {}
+        self._inbox = 0
         self._beaten = 0.0
         self._checked: dict[str, float] = {}
 
@@ -133,6 +135,7 @@ class Driver:
     def _drive(self, once: bool) -> Ending:
         quiet_experimaestro(self.records.path / "driver.log")
         self._remember()
+        self._take_wishes()
         self._harvest()
         self._iterate()
         if self._finished():
@@ -152,6 +155,7 @@ class Driver:
                 return self._ending()
             while not self._finished():
                 self._wait()
+                self._take_wishes()
                 self._harvest()
                 self._iterate()
                 self._submit(session)
@@ -295,8 +299,29 @@ class Driver:
         known = self.records.driver_state()
         self._strategy = StrategyState(**known["strategy"]) if "strategy" in known else StrategyState()
         self._weights = known.get("weights", {})
+        self._inbox = int(known.get("inbox", 0))
         if known.get("plan") != attrs.asdict(self._plan.strategy):
             self._strategy = attrs.evolve(self._strategy, status=AWAKE)  # the user changed it: think again
+
+    def _take_wishes(self) -> None:
+        """Take in what the user asked for while a driver was at work."""
+        offset, changed = take_in(self.records, self._inbox)
+        if changed:
+            self._strategy = attrs.evolve(self._strategy, status=AWAKE)
+            self.observe(DriverEvent("took in what was asked for"))
+        if offset != self._inbox:
+            self._inbox = offset
+            self._save()
+
+    def _save(self) -> None:
+        self.records.set_driver_state(
+            {
+                "strategy": attrs.asdict(self._strategy),
+                "weights": self._weights,
+                "plan": attrs.asdict(self._plan.strategy),
+                "inbox": self._inbox,
+            }
+        )
 
     def _iterate(self) -> None:
         state = self.records.state()
@@ -320,13 +345,7 @@ class Driver:
         if events:
             self.records.write(*events)
         self._strategy, self._weights = proposal.state, dict(proposal.weights)
-        self.records.set_driver_state(
-            {
-                "strategy": attrs.asdict(self._strategy),
-                "weights": self._weights,
-                "plan": attrs.asdict(self._plan.strategy),
-            }
-        )
+        self._save()
         if self._strategy.status == ERROR:
             self.observe(DriverEvent(f"the strategy raised {self._strategy.exception}"))
         elif proposal.create:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import networkx as nx
 
 from xpm_alchem.errors import NetworkError
 from xpm_alchem.keyed_chain import Chain, flatten, keys_in, modules_in, subchain
@@ -260,7 +259,7 @@ def index_chain(chain: Chain, path: Path, modules: Iterable[str]) -> Index:
     """
     entries: dict[str, dict[str, Any]] = {}
     for key, content in chain:
-        if missing := [name for name in keys_in(content) if name not in entries]:
+        if missing := [name for name in keys_in(content) if not isinstance(name, str) or name not in entries]:
             raise NetworkError(f"{path}: damaged: '{key}' refers to '{missing[0]}', which is not in the file.")
         entries[key] = content
     network = entries[chain[-1][0]]
@@ -387,6 +386,8 @@ def _check(records: list[TransformationRecord], path: Path) -> None:
 
 
 def _components(records: Iterable[TransformationRecord]) -> tuple[tuple[str, ...], ...]:
+    import networkx as nx  # not needed to look at an index
+
     graph: nx.Graph[str] = nx.Graph()
     for record in records:
         graph.add_edge(record.system_a_id, record.system_b_id)
@@ -412,7 +413,7 @@ def pair_legs(records: Iterable[TransformationRecord]) -> tuple[tuple[Edge, ...]
     edges, unpaired, single = [], {}, defaultdict(list)
     for group in pairs.values():
         count = Counter(record.environment for record in group)
-        if double := [environment for environment, n in count.items() if n > 1]:
+        if double := [environment for environment in ENVIRONMENTS if count[environment] > 1]:
             for record in group:
                 unpaired[record.id] = (
                     f"{count[double[0]]} transformations of this ligand pair in the environment '{double[0]}'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -41,7 +42,7 @@ def duration(value: Any, where: str) -> float:
     CampaignError
         It is no duration, or negative.
     """
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0:
         return float(value)
     if isinstance(value, str):
         if (match := _DURATION.fullmatch(value.lower())) and match[2] in _UNITS:
@@ -231,7 +232,7 @@ def parse_plan(text: str, path: Path) -> Plan:
     where = str(path)
     try:
         content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date like 2026-02-30
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise CampaignError(f"{where}{line}: not valid YAML: {getattr(error, 'problem', None) or error}.") from None
@@ -245,9 +246,7 @@ def parse_plan(text: str, path: Path) -> Plan:
     if not _NAME.fullmatch(name):
         raise CampaignError(f"{where}: name: {name!r} may hold letters, digits, '.', '_' and '-' only (at most 100).")
     given: dict[str, Any] = {"name": name}
-    given["network"] = (
-        path.absolute().parent / Path(_text(f"{where}: network", content["network"])).expanduser()
-    ).resolve()
+    given["network"] = _path(f"{where}: network", content["network"], path)
     if content.get("workspace") is not None:
         given["workspace"] = _text(f"{where}: workspace", content["workspace"])
     if "launcher" in content:
@@ -266,6 +265,15 @@ def parse_plan(text: str, path: Path) -> Plan:
         for i, item in enumerate(_list(f"{where}: trusted_modules", content.get("trusted_modules")))
     )
     return Plan(**given)
+
+
+def _path(where: str, value: Any, file: Path) -> Path:
+    try:
+        return (file.absolute().parent / Path(_text(where, value)).expanduser()).resolve()
+    except (RuntimeError, ValueError) as error:  # an unknown ~user, a null byte
+        if isinstance(error, CampaignError):
+            raise
+        raise CampaignError(f"{where}: {value!r} is no path ({error}).") from None
 
 
 def _list(where: str, value: Any) -> list[Any]:

@@ -109,18 +109,24 @@ def iterate(
     now
         Seconds since the epoch.
     """
+
+    def ask(to_come: Mapping[str, int]) -> Weights:
+        weights = propose(to_come)
+        _check(weights)
+        return weights
+
     results = sum(count.complete for count in counts.values())
     planned = {transformation: count.in_flight for transformation, count in counts.items()}
     try:
-        wanted = propose(dict.fromkeys(planned, 0)) if plan.mode == "full" else None
-        first = weights = propose(planned)
+        wanted = ask(dict.fromkeys(planned, 0)) if plan.mode == "full" else None
+        first = weights = ask(planned)
         create: list[str] = []
-        quota = _quota(plan, weights)
+        quota = _quota(plan, {t: w for t, w in weights.items() if t in counts and not counts[t].error})
         while ready := _next_tasks(plan, weights, quota, planned, counts):
             for transformation in ready:
                 planned[transformation] += 1
             create += ready
-            weights = propose(planned)
+            weights = ask(planned)
     except Exception as error:
         return Proposal(
             attrs.evolve(
@@ -194,11 +200,16 @@ def normalized(plan: StrategyPlan, weights: Weights) -> dict[str, float | None]:
     ValueError
         A weight is negative or not finite.
     """
+    _check(weights)
     given = [weight for weight in weights.values() if weight is not None]
-    if any(not math.isfinite(weight) or weight < 0 for weight in given):
-        raise ValueError("the strategy proposed a weight that is negative or not finite")
-    scale = max(given, default=0.0) if plan.normalization == "max" else sum(given)
+    # fsum: the same on any order of the weights
+    scale = max(given, default=0.0) if plan.normalization == "max" else math.fsum(given)
     return {t: weight if weight is None or scale == 0 else weight / scale for t, weight in weights.items()}
+
+
+def _check(weights: Weights) -> None:
+    if any(weight is not None and (not math.isfinite(weight) or weight < 0) for weight in weights.values()):
+        raise ValueError("the strategy proposed a weight that is negative or not finite")
 
 
 def _quota(plan: StrategyPlan, weights: Weights) -> dict[str, int] | None:
@@ -217,7 +228,7 @@ def largest_remainder(weights: Weights, total: int, most: int) -> dict[str, int]
         takers = {t: w for t, w in weights.items() if w and shares[t] < most}
         if not takers:
             break
-        scale = sum(takers.values())
+        scale = math.fsum(takers.values())
         exact = {t: w / scale * left for t, w in takers.items()}
         for t, x in exact.items():
             shares[t] += min(int(x), most - shares[t])

@@ -177,6 +177,7 @@ def quiet_experimaestro(log: Path) -> None:
         logger.removeHandler(handler)
         handler.close()
     handler = logging.FileHandler(log)
+    logging.raiseExceptions = False  # a log that cannot be written (a full disk) prints no tracebacks
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger.addHandler(handler)
     logger.setLevel(logging.WARNING)

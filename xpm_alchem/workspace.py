@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import yaml
-from experimaestro.settings import Settings, WorkspaceSettings, get_settings
-from pydantic import ValidationError
 
 from xpm_alchem.errors import CampaignError, WorkspaceError
 from xpm_alchem.near_miss import unknown_key
+
+if TYPE_CHECKING:  # looking at a campaign by its directory needs no experimaestro, whose import takes 0.3 s
+    from experimaestro.settings import Settings, WorkspaceSettings
 
 
 def settings_path() -> Path:
@@ -50,7 +51,7 @@ def read_settings() -> UserSettings:
         content = yaml.safe_load(path.read_text()) or {}
     except FileNotFoundError:
         content = {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: not UTF-8, a date 2026-02-30
         raise CampaignError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise CampaignError(f"{path}: holds no keys; see settings.example.yaml of xpm-alchem.")
@@ -63,6 +64,9 @@ def read_settings() -> UserSettings:
     launchers = section.get("launchers") or {}
     if not isinstance(launchers, dict):
         raise CampaignError(f"{path}: xpm_alchem.launchers: is not a mapping of names to profiles.")
+    from experimaestro.settings import get_settings
+    from pydantic import ValidationError
+
     try:
         get_settings.cache_clear()
         return UserSettings(get_settings(), launchers)
@@ -80,6 +84,8 @@ def find_workspace(name: str | None, settings: UserSettings) -> WorkspaceSetting
     CampaignError
         There is no such workspace.
     """
+    from experimaestro.settings import WorkspaceSettings
+
     known = [workspace for workspace in settings.experimaestro.workspaces if not workspace.is_remote]
     if name is None:
         if known:

@@ -14,6 +14,7 @@ _COMMANDS = {
     "init": "start",
     "run": "start",
     "attach": "start",
+    "retry": "start",
     "list": "look",
     "status": "look",
     "show": "look",

@@ -14,7 +14,7 @@ from xpm_alchem.report import tables
 @json_option
 def list_command(workspace: str | None, as_json: bool) -> None:
     """List the campaigns of a workspace."""
-    output(Campaign.list(workspace), as_json, tables.list_table)
+    output(Campaign.list_all(workspace), as_json, tables.list_table)
 
 
 @click.command("status")

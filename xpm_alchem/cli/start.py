@@ -202,3 +202,16 @@ def attach_command(campaign: str, workspace: str | None) -> NoReturn:
         out.print("nobody drives this campaign and it is not finished: `xpm-alchem run` goes on with it")
         sys.exit(3)
     sys.exit(1 if tasks["error"] or view["strategy"]["status"] == "error" else 0)
+
+
+@click.command("retry")
+@campaign_argument
+@click.argument("task", required=False, metavar="[TRANSFORMATION:REPEAT]")
+@click.option("--all", "everything", is_flag=True, help="Every task in error.")
+@workspace_option
+def retry_command(campaign: str, task: str | None, everything: bool, workspace: str | None) -> None:
+    """Try a task in error again: finished units are kept, its retries count anew."""
+    if (task is None) is not everything:
+        raise InputError("give one task as TRANSFORMATION:REPEAT, or --all.")
+    for name, later in Campaign.open(campaign, workspace=workspace).retry(task):
+        click.echo(f"{name}: {'the driver takes it up within seconds' if later else 'waits; `xpm-alchem run` goes on'}")

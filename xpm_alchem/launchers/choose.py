@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from experimaestro.launcherfinder import LauncherRegistry
+from experimaestro.launcherfinder import LauncherRegistry, parse
 from experimaestro.launchers.direct import DirectLauncher
 
 from xpm_alchem.errors import CampaignError
@@ -73,6 +73,7 @@ def _from_profile(name: str, profile: Any, where: str) -> AttemptLauncher:
 
 def _found(requirement: str) -> AttemptLauncher:
     try:
+        parse(requirement)  # without a launchers.py experimaestro would not look at it
         found = LauncherRegistry.instance().find(requirement)
     except Exception as error:  # the parser's own errors, and whatever the user's launchers.py raises
         raise CampaignError(f"launcher: the requirement {requirement!r} cannot be used: {error}") from None

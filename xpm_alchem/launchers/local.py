@@ -94,9 +94,8 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
         """Kill what the attempt left behind; it was killed itself, or it would have said how it ended."""
         killed = kill_session(attempt.process.pid, attempt.process.start)
         left = f"; {killed} process(es) it had left behind were killed" if killed else ""
-        limit = self.profile.time_limit
-        if limit is not None and attempt.end is None and time.time() - attempt.start >= limit + self.profile.grace:
-            return Ending(Outcome.TIMEOUT, f"killed at its time limit of {limit:g} s{left}")
+        if attempt.limit is not None and time.time() >= attempt.start + attempt.limit:
+            return Ending(Outcome.TIMEOUT, f"killed at its time limit{left}")
         return Ending(Outcome.LOST, f"its process on {attempt.process.host} ended without a word (killed?){left}")
 
     def process_spec(self, attempt: Attempt) -> dict[str, Any]:

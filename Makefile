@@ -1,0 +1,34 @@
+# `make demo` and `make test` need Python >= 3.11 and make, nothing else.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+DEMO = experiments/hydration
+JOBS ?= 2
+
+.PHONY: demo test lint bench clean
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[pypi,test]'
+	touch $@
+
+# Hydration free energies of a few molecules: real MD, real MBAR, through the whole machine.
+demo: $(VENV)/.installed
+	$(BIN)/python $(DEMO)/build_network.py --small --out $(DEMO)/demo-network.json
+	$(BIN)/xpm-alchem run --quiet $(DEMO)/demo.yaml
+	$(BIN)/xpm-alchem results $(DEMO)/demo.yaml
+
+test: $(VENV)/.installed
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed
+	for program in bench/[a-z]*.py; do echo "== $$program"; $(BIN)/python $$program --quick; done
+
+clean:
+	rm -rf $(VENV) $(DEMO)/workspace $(DEMO)/demo-network.json build *.egg-info .mypy_cache .ruff_cache .pytest_cache
