@@ -80,7 +80,7 @@ def test_a_time_limit_cuts_a_task_into_slices_that_cost_no_retries(tmp_path: Pat
 
 
 def test_an_attempt_that_does_not_stop_is_killed_after_its_limit(tmp_path: Path) -> None:
-    launcher = {"kind": "local", "slots": 1, "time_limit": 2.5, "margin": 0.5, "grace": 0.5}
+    launcher = {"kind": "local", "slots": 1, "time_limit": 8, "margin": 0.5, "grace": 0.5}
     campaign = SmallCampaign(
         tmp_path / "c",
         edges=[(0, 1)],
@@ -186,7 +186,7 @@ def test_children_die_with_their_attempt(tmp_path: Path) -> None:
 
 
 def test_a_second_driver_is_refused_with_the_first_ones_host_and_pid(tmp_path: Path) -> None:
-    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)], n_steps=8, step_seconds=0.5)
+    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)], n_steps=20, step_seconds=0.5)
     first = campaign.start()
     wait_for(lambda: _holder(campaign), what="the lock")
     second = campaign.run()
@@ -275,7 +275,7 @@ def test_detach_and_attach(tmp_path: Path) -> None:
 
 
 def test_looking_works_while_a_driver_runs(tmp_path: Path) -> None:
-    campaign = SmallCampaign(tmp_path / "c", edges=EDGES, n_steps=10, step_seconds=0.4)
+    campaign = SmallCampaign(tmp_path / "c", edges=EDGES, n_steps=45, step_seconds=0.4)
     driver = campaign.start()
     wait_for(lambda: _running(campaign), what="two running tasks")
     status = campaign.json("status")

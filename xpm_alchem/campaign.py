@@ -38,6 +38,9 @@ class TaskStatus(StrEnum):
     DELETED = "deleted"
 
 
+_STATUSES = tuple(TaskStatus)
+
+
 @attrs.define
 class TaskState:
     """What the journal says of one task. Energies in kcal/mol, times in seconds since the epoch.
@@ -104,7 +107,7 @@ class CampaignState:
                     reason=str(record.get("reason", "")),
                     changed=when,
                 )
-            case "status" if task is not None and record.get("status") in list(TaskStatus):
+            case "status" if task is not None and record.get("status") in _STATUSES:
                 task.status, task.reason = TaskStatus(record["status"]), str(record.get("reason", ""))
                 task.changed = when
                 for key in ("estimate", "uncertainty", "seconds", "attempts"):
@@ -252,6 +255,11 @@ class CampaignRecords:
         for record in records:
             self._state.apply(record)
         return self._state
+
+    @property
+    def position(self) -> int:
+        """How far `state` has read the journal, in bytes."""
+        return self._offset
 
     def write(self, *events: Mapping[str, Any]) -> None:
         """Append events to the journal; only the holder of the lock may."""

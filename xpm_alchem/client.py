@@ -160,12 +160,22 @@ class Campaign:
         -------
         int
             0 satisfied, 1 something in error, 3 detached or not finished.
+
+        Raises
+        ------
+        CampaignError
+            The running experiment is in another workspace.
         """
         from xpm_alchem.driver import Driver
         from xpm_alchem.launchers.choose import choose_launcher
 
         plan = self._records.plan()
         chosen = choose_launcher(launcher or plan.launcher, self._settings.launchers)
+        if running is not None and running.workspace.path.resolve() != self._records.workspace.resolve():
+            raise CampaignError(
+                f"{self.path}: the campaign's workspace is {self._records.workspace}, the running experiment's is "
+                f"{running.workspace.path}. Make the campaign with workspace=str(helper.xp.workspace.path)."
+            )
         workspace = find_workspace(str(self._records.workspace), self._settings)
         driver = Driver(
             self._records, workspace, chosen, observe=observe, running=running, init_tasks=tuple(init_tasks)

@@ -9,37 +9,26 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from pathlib import Path
 from typing import Any
 
 import attrs
 from experimaestro.settings import WorkspaceSettings
 
-from xpm_alchem.attempts import Attempt, AttemptLog, Outcome
+from xpm_alchem.attempts import AttemptLog, Outcome
 from xpm_alchem.campaign import CampaignRecords, TaskState, TaskStatus
-from xpm_alchem.directory import TaskDirectory, TaskSummary
-from xpm_alchem.errors import FormatError, WorkspaceError
-from xpm_alchem.execution import close_lost
+from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.errors import WorkspaceError
+from xpm_alchem.harvest import DriverEvent, Harvest
 from xpm_alchem.launchers.base import AttemptLauncher
-from xpm_alchem.restarts import DONE, STOP, WAIT, decide
 from xpm_alchem.strategist import Strategist
 from xpm_alchem.strategy import AWAKE, ERROR, StrategyState, is_due
-from xpm_alchem.submission import (
-    Job,
-    Session,
-    clear_markers,
-    failed_marker,
-    pid_file,
-    quiet_experimaestro,
-    stderr_of,
-)
+from xpm_alchem.submission import Job, Session, clear_markers, is_starting, pid_file, quiet_experimaestro
 from xpm_alchem.tasks import directory_in_workspace, make_task
 from xpm_alchem.wishes import take_in
 
 _TICK_SECONDS = 1.0
 _LAUNCH_SECONDS = 60.0
 _BEAT_SECONDS = 10.0
-_OVERDUE_SECONDS = 20.0
 
 
 class Ending(IntEnum):
@@ -48,14 +37,6 @@ class Ending(IntEnum):
     SATISFIED = 0
     IN_ERROR = 1
     DETACHED = 3
-
-
-@attrs.frozen
-class DriverEvent:
-    """Something happened; `task` is None for what concerns the whole campaign."""
-
-    what: str
-    task: TaskState | None = None
 
 
 class Driver:
@@ -92,14 +73,21 @@ class Driver:
         self._ended = threading.Event()
         self._jobs: dict[str, Job] = {}
         self._plan = records.plan()
-        self._max_retries = workspace.max_retries if self._plan.max_retries is None else self._plan.max_retries
         self._network = records.network()
         self._strategist = Strategist(self._plan, self._network, records.workspace)
         self._strategy = StrategyState()
         self._weights: dict[str, float | None] = {}
         self._inbox = 0
+        self._planned_at = -1
         self._beaten = 0.0
-        self._checked: dict[str, float] = {}
+        self._harvest = Harvest(
+            records,
+            launcher,
+            self._jobs,
+            observe,
+            max_retries=workspace.max_retries if self._plan.max_retries is None else self._plan.max_retries,
+            patterns=self._plan.restarts,
+        )
 
     # -------------------------------------------------------------------------------------------------- the loop
     def run(self, *, once: bool = False) -> Ending:
@@ -136,7 +124,7 @@ class Driver:
         quiet_experimaestro(self.records.path / "driver.log")
         self._remember()
         self._take_wishes()
-        self._harvest()
+        self._harvest.look()
         self._iterate()
         if self._finished():
             return self._ending()
@@ -156,7 +144,7 @@ class Driver:
             while not self._finished():
                 self._wait()
                 self._take_wishes()
-                self._harvest()
+                self._harvest.look()
                 self._iterate()
                 self._submit(session)
             return self._ending()
@@ -195,105 +183,6 @@ class Driver:
                 if method == "unit_finished":
                     self.observe(DriverEvent(f"unit {arguments.get('name')}", tasks[task_id]))
 
-    # ---------------------------------------------------------------------------------------------------- harvest
-    def _harvest(self) -> None:
-        """Look at every task that was running; the journal gains what became of it."""
-        for task in list(self.records.state().tasks.values()):
-            if task.status is TaskStatus.RUNNING:
-                self._look_at(task)
-
-    def _look_at(self, task: TaskState) -> None:
-        job = self._jobs.get(task.task)
-        if job is not None and not job.ended and not self._is_overdue(task):
-            return
-        directory = self.records.task_path(task)
-        files, log = TaskDirectory(directory), AttemptLog(self.records.task_path(task) / "attempts.jsonl")
-        attempts = log.read()
-        last = attempts[-1] if len(attempts) > task.attempts_before else None
-        if last is None:
-            if job is None and not _newer(pid_file(directory), task.submitted):
-                self._set(task, TaskStatus.WAITING, "the driver ended before its attempt was started")
-                return
-            if job is None and self._is_starting(directory):
-                return
-            last = self._never_began(task, directory, log)
-        elif last.outcome is None:
-            if self.launcher.is_running(last) is not False:
-                return  # alive, or on a machine that cannot be seen from here
-            last = log.read()[-1]  # it may have said so while it was being looked at
-            if last.outcome is None:
-                ending = self.launcher.ending(last)
-                close_lost(files, last, ending.reason, ending.outcome)
-        self._jobs.pop(task.task, None)
-        self._after_attempt(task, files, log)
-
-    def _is_overdue(self, task: TaskState) -> bool:
-        """Whether a task's attempt has said how it ended, some time ago: then nobody waits for experimaestro."""
-        now = time.time()
-        if now - self._checked.get(task.task, now) < _OVERDUE_SECONDS:
-            self._checked.setdefault(task.task, now)
-            return False
-        self._checked[task.task] = now
-        attempts = AttemptLog(TaskDirectory(self.records.task_path(task)).attempts).read()
-        end = attempts[-1].end if len(attempts) > task.attempts_before else None
-        return end is not None and now - end > _OVERDUE_SECONDS
-
-    def _is_starting(self, directory: Path) -> bool:
-        """Whether a process of an earlier driver is alive that has not yet said that it began."""
-        from experimaestro.connectors import Process
-
-        try:
-            spec = json.loads(pid_file(directory).read_text())
-            return Process.fromDefinition(self.launcher.connector, spec) is not None
-        except (OSError, ValueError, KeyError):
-            return False
-
-    def _never_began(self, task: TaskState, directory: Path, log: AttemptLog) -> Attempt:
-        text = _tail(stderr_of(directory))
-        if failed_marker(directory).exists() or "Traceback" in text:
-            last_line = text.strip().splitlines()[-1] if text.strip() else "no message"
-            return log.never_began(
-                Outcome.ERROR, f"ended before it began: {last_line}", text or None, since=task.submitted
-            )
-        return log.never_began(Outcome.LOST, "ended before it began, without a word", None, since=task.submitted)
-
-    def _after_attempt(self, task: TaskState, files: TaskDirectory, log: AttemptLog) -> None:
-        attempts = log.read()
-        decision = decide(attempts, max_retries=self._max_retries, patterns=self._plan.restarts)
-        if decision.what == WAIT:
-            return
-        log.decide(attempts[-1], decision.what, decision.reason)
-        if decision.what == DONE:
-            self._complete(task, files)
-        elif decision.what == STOP:
-            self._set(task, TaskStatus.ERROR, f"{attempts[-1].reason} ({decision.reason})")
-        else:
-            self._set(task, TaskStatus.WAITING, f"{attempts[-1].outcome}: {decision.reason}")
-
-    def _complete(self, task: TaskState, files: TaskDirectory) -> None:
-        try:
-            summary = TaskSummary.read(files.summary)
-        except (FileNotFoundError, FormatError) as error:
-            self._set(task, TaskStatus.ERROR, f"complete, but its summary cannot be read: {error}")
-            return
-        self.records.write(
-            {
-                "event": "status",
-                "task": task.task,
-                "status": str(TaskStatus.COMPLETE),
-                "reason": summary.message or "",
-                "estimate": summary.estimate,
-                "uncertainty": summary.uncertainty,
-                "seconds": summary.seconds,
-                "attempts": summary.attempts,
-            }
-        )
-        self.observe(DriverEvent("complete", self.records.state().tasks[task.task]))
-
-    def _set(self, task: TaskState, status: TaskStatus, reason: str) -> None:
-        self.records.write({"event": "status", "task": task.task, "status": str(status), "reason": reason})
-        self.observe(DriverEvent(str(status), self.records.state().tasks[task.task]))
-
     # ------------------------------------------------------------------------------------------------------- plan
     def _remember(self) -> None:
         known = self.records.driver_state()
@@ -325,6 +214,8 @@ class Driver:
 
     def _iterate(self) -> None:
         state = self.records.state()
+        if self.records.position == self._planned_at:
+            return  # nothing happened since
         results = sum(task.status is TaskStatus.COMPLETE for task in state.tasks.values())
         if not is_due(self._plan.strategy, self._strategy, results, time.time()):
             return
@@ -346,6 +237,8 @@ class Driver:
             self.records.write(*events)
         self._strategy, self._weights = proposal.state, dict(proposal.weights)
         self._save()
+        self.records.state()
+        self._planned_at = self.records.position
         if self._strategy.status == ERROR:
             self.observe(DriverEvent(f"the strategy raised {self._strategy.exception}"))
         elif proposal.create:
@@ -387,7 +280,7 @@ class Driver:
         alive = attempts and attempts[-1].outcome is None and self.launcher.is_running(attempts[-1])
         if alive and not pid_file(directory).exists():
             pid_file(directory).write_text(json.dumps(self.launcher.process_spec(attempts[-1])))
-        if alive or self._is_starting(directory):
+        if alive or is_starting(directory, self.launcher.connector):
             self._jobs[task.task] = session.submit(self._configuration(task), directory)
             self.observe(DriverEvent("taken up again", task))
 
@@ -396,7 +289,7 @@ class Driver:
         files = TaskDirectory(self.records.task_path(task))
         attempts = AttemptLog(files.attempts).read()
         if attempts and attempts[-1].outcome is Outcome.COMPLETE:
-            self._complete(task, files)  # of another campaign of this workspace, or of a driver that was killed
+            self._harvest.complete(task, files)  # of another campaign of this workspace, or of a driver that was killed
             return 0
         alive = bool(attempts) and attempts[-1].outcome is None and self.launcher.is_running(attempts[-1]) is not False
         before = len(attempts) - alive
@@ -442,17 +335,3 @@ def _signals_as_interrupts() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _newer(path: Path, than: float) -> bool:
-    try:
-        return path.stat().st_mtime >= than - 1.0
-    except OSError:
-        return False
-
-
-def _tail(path: Path, size: int = 4000) -> str:
-    try:
-        return path.read_bytes()[-size:].decode(errors="replace")
-    except OSError:
-        return ""

@@ -136,10 +136,10 @@ class _Execution:
         self.files.make()
         lock = filelock.FileLock(self.files.lock)
         try:
-            lock.acquire(timeout=0)
+            held = lock.acquire(timeout=0)
         except filelock.Timeout:
             raise TaskBusyError(f"{self.files.path}: another attempt is at work here; let it end first.") from None
-        with lock:
+        with held:
             earlier = self._close_lost()
             if (finished := self._finished()) is not None:
                 return finished
@@ -221,8 +221,11 @@ class _Execution:
             if not path.exists() or any(str(parent.key) not in self.results for parent in unit.dependencies):
                 continue
             try:
-                self.results[str(unit.key)] = gufe_seam.load(path, self.check)
-            except (ValueError, KeyError, TypeError) as error:
+                result = gufe_seam.load(path, self.check)
+                if str(getattr(result, "source_key", "")) != str(unit.key) or not result.ok():
+                    raise ValueError("not a result of this unit")
+                self.results[str(unit.key)] = result
+            except Exception as error:  # whatever gufe raises when it decodes what is not what it wrote
                 aside = _set_aside(path)
                 self.log.unit(self.attempt, name=unit.name, damaged=aside.name, reason=str(error))
 
@@ -255,7 +258,7 @@ class _Execution:
         self._write_summary(unit=str(unit.name))
         inherited = _has_content(self.files.shared(key))
         started = time.time()
-        result = self._execute(unit, key)
+        result = self._run_unit(unit, key)
         aside = None
         if not result.ok() and inherited and not _disk_full(result):
             gufe_seam.save(result, self.files.next_failure(key))
@@ -263,7 +266,7 @@ class _Execution:
             self.log.unit(self.attempt, name=unit.name, ok=False, set_aside=aside, reason=str(result.traceback)[-2000:])
             self.summary = self.summary.evolve(set_aside=self.summary.set_aside + 1)
             started, inherited = time.time(), False
-            result = self._execute(unit, key)
+            result = self._run_unit(unit, key)
         ok = bool(result.ok())
         if ok:
             gufe_seam.save(result, self.files.unit_result(key))
@@ -280,7 +283,7 @@ class _Execution:
         self.on_unit(UnitEvent(str(unit.name), ok, len(self.results), self.summary.units_total))
         return ok
 
-    def _execute(self, unit: Any, key: str) -> Any:
+    def _run_unit(self, unit: Any, key: str) -> Any:
         scratch = self.files.scratch(key)
         shutil.rmtree(scratch, ignore_errors=True)
         for path in (self.files.shared(key), scratch, self.files.log("stdout", key), self.files.log("stderr", key)):

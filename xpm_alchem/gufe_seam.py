@@ -140,10 +140,12 @@ def decode_all(chain: Chain) -> dict[str, Any]:
             return [resolve(item) for item in value]
         return value
 
-    for key, content in chain:
-        if IS_GUFE_0_4:
-            content = _for_gufe_0_4(content)
-        objects[key] = GufeTokenizable.from_shallow_dict(resolve(content))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of molecules, once for every time they are read; who made them was told
+        for key, content in chain:
+            if IS_GUFE_0_4:
+                content = _for_gufe_0_4(content)
+            objects[key] = GufeTokenizable.from_shallow_dict(resolve(content))
     return objects
 
 

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from experimaestro import GracefulExperimentExit, experiment
+from experimaestro.connectors import Process
 from experimaestro.experiments.configuration import DirtyGitAction
 from experimaestro.settings import WorkspaceSettings
 
@@ -154,6 +155,14 @@ def clear_markers(directory: Path) -> None:
 def pid_file(directory: Path) -> Path:
     """Return the file in which experimaestro keeps the process of a task."""
     return _file(directory, ".pid")
+
+
+def is_starting(directory: Path, connector: Any) -> bool:
+    """Whether the process that a task's pid file names is alive."""
+    try:
+        return Process.fromDefinition(connector, json.loads(pid_file(directory).read_text())) is not None
+    except (OSError, ValueError, KeyError):
+        return False
 
 
 def failed_marker(directory: Path) -> Path:

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from xpm_alchem.campaign import CampaignRecords, TaskState
-from xpm_alchem.driver import DriverEvent
+from xpm_alchem.harvest import DriverEvent
 from xpm_alchem.report.views import status_view
 
 

@@ -174,7 +174,7 @@ def _close(out: Console, campaign: Campaign, code: int, *, quiet: bool, once: bo
 def attach_command(campaign: str, workspace: str | None) -> NoReturn:
     """Watch a campaign that another process drives, until it ends; Ctrl-C leaves it alone."""
     from xpm_alchem.cli.display import Display
-    from xpm_alchem.driver import DriverEvent
+    from xpm_alchem.harvest import DriverEvent
 
     out = console()
     made = Campaign.open(campaign, workspace=workspace)

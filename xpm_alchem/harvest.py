@@ -1,0 +1,156 @@
+"""What became of the tasks that ran: read from the disk, decided, and written to the journal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+
+from xpm_alchem.attempts import Attempt, AttemptLog, Outcome
+from xpm_alchem.campaign import CampaignRecords, TaskState, TaskStatus
+from xpm_alchem.directory import TaskDirectory, TaskSummary
+from xpm_alchem.errors import FormatError
+from xpm_alchem.execution import close_lost
+from xpm_alchem.launchers.base import AttemptLauncher
+from xpm_alchem.plan import RestartPattern
+from xpm_alchem.restarts import DONE, STOP, WAIT, decide
+from xpm_alchem.submission import Job, failed_marker, is_starting, pid_file, stderr_of
+
+_OVERDUE_SECONDS = 20.0
+
+
+@attrs.frozen
+class DriverEvent:
+    """Something happened; `task` is None for what concerns the whole campaign."""
+
+    what: str
+    task: TaskState | None = None
+
+
+class Harvest:
+    """Looks at running tasks. Events may repeat, come late or never come: only the disk counts.
+
+    Parameters
+    ----------
+    jobs
+        The attempts of this driver's session by task id; those that have ended are taken out.
+    """
+
+    def __init__(
+        self,
+        records: CampaignRecords,
+        launcher: AttemptLauncher,
+        jobs: dict[str, Job],
+        observe: Callable[[DriverEvent], None],
+        *,
+        max_retries: int,
+        patterns: tuple[RestartPattern, ...],
+    ) -> None:
+        self.records, self.launcher, self.observe = records, launcher, observe
+        self._jobs, self._max_retries, self._patterns = jobs, max_retries, patterns
+        self._checked: dict[str, float] = {}
+
+    def look(self) -> None:
+        """Look at every task that was running; the journal gains what became of it."""
+        for task in list(self.records.state().tasks.values()):
+            if task.status is TaskStatus.RUNNING:
+                self._look_at(task)
+
+    def _look_at(self, task: TaskState) -> None:
+        job = self._jobs.get(task.task)
+        if job is not None and not job.ended and not self._is_overdue(task):
+            return
+        directory = self.records.task_path(task)
+        files, log = TaskDirectory(directory), AttemptLog(self.records.task_path(task) / "attempts.jsonl")
+        attempts = log.read()
+        last = attempts[-1] if len(attempts) > task.attempts_before else None
+        if last is None:
+            if job is None and not _newer(pid_file(directory), task.submitted):
+                self._set(task, TaskStatus.WAITING, "the driver ended before its attempt was started")
+                return
+            if job is None and is_starting(directory, self.launcher.connector):
+                return
+            last = self._never_began(task, directory, log)
+        elif last.outcome is None:
+            if self.launcher.is_running(last) is not False:
+                return  # alive, or on a machine that cannot be seen from here
+            last = log.read()[-1]  # it may have said so while it was being looked at
+            if last.outcome is None:
+                ending = self.launcher.ending(last)
+                close_lost(files, last, ending.reason, ending.outcome)
+        self._jobs.pop(task.task, None)
+        self._after_attempt(task, files, log)
+
+    def _is_overdue(self, task: TaskState) -> bool:
+        """Whether a task's attempt has said how it ended, some time ago: then nobody waits for experimaestro."""
+        now = time.time()
+        if now - self._checked.get(task.task, now) < _OVERDUE_SECONDS:
+            self._checked.setdefault(task.task, now)
+            return False
+        self._checked[task.task] = now
+        attempts = AttemptLog(TaskDirectory(self.records.task_path(task)).attempts).read()
+        end = attempts[-1].end if len(attempts) > task.attempts_before else None
+        return end is not None and now - end > _OVERDUE_SECONDS
+
+    def _never_began(self, task: TaskState, directory: Path, log: AttemptLog) -> Attempt:
+        text = _tail(stderr_of(directory))
+        if failed_marker(directory).exists() or "Traceback" in text:
+            last_line = text.strip().splitlines()[-1] if text.strip() else "no message"
+            return log.never_began(
+                Outcome.ERROR, f"ended before it began: {last_line}", text or None, since=task.submitted
+            )
+        return log.never_began(Outcome.LOST, "ended before it began, without a word", None, since=task.submitted)
+
+    def _after_attempt(self, task: TaskState, files: TaskDirectory, log: AttemptLog) -> None:
+        attempts = log.read()
+        decision = decide(attempts, max_retries=self._max_retries, patterns=self._patterns)
+        if decision.what == WAIT:
+            return
+        log.decide(attempts[-1], decision.what, decision.reason)
+        if decision.what == DONE:
+            self.complete(task, files)
+        elif decision.what == STOP:
+            self._set(task, TaskStatus.ERROR, f"{attempts[-1].reason} ({decision.reason})")
+        else:
+            self._set(task, TaskStatus.WAITING, f"{attempts[-1].outcome}: {decision.reason}")
+
+    def complete(self, task: TaskState, files: TaskDirectory) -> None:
+        """Note that a task is complete, with what its summary says."""
+        try:
+            summary = TaskSummary.read(files.summary)
+        except (FileNotFoundError, FormatError) as error:
+            self._set(task, TaskStatus.ERROR, f"complete, but its summary cannot be read: {error}")
+            return
+        self.records.write(
+            {
+                "event": "status",
+                "task": task.task,
+                "status": str(TaskStatus.COMPLETE),
+                "reason": summary.message or "",
+                "estimate": summary.estimate,
+                "uncertainty": summary.uncertainty,
+                "seconds": summary.seconds,
+                "attempts": summary.attempts,
+            }
+        )
+        self.observe(DriverEvent("complete", self.records.state().tasks[task.task]))
+
+    def _set(self, task: TaskState, status: TaskStatus, reason: str) -> None:
+        self.records.write({"event": "status", "task": task.task, "status": str(status), "reason": reason})
+        self.observe(DriverEvent(str(status), self.records.state().tasks[task.task]))
+
+
+def _newer(path: Path, than: float) -> bool:
+    try:
+        return path.stat().st_mtime >= than - 1.0
+    except OSError:
+        return False
+
+
+def _tail(path: Path, size: int = 4000) -> str:
+    try:
+        return path.read_bytes()[-size:].decode(errors="replace")
+    except OSError:
+        return ""
