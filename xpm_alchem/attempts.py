@@ -29,6 +29,9 @@ class Outcome(StrEnum):
     LOST = "lost"
 
 
+_OUTCOMES = tuple(Outcome)
+
+
 @attrs.frozen
 class Attempt:
     """One process that worked on a task. Times are seconds since the epoch.
@@ -121,6 +124,7 @@ class AttemptLog:
 
     def never_began(self, outcome: Outcome, reason: str, traceback: str | None, since: float) -> Attempt:
         """Note an attempt whose process ended before it could say that it began; `since` is when it was submitted."""
+        self._journal.path.parent.mkdir(parents=True, exist_ok=True)
         earlier = self.read()
         number = earlier[-1].number + 1 if earlier else 1
         start = {"event": "start", "attempt": number, "time": since, "host": HOST, "pid": 0, "pid_start": since}
@@ -160,7 +164,7 @@ def _with(attempt: Attempt, record: Mapping[str, Any]) -> Attempt:
         case "unit":
             done = attempt.units_done + bool(record.get("ok"))
             return attrs.evolve(attempt, units=(*attempt.units, record), units_done=done)
-        case "end" if attempt.outcome is None and record.get("outcome") in list(Outcome):
+        case "end" if attempt.outcome is None and record.get("outcome") in _OUTCOMES:
             return attrs.evolve(
                 attempt,
                 end=record.get("time"),

@@ -233,8 +233,9 @@ class CampaignRecords:
         except (KeyError, TypeError, ValueError) as error:
             raise FormatError(path, f"damaged ({type(error).__name__}: {error}).") from None
 
+    @cached_property
     def network(self) -> Network:
-        """Load the network."""
+        """The network."""
         return load_network(self.network_path, self.plan().trusted_modules)
 
     def plan(self) -> Plan:

@@ -7,40 +7,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from xpm_alchem import wishes
 from xpm_alchem.campaign import CampaignRecords, TaskStatus, campaign_path, list_campaigns
 from xpm_alchem.errors import CampaignError, InputError
-from xpm_alchem.network import Network, load_network
-from xpm_alchem.plan import Plan, read_plan
+from xpm_alchem.network import Network
+from xpm_alchem.plan import read_plan
+from xpm_alchem.preparation import Forecast, Preparation, workspace_path
 from xpm_alchem.report import views
 from xpm_alchem.report.views import View
-from xpm_alchem.workspace import UserSettings, check_writable, find_workspace, read_settings
-
-
-@attrs.frozen
-class Forecast:
-    """What `Campaign.run` would do; nothing was changed to find out.
-
-    Attributes
-    ----------
-    tasks
-        (transformation name, repeat) of each task the strategy would create now, in order.
-    launcher
-        Where attempts would run, in a few words.
-    seconds_each
-        Least and largest seconds of the tasks that are complete, or None before the first.
-    changes
-        How the plan given differs from the one in force.
-    """
-
-    tasks: tuple[tuple[str, int], ...]
-    waiting: int
-    launcher: str
-    script: str
-    seconds_each: tuple[float, float] | None
-    changes: tuple[str, ...]
+from xpm_alchem.workspace import UserSettings, find_workspace, read_settings
 
 
 class Campaign:
@@ -83,17 +58,7 @@ class Campaign:
         InputError
             Something cannot be used: says what, where and what to do. Nothing is made or changed then.
         """
-        given = _Given.read(Path(plan_file), workspace, launcher)
-        check_writable(given.workspace)
-        path = campaign_path(given.workspace, given.plan.name)
-        if not path.exists():
-            return cls(CampaignRecords.create(given.workspace, given.plan, given.text, given.network))
-        records = CampaignRecords.open(path)
-        given.check_same_network(records)
-        if given.changes(records):
-            with records.lock():
-                records.set_plan(given.text)
-        return cls(records)
+        return cls(Preparation.read(Path(plan_file), workspace, launcher).make())
 
     @classmethod
     def open(cls, campaign: str | Path, *, workspace: str | None = None) -> Campaign:
@@ -109,7 +74,7 @@ class Campaign:
             return cls(CampaignRecords.open(path))
         if path.is_file():
             plan = read_plan(path)
-            root = _workspace_path(plan, path, workspace)
+            root = workspace_path(plan, path, workspace)
             found = campaign_path(root, plan.name)
             if not found.is_dir():
                 raise CampaignError(f"{path}: this campaign was not run yet in {root}; `xpm-alchem run {path}` does.")
@@ -123,7 +88,7 @@ class Campaign:
     @staticmethod
     def forecast(plan_file: str | Path, *, workspace: str | None = None, launcher: str | None = None) -> Forecast:
         """Say what `create` and `run` would do, changing nothing."""
-        return _Given.read(Path(plan_file), workspace, launcher).forecast()
+        return Preparation.read(Path(plan_file), workspace, launcher).forecast()
 
     @staticmethod
     def list_all(workspace: str | None = None) -> View:
@@ -140,6 +105,7 @@ class Campaign:
         observe: Callable[[Any], None] = lambda event: None,
         running: Any = None,
         init_tasks: Iterable[Any] = (),
+        strategy: Any = None,
     ) -> int:
         """Drive the campaign until its strategy is satisfied.
 
@@ -155,6 +121,8 @@ class Campaign:
             An experimaestro experiment that is open already (``helper.xp`` in ``run-experiment``).
         init_tasks
             experimaestro LightweightTasks to run in every attempt's process before it begins.
+        strategy
+            An instance of a stratocaster Strategy (or one of ours) instead of the one the plan names.
 
         Returns
         -------
@@ -178,7 +146,13 @@ class Campaign:
             )
         workspace = find_workspace(str(self._records.workspace), self._settings)
         driver = Driver(
-            self._records, workspace, chosen, observe=observe, running=running, init_tasks=tuple(init_tasks)
+            self._records,
+            workspace,
+            chosen,
+            observe=observe,
+            running=running,
+            init_tasks=tuple(init_tasks),
+            strategy=strategy,
         )
         return int(driver.run(once=once))
 
@@ -219,7 +193,7 @@ class Campaign:
     @cached_property
     def network(self) -> Network:
         """Its network."""
-        return self._records.network()
+        return self._records.network
 
     @property
     def records(self) -> CampaignRecords:
@@ -245,81 +219,3 @@ class Campaign:
     def why(self, task: str) -> View:
         """Return the history of the task 'TRANSFORMATION:REPEAT'."""
         return views.why_view(self._records, task)
-
-
-@attrs.frozen
-class _Given:
-    """A campaign.yaml with all it names, checked."""
-
-    plan: Plan
-    text: str
-    network: Network
-    workspace: Path
-    settings: UserSettings
-    launcher: Any
-
-    @classmethod
-    def read(cls, path: Path, workspace: str | None, launcher: str | None) -> _Given:
-        from xpm_alchem.launchers.choose import choose_launcher
-        from xpm_alchem.strategies import make_strategy
-
-        plan = read_plan(path)
-        settings = read_settings()
-        root = _workspace_path(plan, path, workspace)
-        chosen = choose_launcher(launcher or plan.launcher, settings.launchers)
-        make_strategy(plan.strategy.name, plan.strategy.settings, plan.trusted_modules)
-        network = load_network(plan.network, plan.trusted_modules)
-        network.alchemical_network  # noqa: B018 - decoding it is the check
-        return cls(plan, path.read_text(), network, root, settings, chosen)
-
-    def check_same_network(self, records: CampaignRecords) -> None:
-        here = {record.id for record in self.network.index.transformations}
-        there = {record.id for record in records.index.transformations}
-        if here != there:
-            raise CampaignError(
-                f"{records.path}: campaign '{self.plan.name}' was made from another network ({len(here - there)} "
-                f"transformations are new, {len(there - here)} are gone). Give the campaign another 'name'; results of "
-                "transformations that are the same are taken over."
-            )
-
-    def changes(self, records: CampaignRecords) -> list[str]:
-        return records.plan().differences(self.plan)
-
-    def forecast(self) -> Forecast:
-        import time
-
-        from xpm_alchem.campaign import CampaignState
-        from xpm_alchem.strategist import Strategist
-        from xpm_alchem.strategy import StrategyState
-
-        path = campaign_path(self.workspace, self.plan.name)
-        changes: list[str] = []
-        state = CampaignState()
-        if path.exists():
-            records = CampaignRecords.open(path)
-            self.check_same_network(records)
-            changes, state = self.changes(records), records.state()
-        proposal = Strategist(self.plan, self.network, self.workspace).iterate(StrategyState(), state, time.time())
-        if proposal.state.exception:
-            raise CampaignError(f"the strategy '{self.plan.strategy.name}' raised {proposal.state.exception}")
-        repeats = {t: max((task.repeat for task in state.of(t)), default=0) for t in set(proposal.create)}
-        tasks = []
-        for transformation in proposal.create:
-            repeats[transformation] += 1
-            tasks.append((self.network.index.by_id[transformation].name, repeats[transformation]))
-        seconds = [task.seconds for task in state.tasks.values() if task.seconds]
-        return Forecast(
-            tasks=tuple(tasks),
-            waiting=sum(task.in_flight for task in state.tasks.values()),
-            launcher=self.launcher.describe(),
-            script=self.launcher.script(self.workspace / "jobs" / "xpm_alchem.run" / "<task>"),
-            seconds_each=(min(seconds), max(seconds)) if seconds else None,
-            changes=tuple(changes),
-        )
-
-
-def _workspace_path(plan: Plan, plan_file: Path, given: str | None) -> Path:
-    """Return the workspace's directory; a relative one in campaign.yaml is relative to that file."""
-    if given is None and plan.workspace is not None and plan.workspace.startswith("."):
-        return (plan_file.absolute().parent / plan.workspace).resolve()
-    return Path(find_workspace(given or plan.workspace, read_settings()).path)

@@ -56,6 +56,8 @@ class Driver:
         An experimaestro experiment that is open already.
     init_tasks
         experimaestro init tasks of every attempt.
+    strategy
+        An instance of a (stratocaster) Strategy instead of the plan's.
     """
 
     def __init__(
@@ -67,14 +69,15 @@ class Driver:
         observe: Callable[[DriverEvent], None] = lambda event: None,
         running: Any = None,
         init_tasks: Iterable[Any] = (),
+        strategy: Any = None,
     ) -> None:
         self.records, self.workspace, self.launcher, self.observe = records, workspace, launcher, observe
         self._running, self._init_tasks = running, tuple(init_tasks)
         self._ended = threading.Event()
         self._jobs: dict[str, Job] = {}
         self._plan = records.plan()
-        self._network = records.network()
-        self._strategist = Strategist(self._plan, self._network, records.workspace)
+        self._network = records.network
+        self._strategist = Strategist(self._plan, self._network, records.workspace, strategy)
         self._strategy = StrategyState()
         self._weights: dict[str, float | None] = {}
         self._inbox = 0

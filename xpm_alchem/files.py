@@ -129,7 +129,9 @@ class Journal:
             return [], 0
         end = data.rfind(b"\n") + 1
         records = []
-        for line in data[:end].splitlines():
+        for line in data[:end].decode(errors="replace").split("\n"):
+            if not line:
+                continue
             try:
                 record = json.loads(line)
             except (ValueError, RecursionError):

@@ -14,8 +14,10 @@ import contextvars
 import copy
 import inspect
 import json
+import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,20 @@ def save(obj: Any, path: Path) -> None:
         json.dump(to_chain(obj), out, cls=JSON_HANDLER.encoder, sort_keys=True)
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what decoding makes packages say: protocols' modules at import, molecules each time they are read."""
+    logger = logging.getLogger("pymbar")  # a banner
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
 def load(path: Path, check_module: CheckModule) -> Any:
     """Read one gufe object.
 
@@ -115,7 +131,8 @@ def parse(text: str, check_module: CheckModule | None) -> list[list[Any]]:
                 check_module(dct["__module__"])
             return super().object_hook(dct)
 
-    return flatten(json.loads(text, cls=Checked))
+    with _quiet():
+        return flatten(json.loads(text, cls=Checked))
 
 
 def decode(chain: Chain) -> Any:
@@ -140,8 +157,7 @@ def decode_all(chain: Chain) -> dict[str, Any]:
             return [resolve(item) for item in value]
         return value
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of molecules, once for every time they are read; who made them was told
+    with _quiet():
         for key, content in chain:
             if IS_GUFE_0_4:
                 content = _for_gufe_0_4(content)

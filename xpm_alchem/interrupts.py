@@ -63,6 +63,7 @@ class Interrupts:
     def __init__(self, deadline: Deadline | None) -> None:
         self._deadline = deadline
         self._in_unit = False
+        self._ending = threading.Lock()  # after `watch` our signal would end the process: none is sent then
         self.wish: Stopped | None = None
 
     @contextmanager
@@ -82,7 +83,8 @@ class Interrupts:
         try:
             yield
         finally:
-            ended.set()
+            with self._ending:
+                ended.set()
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -111,8 +113,9 @@ class Interrupts:
         while (left := self._deadline.left()) is None or left > 0:
             if ended.wait(_WATCH_SECONDS if left is None else max(0.01, min(_WATCH_SECONDS, left))):
                 return
-        if not ended.is_set():
-            os.kill(os.getpid(), INTERRUPT_SIGNAL)
+        with self._ending:
+            if not ended.is_set():
+                os.kill(os.getpid(), INTERRUPT_SIGNAL)
 
     def _handle(self, number: int, frame: FrameType | None) -> Any:
         if self.wish is None:

@@ -178,6 +178,26 @@ class Network:
         return _decode(subchain(self.chain, key), self.path, self._trusted)[key]
 
 
+def load_transformation(path: Path, key: str, trusted: Iterable[str] = ()) -> Any:
+    """Return one gufe Transformation of a network file that was checked before; nothing else of it is decoded.
+
+    Parameters
+    ----------
+    key
+        The key under which the file holds it (`TransformationRecord.key`).
+
+    Raises
+    ------
+    NetworkError
+        The file is missing or damaged, or does not hold it.
+    """
+    try:
+        chain = subchain(flatten(json.loads(_read(path))), key)
+    except (ValueError, RecursionError, KeyError) as error:
+        raise NetworkError(f"{path}: damaged, or does not hold '{key}' ({type(error).__name__}: {error}).") from None
+    return _decode(chain, path, tuple(trusted))[key]
+
+
 def load_network(path: Path, trusted: Iterable[str] = ()) -> Network:
     """Read, check and index a network file.
 

@@ -86,7 +86,9 @@ def kill_session(session: int, started: float) -> int:
     killed = 0
     for process in session_members(session):
         try:
-            if process.pid != os.getpid() and process.create_time() > started - _CLOCK_TOLERANCE:
+            if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+                continue
+            if process.create_time() > started - _CLOCK_TOLERANCE:
                 process.kill()
                 killed += 1
         except psutil.NoSuchProcess:

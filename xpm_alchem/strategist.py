@@ -19,12 +19,13 @@ class Strategist:
     """Asks the plan's strategy about the campaign's network.
 
     Our own strategies get counts and means, made from summaries; any other gets gufe ProtocolResults.
+    An instance of a strategy may be given instead of the one that the plan names.
     """
 
-    def __init__(self, plan: Plan, network: Network, workspace: Path) -> None:
+    def __init__(self, plan: Plan, network: Network, workspace: Path, strategy: Any = None) -> None:
         self.plan = plan
         self._network = network
-        self.strategy = make_strategy(plan.strategy.name, plan.strategy.settings, plan.trusted_modules)
+        self.strategy = strategy or make_strategy(plan.strategy.name, plan.strategy.settings, plan.trusted_modules)
         self._results = ProtocolResults(network, workspace, plan.trusted_modules)
 
     def iterate(self, state: StrategyState, campaign: CampaignState, now: float) -> Proposal:

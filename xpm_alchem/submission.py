@@ -87,10 +87,11 @@ class Session:
         directory
             Its directory; markers of an earlier attempt in it are cleared by `clear_markers` before.
         """
+        task.before = self._init_tasks
         scheduler = self._experiment.scheduler
         scheduler.jobs.pop(task.__xpm__.identifier.all.hex(), None)  # a new attempt is a new job for experimaestro
         # 0: GracefulTimeouts are not restarted behind the driver's back
-        task.submit(launcher=self._launcher, max_retries=0, init_tasks=self._init_tasks)
+        task.submit(launcher=self._launcher, max_retries=0)
         job = scheduler.jobs[task.__xpm__.identifier.all.hex()]
         job.finalState().add_done_callback(lambda _: self._notify())
         return Job(job)

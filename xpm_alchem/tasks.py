@@ -7,17 +7,28 @@ else: the same repeat of the same transformation is the same task in every campa
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from experimaestro import Config, DependentMarker, GracefulTimeout, Meta, Param, ResumableTask, TaskCancelled, field
+from experimaestro import (
+    Config,
+    DependentMarker,
+    GracefulTimeout,
+    LightweightTask,
+    Meta,
+    Param,
+    ResumableTask,
+    TaskCancelled,
+    field,
+)
 from experimaestro.taskglobals import Env
 
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.execution import TaskSpec, UnitEvent, run
 from xpm_alchem.interrupts import Deadline, Stopped
 from xpm_alchem.launchers.base import AttemptLimits
-from xpm_alchem.network import TransformationRecord, load_network
+from xpm_alchem.network import TransformationRecord, load_network, load_transformation
 
 
 class AlchemicalTransformation(Config):  # type: ignore[misc]
@@ -34,12 +45,22 @@ class AlchemicalTransformation(Config):  # type: ignore[misc]
     network: Meta[Path | None] = field(default=None)
     """The campaign's network.json."""
 
+    key: Meta[str] = field(default="")
+    """The key under which network.json holds it; without it the whole network is indexed to find it."""
+
     trusted: Meta[list[str]] = field(default_factory=list)
     """Packages the user trusts to be imported."""
 
     def load(self) -> Any:
         """Return the gufe Transformation."""
-        return load_network(Path(self.network), self.trusted).transformation(self.id)
+        return _load(Path(self.network), self.id, self.key, tuple(self.trusted))
+
+
+@cache
+def _load(network: Path, stable_id: str, key: str, trusted: tuple[str, ...]) -> Any:
+    if key:
+        return load_transformation(network, key, trusted)
+    return load_network(network, trusted).transformation(stable_id)
 
 
 class TaskEvent(Config):  # type: ignore[misc]
@@ -78,6 +99,9 @@ class RunTransformation(ResumableTask):  # type: ignore[misc]
     extends: Param[ExtendedTask | None] = field(default=None)
     """The complete task of the same transformation that this one continues."""
 
+    before: Meta[list[LightweightTask]] = field(default_factory=list)
+    """A campaign's init tasks. experimaestro's own would be part of the identity, and so of the directory."""
+
     def unit_finished(self, dep: DependentMarker, *, name: str, done: int, total: int) -> TaskEvent:
         """Dynamic output: a unit ended."""
         return dep(TaskEvent.C(what=f"unit {name}", units_done=done, units_total=total))
@@ -96,6 +120,8 @@ class RunTransformation(ResumableTask):  # type: ignore[misc]
         TaskCancelled
             The process was told to end.
         """
+        for init_task in self.before:
+            init_task.execute()
         env = Env.instance()
         limits = env.launcher_info
         deadline = limits.deadline() if isinstance(limits, AttemptLimits) else Deadline(self.remaining_time)
@@ -136,7 +162,11 @@ def make_task(
     edge = f"{transformation.ligand_a}->{transformation.ligand_b}"
     task = RunTransformation.C(
         transformation=AlchemicalTransformation.C(
-            id=transformation.id, name=transformation.name, network=network, trusted=list(trusted)
+            id=transformation.id,
+            name=transformation.name,
+            network=network,
+            key=transformation.key,
+            trusted=list(trusted),
         ),
         repeat=repeat,
         extends=None if extends is None else ExtendedTask.C(task=extends.name, directory=extends),

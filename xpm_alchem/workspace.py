@@ -48,13 +48,13 @@ def read_settings() -> UserSettings:
     """
     path = settings_path()
     try:
-        content = yaml.safe_load(path.read_text()) or {}
+        content = yaml.safe_load(path.read_text())
     except FileNotFoundError:
         content = {}
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: not UTF-8, a date 2026-02-30
         raise CampaignError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise CampaignError(f"{path}: holds no keys; see settings.example.yaml of xpm-alchem.")
+    if not isinstance(content, dict):  # an empty file too: experimaestro refuses it
+        raise CampaignError(f"{path}: holds no keys; delete it, or see settings.example.yaml of xpm-alchem.")
     section = content.get("xpm_alchem") or {}
     if not isinstance(section, dict):
         raise CampaignError(f"{path}: xpm_alchem: is not a mapping of keys to values.")

@@ -14,10 +14,11 @@ from rich.console import Console
 
 from xpm_alchem.advice import advice
 from xpm_alchem.cli.options import campaign_argument, console, workspace_option
-from xpm_alchem.client import Campaign, Forecast
+from xpm_alchem.client import Campaign
 from xpm_alchem.errors import InputError, MissingPackageError, XpmAlchemError
 from xpm_alchem.network import Network, load_network
 from xpm_alchem.plan import read_plan
+from xpm_alchem.preparation import Forecast, Preparation
 from xpm_alchem.report import tables
 from xpm_alchem.templates import campaign_template
 from xpm_alchem.trust import require_packages
@@ -94,13 +95,14 @@ def run_command(
     Exit codes: 0 satisfied, 1 something in error, 2 bad usage or input, 3 detached or not finished.
     """
     out = console()
-    forecast = Campaign.forecast(campaign, workspace=workspace, launcher=launcher)
+    given = Preparation.read(campaign, workspace, launcher)
+    forecast = given.forecast()
     if dry_run:
         _print_forecast(out, forecast)
         sys.exit(0)
     for change in forecast.changes:
         out.print(f"plan changed: {change}")
-    made = Campaign.create(campaign, workspace=workspace, launcher=launcher)
+    made = Campaign(given.make())
     if detach:
         _detach(out, made, launcher)
     from xpm_alchem.cli.display import Display

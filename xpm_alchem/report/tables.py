@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -44,29 +45,45 @@ def status_table(view: View) -> RenderableType:
     return Text("\n".join(lines))
 
 
-def show_table(view: View, *, limit: int | None = None) -> RenderableType:
-    """Render `show_view`; `limit` rows at most."""
-    table = Table(title=f"{view['campaign']} ({view['unit']})", title_justify="left", expand=False)
-    for heading in ("transformation", "leg"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("done", "run", "wait", "err", "estimate", "SD", "weight"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("next", overflow="ellipsis", no_wrap=True)
-    rows = view["rows"]
-    for row in rows[:limit]:
-        table.add_row(
+_SHOW_HEADINGS = ("transformation", "leg", "done", "run", "wait", "err", "estimate", "SD", "weight", "next")
+_MANY_ROWS = 200  # more are written as plain columns: laying out a table of 1,000 rows takes seconds
+
+
+def show_table(view: View) -> RenderableType:
+    """Render `show_view`."""
+    rows = [
+        (
             row["transformation"],
             row["leg"],
             *(str(row[key] or "·") for key in ("complete", "running", "waiting", "error")),
             number(row["estimate"], 3),
             number(row["sd"], 3),
             number(row["weight"]),
-            Text(row["next"]),
-            style="red" if row["error"] else None,
+            row["next"],
         )
-    if limit is not None and len(rows) > limit:
-        return Group(table, Text(f"... and {len(rows) - limit} more"))
+        for row in view["rows"]
+    ]
+    title = f"{view['campaign']} ({view['unit']})"
+    if len(rows) > _MANY_ROWS:
+        return Text("\n".join([title, *_columns([_SHOW_HEADINGS, *rows], right=range(2, 9))]), no_wrap=True)
+    table = Table(title=title, title_justify="left")
+    for i, heading in enumerate(_SHOW_HEADINGS):
+        table.add_column(
+            heading,
+            justify="right" if 2 <= i < 9 else "left",
+            no_wrap=i >= 2,
+            overflow="ellipsis" if heading == "next" else "fold",
+        )
+    for cells, row in zip(rows, view["rows"], strict=True):
+        table.add_row(*(Text(cell) for cell in cells), style="red" if row["error"] else None)
     return table
+
+
+def _columns(rows: list[tuple[str, ...]], right: range) -> Iterator[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+        yield "  ".join(cells).rstrip()
 
 
 def summary_table(view: View) -> RenderableType:
@@ -148,7 +165,7 @@ def results_table(view: View) -> RenderableType:
 def why_table(view: View) -> RenderableType:
     """Render `why_view`."""
     head = f"{view['transformation']} repeat {view['repeat']}: {view['status']}"
-    if view["reason"]:
+    if view["reason"] and view["status"] != "complete":
         head += f" ({view['reason']})"
     parts: list[RenderableType] = [Text(head), Text(f"directory: {view['directory']}")]
     if not view["attempts"]:

@@ -1,0 +1,91 @@
+"""Seconds of one iteration of the strategist, for networks of 10 to 10,000 transformations with 10 results each.
+
+Every row is a process of its own. `load` reads and indexes network.json, `decode` makes gufe's objects of it (once per
+driver), `first` is an iteration without any results, `later` one with 10 results for every transformation.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from common import make_network, measured, mebibytes, options, own_place, peak_rss, print_table, write_campaign
+
+RESULTS = 10
+STRATEGIES = {"uniform": {"repeats": RESULTS + 3}, "connectivity": {"max_runs": RESULTS + 3}}
+
+
+def main() -> None:
+    """Print the table."""
+    parser = options(__doc__)
+    parser.add_argument("--one", nargs=3, metavar=("DIR", "STRATEGY", "OUT"), help="measure one row (internal)")
+    given = parser.parse_args()
+    if given.one:
+        Path(given.one[2]).write_text(json.dumps(one(Path(given.one[0]), given.one[1])))
+        return
+    rows = []
+    with own_place() as place:
+        for size in (10, 100) if given.quick else (10, 100, 1000, 10000):
+            write_campaign(place / str(size), make_network(size), {"trusted_modules": ["dummy_protocol"]})
+            for strategy in STRATEGIES:
+                out = place / "row.json"
+                measured([sys.executable, __file__, "--one", place / str(size), strategy, out])
+                row = json.loads(out.read_text())
+                seconds = [f"{row[key]:.3f}" for key in ("load", "decode", "first", "later", "state")]
+                rows.append((size, strategy, *seconds, row["created"], mebibytes(row["peak"])))
+    head = ("transf.", "strategy", "load", "decode", "first", "later", "journal", "tasks proposed", "peak MiB")
+    print_table(f"strategist, seconds of one iteration ({RESULTS} results each)", head, rows)
+
+
+def one(directory: Path, strategy: str) -> dict[str, Any]:
+    """Return the measurements of one network and strategy."""
+    import attrs
+
+    from xpm_alchem.campaign import CampaignState
+    from xpm_alchem.network import load_network
+    from xpm_alchem.plan import StrategyPlan, read_plan
+    from xpm_alchem.strategist import Strategist
+    from xpm_alchem.strategy import StrategyState
+
+    plan = read_plan(directory / "campaign.yaml")
+    plan = attrs.evolve(plan, strategy=StrategyPlan(name=strategy, settings=STRATEGIES[strategy]))
+    found: dict[str, Any] = {}
+    network = _timed(found, "load", lambda: load_network(plan.network, plan.trusted_modules))
+    _timed(found, "decode", lambda: network.id_of_key)
+    strategist = Strategist(plan, network, directory)
+    first = _timed(found, "first", lambda: strategist.iterate(StrategyState(), CampaignState(), 0.0))
+    state = _timed(found, "state", lambda: _with_results(CampaignState(), network.index))
+    later = _timed(found, "later", lambda: strategist.iterate(first.state, state, 1.0))
+    for proposal in (first, later):
+        if proposal.state.exception:
+            raise RuntimeError(proposal.state.traceback)
+    found["created"] = f"{len(first.create)} + {len(later.create)}"
+    found["peak"] = peak_rss()
+    return found
+
+
+def _with_results(state: Any, index: Any) -> Any:
+    """Fold the journal's records of complete tasks, as a driver does when it comes back."""
+    for record in index.transformations:
+        for repeat in range(1, RESULTS + 1):
+            task = {"task": f"{record.id}-{repeat}", "time": 1.0}
+            created = {"event": "created", "transformation": record.id, "repeat": repeat, "directory": "jobs/x"}
+            done = {"event": "status", "status": "complete", "estimate": float(repeat), "uncertainty": 0.0}
+            for event in (created, {"event": "submitted", "attempts": 0}, done):
+                state.apply({**task, **event})
+    return state
+
+
+def _timed(found: dict[str, Any], name: str, call: Callable[[], Any]) -> Any:
+    began = time.perf_counter()
+    answer = call()
+    found[name] = time.perf_counter() - began
+    return answer
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""What follows an attempt: alchemiscale's restart patterns, free slices, counted retries."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xpm_alchem.attempts import Attempt, AttemptLog, Outcome
+from xpm_alchem.plan import RestartPattern
+from xpm_alchem.processes import ProcessIdentity
+from xpm_alchem.restarts import DONE, RESUME, STOP, WAIT, decide
+
+ME = ProcessIdentity("here", 1, 0.0)
+CUDA, DISK = RestartPattern("CUDA", 2), RestartPattern("No space", 1)
+
+
+def attempts(*endings) -> list[Attempt]:
+    """Return a history: each ending an outcome, (outcome, progress), or the text of an error's traceback."""
+    history = []
+    for number, ending in enumerate(endings, start=1):
+        outcome, progress, traceback, decision = ending, False, None, None
+        if isinstance(ending, tuple):
+            outcome, progress = ending
+        elif isinstance(ending, str) and not isinstance(ending, Outcome):
+            outcome, traceback = Outcome.ERROR, ending
+        elif isinstance(ending, list):
+            outcome, decision = ending[0], "retry"
+        history.append(
+            Attempt(number, ME, 0.0, 1.0, outcome, traceback=traceback, progress=progress, decision=decision)
+        )
+    return history
+
+
+def what(*endings, max_retries=3, patterns=()) -> str:
+    return decide(attempts(*endings), max_retries=max_retries, patterns=patterns).what
+
+
+def test_a_task_without_attempts_is_to_be_run():
+    assert decide([], max_retries=0).what == RESUME
+
+
+def test_an_attempt_at_work_is_waited_for():
+    assert what(None) == WAIT
+
+
+def test_a_complete_task_is_done():
+    assert what("CUDA", Outcome.LOST, Outcome.COMPLETE, max_retries=0) == DONE
+
+
+# ------------------------------------------------------------------------------------------------ restart patterns
+def test_allowed_n_means_n_restarts():
+    for failures, expected in [(1, RESUME), (2, RESUME), (3, STOP)]:
+        assert what(*["CUDA error"] * failures, patterns=[CUDA]) == expected
+
+
+def test_without_patterns_an_error_stops_the_task():
+    assert what("CUDA error") == STOP
+
+
+def test_an_error_that_no_pattern_matches_stops_the_task():
+    decision = decide(attempts("ValueError: nan"), max_retries=9, patterns=[CUDA, DISK])
+    assert (decision.what, decision.reason) == (STOP, "an error that no restart pattern matches")
+
+
+def test_each_matching_pattern_is_counted_and_any_used_up_one_stops():
+    both = "CUDA: No space left"
+    assert what(both, patterns=[CUDA, DISK]) == RESUME
+    decision = decide(attempts(both, both), max_retries=9, patterns=[CUDA, DISK])
+    assert (decision.what, decision.reason) == (STOP, "the restart pattern 'No space' is used up (1 restarts)")
+
+
+def test_a_used_up_pattern_that_does_not_match_is_ignored():
+    assert what("No space", "No space", "CUDA", patterns=[CUDA, DISK]) == RESUME
+
+
+def test_errors_are_counted_over_the_whole_history_not_in_a_row():
+    assert what("CUDA", (Outcome.TIMEOUT, True), "CUDA", Outcome.LOST, "CUDA", patterns=[CUDA]) == STOP
+
+
+def test_progress_does_not_set_back_the_count_of_errors():
+    history = attempts("CUDA", "CUDA", "CUDA")
+    history = [Attempt(a.number, ME, 0.0, 1.0, a.outcome, traceback=a.traceback, progress=True) for a in history]
+    assert decide(history, max_retries=9, patterns=[CUDA]).what == STOP
+
+
+def test_patterns_are_searched_anywhere_without_flags():
+    pattern = RestartPattern("^CUDA", 5)
+    assert what("CUDA error", patterns=[pattern]) == RESUME
+    assert what("line\nCUDA error", patterns=[pattern]) == STOP  # no re.MULTILINE
+    assert what("a cuda error", patterns=[RestartPattern("CUDA", 5)]) == STOP
+    assert what("deep inside: CUDA_ERROR_42", patterns=[RestartPattern(r"CUDA_ERROR_\d+", 5)]) == RESUME
+
+
+def test_an_error_without_a_traceback_is_matched_by_its_reason():
+    history = [Attempt(1, ME, 0.0, 1.0, Outcome.ERROR, reason="CUDA died")]
+    assert decide(history, max_retries=0, patterns=[CUDA]).what == RESUME
+
+
+def test_errors_do_not_use_up_retries():
+    assert what("CUDA", "CUDA", Outcome.LOST, max_retries=1, patterns=[CUDA]) == RESUME
+
+
+# ---------------------------------------------------------------------------------------------------- max_retries
+COUNTED = [o for o in Outcome if o not in (Outcome.COMPLETE, Outcome.ERROR)]
+
+
+@pytest.mark.parametrize("outcome", COUNTED)
+def test_n_retries_means_n_after_the_first_attempt(outcome):
+    assert [what(*[outcome] * n, max_retries=2) for n in (1, 2, 3)] == [RESUME, RESUME, STOP]
+
+
+@pytest.mark.parametrize("outcome", COUNTED)
+def test_without_retries_the_first_loss_stops(outcome):
+    assert what(outcome, max_retries=0) == STOP
+
+
+def test_slices_are_free_even_without_retries():
+    assert what(*[(Outcome.TIMEOUT, True)] * 50, max_retries=0) == RESUME
+
+
+def test_progress_sets_the_count_back():
+    assert what(Outcome.LOST, Outcome.LOST, (Outcome.LOST, True), max_retries=2) == RESUME
+    assert (
+        what(Outcome.LOST, Outcome.LOST, (Outcome.TIMEOUT, True), Outcome.LOST, Outcome.LOST, max_retries=2) == RESUME
+    )
+
+
+def test_an_attempt_with_progress_that_was_lost_counts_itself():
+    assert what((Outcome.LOST, True), max_retries=0) == STOP
+    assert decide(attempts((Outcome.LOST, True)), max_retries=2).reason == "a lost attempt: retry 1 of 2"
+
+
+def test_the_reason_names_what_happened_and_how_many_retries_are_used():
+    decision = decide(attempts(*[Outcome.NODE_FAILURE] * 2), max_retries=3)
+    assert decision.reason == "a node failure: retry 2 of 3"
+    decision = decide(attempts(*[Outcome.NODE_FAILURE] * 2), max_retries=1)
+    assert decision.reason == "a node failure, and 1 retries (max_retries) without progress are used up"
+
+
+def test_a_user_s_retry_begins_a_new_count():
+    assert what("CUDA", "CUDA", ["CUDA"], patterns=[CUDA]) == RESUME
+    assert what(*[Outcome.LOST] * 3, [Outcome.LOST], Outcome.LOST, max_retries=1) == RESUME
+    assert what([Outcome.ERROR]) == RESUME
+
+
+def test_the_decision_of_a_user_survives_the_journal(tmp_path):
+    log = AttemptLog(tmp_path / "attempts.jsonl")
+    log.end(log.start(limit=None, launched_as=None, versions={}), Outcome.ERROR, traceback="nan")
+    assert decide(log.read(), max_retries=3).what == STOP
+    log.decide(log.read()[-1], "retry", "the user asked for it")
+    assert decide(log.read(), max_retries=3).what == RESUME
+
+
+def test_an_attempt_that_never_began_is_in_the_history(tmp_path):
+    log = AttemptLog(tmp_path / "attempts.jsonl")
+    log.never_began(Outcome.ERROR, "ImportError", "Traceback: ImportError", since=5.0)
+    (attempt,) = log.read()
+    assert (attempt.number, attempt.outcome, attempt.start, attempt.progress) == (1, Outcome.ERROR, 5.0, False)
+    assert decide([attempt], max_retries=0, patterns=[RestartPattern("ImportError", 1)]).what == RESUME
+
+
+# ------------------------------------------------------------------------------------------------- a second opinion
+def model(history: list[Attempt], max_retries: int, patterns: list[RestartPattern]) -> str:
+    """Say the same in other words: walk forward with counters, as a user would on paper."""
+    lost, errors, verdict = 0, [0] * len(patterns), RESUME
+    for attempt in history:
+        if attempt.progress:
+            lost = 0
+        if attempt.outcome is Outcome.COMPLETE:
+            verdict = DONE
+        elif attempt.outcome is None:
+            verdict = WAIT
+        elif attempt.outcome is Outcome.ERROR:
+            hits = [i for i, pattern in enumerate(patterns) if re.search(pattern.pattern, attempt.traceback)]
+            for i in hits:
+                errors[i] += 1
+            verdict = RESUME if hits and all(errors[i] <= patterns[i].allowed for i in hits) else STOP
+        elif attempt.outcome is Outcome.TIMEOUT and attempt.progress:
+            verdict = RESUME
+        else:
+            lost += 1
+            verdict = RESUME if lost <= max_retries else STOP
+        if attempt.decision == "retry":
+            lost, errors, verdict = 0, [0] * len(patterns), RESUME
+    return verdict
+
+
+ATTEMPTS = st.builds(
+    Attempt,
+    number=st.just(1),
+    process=st.just(ME),
+    start=st.just(0.0),
+    outcome=st.sampled_from([*Outcome, None, Outcome.ERROR, Outcome.TIMEOUT]),
+    traceback=st.sampled_from(["", "a", "b", "ab", "c"]),
+    progress=st.booleans(),
+    decision=st.sampled_from([None, None, None, "resume", "stop", "retry"]),
+)
+PATTERNS = st.lists(
+    st.builds(RestartPattern, st.sampled_from(["a", "b", "^ab$", "c|b"]), st.integers(1, 3)), max_size=3
+)
+
+
+@settings(deadline=None, derandomize=True, max_examples=500)
+@given(history=st.lists(ATTEMPTS, max_size=10), max_retries=st.integers(0, 3), patterns=PATTERNS)
+def test_decide_agrees_with_the_model_on_any_history(history, max_retries, patterns):
+    assert decide(history, max_retries=max_retries, patterns=patterns).what == model(history, max_retries, patterns)

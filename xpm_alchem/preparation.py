@@ -1,0 +1,158 @@
+"""A campaign.yaml with everything it names, checked before anything is made or started."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from xpm_alchem.campaign import CampaignRecords, CampaignState, campaign_path
+from xpm_alchem.errors import CampaignError
+from xpm_alchem.network import Network, load_network
+from xpm_alchem.plan import Plan, read_plan
+from xpm_alchem.workspace import UserSettings, check_writable, find_workspace, read_settings
+
+
+@attrs.frozen
+class Forecast:
+    """What `Campaign.run` would do; nothing was changed to find out.
+
+    Attributes
+    ----------
+    tasks
+        (transformation name, repeat) of each task the strategy would create now, in order.
+    launcher
+        Where attempts would run, in a few words.
+    seconds_each
+        Least and largest seconds of the tasks that are complete, or None before the first.
+    changes
+        How the plan given differs from the one in force.
+    """
+
+    tasks: tuple[tuple[str, int], ...]
+    waiting: int
+    launcher: str
+    script: str
+    seconds_each: tuple[float, float] | None
+    changes: tuple[str, ...]
+
+
+@attrs.frozen
+class Preparation:
+    """A campaign.yaml with all it names, checked.
+
+    Attributes
+    ----------
+    workspace
+        The workspace's directory.
+    launcher
+        The plan's, or the one given instead.
+    """
+
+    plan: Plan
+    text: str
+    network: Network
+    workspace: Path
+    settings: UserSettings
+    launcher: Any
+
+    @classmethod
+    def read(cls, path: Path, workspace: str | None = None, launcher: str | None = None) -> Preparation:
+        """Read and check everything; nothing is made.
+
+        Raises
+        ------
+        InputError
+            Something cannot be used: says what, where and what to do.
+        """
+        from xpm_alchem.launchers.choose import choose_launcher
+        from xpm_alchem.strategies import make_strategy
+
+        plan = read_plan(path)
+        settings = read_settings()
+        root = workspace_path(plan, path, workspace)
+        chosen = choose_launcher(launcher or plan.launcher, settings.launchers)
+        make_strategy(plan.strategy.name, plan.strategy.settings, plan.trusted_modules)
+        network = load_network(plan.network, plan.trusted_modules)
+        network.alchemical_network  # noqa: B018 - decoding it is the check
+        return cls(plan, path.read_text(), network, root, settings, chosen)
+
+    def make(self) -> CampaignRecords:
+        """Make the campaign, or put this plan in force where it exists already.
+
+        Raises
+        ------
+        WorkspaceError
+            The workspace cannot be written.
+        CampaignError
+            The campaign exists with another network.
+        CampaignLockedError
+            The plan would change while another process drives the campaign.
+        """
+        check_writable(self.workspace)
+        path = campaign_path(self.workspace, self.plan.name)
+        if not path.exists():
+            records = CampaignRecords.create(self.workspace, self.plan, self.text, self.network)
+        else:
+            records = CampaignRecords.open(path)
+            self.check_same_network(records)
+            if self.changes(records):
+                with records.lock():
+                    records.set_plan(self.text)
+        if self.network.content == records.network_path.read_bytes():
+            records.network = self.network  # decoded once is enough
+        return records
+
+    def check_same_network(self, records: CampaignRecords) -> None:
+        """Raise CampaignError if the campaign that exists was made from another network."""
+        here = {record.id for record in self.network.index.transformations}
+        there = {record.id for record in records.index.transformations}
+        if here != there:
+            raise CampaignError(
+                f"{records.path}: campaign '{self.plan.name}' was made from another network ({len(here - there)} "
+                f"transformations are new, {len(there - here)} are gone). Give the campaign another 'name'; results of "
+                "transformations that are the same are taken over."
+            )
+
+    def changes(self, records: CampaignRecords) -> list[str]:
+        """Return how the plan in force would change."""
+        return records.plan().differences(self.plan)
+
+    def forecast(self) -> Forecast:
+        """Say what running would do, changing nothing."""
+        from xpm_alchem.strategist import Strategist
+        from xpm_alchem.strategy import StrategyState
+
+        path = campaign_path(self.workspace, self.plan.name)
+        changes: list[str] = []
+        state = CampaignState()
+        if path.exists():
+            records = CampaignRecords.open(path)
+            self.check_same_network(records)
+            changes, state = self.changes(records), records.state()
+        proposal = Strategist(self.plan, self.network, self.workspace).iterate(StrategyState(), state, time.time())
+        if proposal.state.exception:
+            raise CampaignError(f"the strategy '{self.plan.strategy.name}' raised {proposal.state.exception}")
+        repeats = {t: max((task.repeat for task in state.of(t)), default=0) for t in set(proposal.create)}
+        tasks = []
+        for transformation in proposal.create:
+            repeats[transformation] += 1
+            tasks.append((self.network.index.by_id[transformation].name, repeats[transformation]))
+        seconds = [task.seconds for task in state.tasks.values() if task.seconds]
+        return Forecast(
+            tasks=tuple(tasks),
+            waiting=sum(task.in_flight for task in state.tasks.values()),
+            launcher=self.launcher.describe(),
+            script=self.launcher.script(self.workspace / "jobs" / "xpm_alchem.run" / "<task>"),
+            seconds_each=(min(seconds), max(seconds)) if seconds else None,
+            changes=tuple(changes),
+        )
+
+
+def workspace_path(plan: Plan, plan_file: Path, given: str | None) -> Path:
+    """Return the workspace's directory; a relative one in campaign.yaml is relative to that file."""
+    if given is None and plan.workspace is not None and plan.workspace.startswith("."):
+        return (plan_file.absolute().parent / plan.workspace).resolve()
+    return Path(find_workspace(given or plan.workspace, read_settings()).path)
