@@ -403,3 +403,23 @@ def test_a_retry_asked_for_while_a_driver_runs_is_taken_in(tmp_path: Path) -> No
     assert "within seconds" in asked.stdout
     driver.communicate(timeout=100)
     assert driver.returncode == 0
+
+
+def test_a_process_that_fails_before_it_begins_is_told_with_its_exception(tmp_path: Path) -> None:
+    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)])
+    campaign.write_plan(launcher={"kind": "local", "env": {"PYTHONPATH": str(broken_experimaestro(tmp_path))}})
+    done = campaign.run()
+    assert done.returncode == 1, done.stdout
+    (attempts,) = campaign.attempts().values()
+    assert attempts[-1].outcome is Outcome.ERROR
+    assert "ended before it began: ImportError: libcuda.so.1" in attempts[-1].reason
+    assert len(attempts) == 1
+
+
+def broken_experimaestro(tmp_path: Path) -> Path:
+    """Return a directory whose `experimaestro.run` cannot be imported, as with a broken installation on a node."""
+    package = tmp_path / "broken" / "experimaestro"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "run.py").write_text("raise ImportError('libcuda.so.1: cannot open shared object file')\n")
+    return package.parent

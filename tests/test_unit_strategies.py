@@ -197,7 +197,7 @@ def test_a_built_in_strategy_with_a_setting_changed():
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
-        ("unifrom", {}, r"strategy\.name: unknown key 'unifrom'; did you mean 'uniform'\?"),
+        ("unifrom", {}, r"strategy\.name: there is no 'unifrom'; did you mean 'uniform'\?"),
         ("best", {}, "known are: connectivity, module:Class, uniform"),
         ("uniform", {"repeat": 3}, r"strategy 'uniform': settings: unknown key 'repeat'; did you mean 'repeats'\?"),
         ("connectivity", {"maxruns": 3}, "did you mean 'max_runs'"),

@@ -117,14 +117,14 @@ def test_a_directory_is_a_workspace(write_settings, tmp_path, monkeypatch):
 )
 def test_an_unknown_workspace_is_refused_with_the_nearest_or_all(write_settings, tmp_path, name, hint):
     settings = write_settings(two_workspaces(tmp_path))
-    with pytest.raises(CampaignError, match=rf"no workspace '{name}'; {hint}.*For a directory, write \./{name}"):
+    with pytest.raises(CampaignError, match=rf"there is no '{name}'; {hint}.*For a directory, write \./{name}"):
         find_workspace(name, settings)
 
 
 def test_without_any_workspace_one_must_be_given():
     with pytest.raises(CampaignError, match=r"lists none\. Give a directory: --workspace DIR"):
         find_workspace(None, read_settings())
-    with pytest.raises(CampaignError, match="no workspace 'cluster'"):
+    with pytest.raises(CampaignError, match="there is no 'cluster'"):
         find_workspace("cluster", read_settings())
 
 
@@ -181,7 +181,7 @@ def test_a_profile_in_place_and_a_profile_called_local():
 
 @pytest.mark.parametrize(("name", "hint"), [("gpus", "did you mean 'gpu'"), ("xyz", "known are: gpu, local")])
 def test_an_unknown_launcher_is_refused_with_the_nearest_or_all(name, hint):
-    with pytest.raises(CampaignError, match=f"launcher: no launcher '{name}'; {hint}"):
+    with pytest.raises(CampaignError, match=f"launcher: there is no '{name}'; {hint}"):
         choose_launcher(name, {"gpu": {}})
 
 

@@ -17,7 +17,8 @@ import filelock
 
 from xpm_alchem.errors import CampaignError, CampaignLockedError, FormatError, WorkspaceError
 from xpm_alchem.files import Journal, atomic_write, read_record, write_record
-from xpm_alchem.network import Edge, Index, Leg, Network, TransformationRecord, load_network
+from xpm_alchem.network import Network, load_network
+from xpm_alchem.network_index import Edge, Index, Leg, TransformationRecord
 from xpm_alchem.plan import Plan, parse_plan
 from xpm_alchem.processes import ProcessIdentity
 
@@ -96,7 +97,7 @@ class CampaignState:
         task = self.tasks.get(str(record.get("task")))
         when = float(record.get("time") or 0)
         match record.get("event"):
-            case "created" if task is None and isinstance(record.get("transformation"), str):
+            case "created" if task is None and _is_sound(record):
                 self.tasks[record["task"]] = TaskState(
                     task=record["task"],
                     transformation=record["transformation"],
@@ -132,6 +133,13 @@ class CampaignState:
         for task in self.tasks.values():
             groups.setdefault(task.transformation, []).append(task)
         return groups
+
+
+def _is_sound(record: Mapping[str, Any]) -> bool:
+    """Whether a 'created' record has what it needs, and a directory that stays within the workspace."""
+    directory, repeat = record.get("directory"), record.get("repeat")
+    texts = all(isinstance(record.get(key), str) for key in ("task", "transformation", "directory"))
+    return texts and isinstance(repeat, int) and str(directory).startswith("jobs/") and ".." not in str(directory)
 
 
 @attrs.frozen

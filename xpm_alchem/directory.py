@@ -19,6 +19,13 @@ def _absolute(path: Path) -> Path:
     return Path(path).absolute()
 
 
+def _plain(unit: str) -> str:
+    """Return a unit's key, which names files; a damaged dag.json must not lead out of the directory."""
+    if Path(unit).name != unit:
+        raise ValueError(f"the unit key {unit!r} cannot name a file: dag.json is damaged")
+    return unit
+
+
 @attrs.frozen
 class TaskDirectory:
     """Paths of one task. `path` is absolute: results embed it."""
@@ -57,11 +64,11 @@ class TaskDirectory:
 
     def unit_result(self, unit: str) -> Path:
         """The result of a finished unit."""
-        return self.results / f"{unit}.json"
+        return self.results / f"{_plain(unit)}.json"
 
     def failure(self, unit: str, number: int) -> Path:
         """The `number`-th failure of a unit."""
-        return self.path / "failures" / f"{unit}.{number}.json"
+        return self.path / "failures" / f"{_plain(unit)}.{number}.json"
 
     def next_failure(self, unit: str) -> Path:
         """The path for the next failure of a unit."""
@@ -72,15 +79,15 @@ class TaskDirectory:
 
     def shared(self, unit: str) -> Path:
         """What a unit keeps over attempts: checkpoints, and files that later units read."""
-        return self.path / "shared" / unit
+        return self.path / "shared" / _plain(unit)
 
     def scratch(self, unit: str) -> Path:
         """What a unit may lose."""
-        return self.path / "scratch" / unit
+        return self.path / "scratch" / _plain(unit)
 
     def log(self, stream: str, unit: str) -> Path:
         """What a unit writes to 'stdout' or 'stderr' by way of gufe's Context."""
-        return self.path / stream / unit
+        return self.path / stream / _plain(unit)
 
     def make(self) -> None:
         """Make the directories."""

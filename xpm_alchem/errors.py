@@ -58,10 +58,12 @@ class FormatError(XpmAlchemError):
     ----------
     path
         The file.
+    newer
+        Whether it was written by a newer version (and is whole).
     """
 
-    def __init__(self, path: Path, message: str) -> None:
-        self.path = path
+    def __init__(self, path: Path, message: str, *, newer: bool = False) -> None:
+        self.path, self.newer = path, newer
         super().__init__(f"{path}: {message}")
 
 

@@ -19,7 +19,7 @@ import filelock
 from xpm_alchem import gufe_seam
 from xpm_alchem.attempts import Attempt, AttemptLog, Outcome
 from xpm_alchem.directory import TaskDirectory, TaskSummary
-from xpm_alchem.errors import TaskBusyError
+from xpm_alchem.errors import FormatError, TaskBusyError
 from xpm_alchem.interrupts import Deadline, Interrupts, Stopped
 from xpm_alchem.measures import Durations, Usage, versions
 from xpm_alchem.trust import check_module
@@ -201,6 +201,10 @@ class _Execution:
             summary = TaskSummary.read(self.files.summary)
         except FileNotFoundError:
             return None
+        except FormatError as error:
+            if error.newer:
+                raise
+            return None  # damaged: everything in it can be made again
         return summary if summary.status == "complete" and self.files.result.exists() else None
 
     def _dag(self) -> Any:
@@ -362,7 +366,7 @@ def _newest(files: TaskDirectory) -> float:
     newest = 0.0
     for path in (files.path / "shared").rglob("*"):
         try:
-            if path.is_file():
+            if path.is_file() and path.suffix != ".log":
                 newest = max(newest, path.stat().st_mtime)
         except OSError:
             continue

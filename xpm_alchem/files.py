@@ -7,7 +7,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -76,6 +76,7 @@ def read_record(
             path,
             f"written by a newer xpm-alchem (format {found}, this one reads up to {version}). "
             "Upgrade xpm-alchem; nothing was changed.",
+            newer=True,
         )
     if found < version:
         for step in range(found, version):
@@ -83,9 +84,10 @@ def read_record(
             if migrate is None:
                 raise FormatError(path, f"format {found} can no longer be migrated to {version}.")
             content = migrate(content)
-        shutil.copy2(path, path.with_name(f"{path.name}.v{found}.bak"))
         content |= {"format": kind, "format_version": version}
-        write_json(path, content)
+        with suppress(PermissionError):  # a reader who may not write goes on with what was read
+            shutil.copy2(path, path.with_name(f"{path.name}.v{found}.bak"))
+            write_json(path, content)
     return content
 
 
@@ -150,4 +152,5 @@ class Journal:
                 self.path,
                 f"written by a newer xpm-alchem (format {header.get('format_version')!r}, "
                 f"this one reads up to {self.version}). Upgrade xpm-alchem; nothing was changed.",
+                newer=True,
             )

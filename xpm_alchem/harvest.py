@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from xpm_alchem.execution import close_lost
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.plan import RestartPattern
 from xpm_alchem.restarts import DONE, STOP, WAIT, decide
-from xpm_alchem.submission import Job, failed_marker, is_starting, pid_file, stderr_of
+from xpm_alchem.submission import Job, failure_reason, is_starting, pid_file, stderr_of
 
 _OVERDUE_SECONDS = 20.0
 
@@ -95,12 +96,13 @@ class Harvest:
         return end is not None and now - end > _OVERDUE_SECONDS
 
     def _never_began(self, task: TaskState, directory: Path, log: AttemptLog) -> Attempt:
-        text = _tail(stderr_of(directory))
-        if failed_marker(directory).exists() or "Traceback" in text:
-            last_line = text.strip().splitlines()[-1] if text.strip() else "no message"
-            return log.never_began(
-                Outcome.ERROR, f"ended before it began: {last_line}", text or None, since=task.submitted
-            )
+        reason, text = failure_reason(directory), _tail(stderr_of(directory))
+        if reason in ("cancelled", "timeout"):
+            outcome = Outcome.CANCELLED if reason == "cancelled" else Outcome.TIMEOUT
+            return log.never_began(outcome, "told to end before it began", None, since=task.submitted)
+        if reason is not None or "Traceback" in text:
+            said = f"ended before it began: {_exception_in(text) or 'no message'}"
+            return log.never_began(Outcome.ERROR, said, text or None, since=task.submitted)
         return log.never_began(Outcome.LOST, "ended before it began, without a word", None, since=task.submitted)
 
     def _after_attempt(self, task: TaskState, files: TaskDirectory, log: AttemptLog) -> None:
@@ -147,6 +149,12 @@ def _newer(path: Path, than: float) -> bool:
         return path.stat().st_mtime >= than - 1.0
     except OSError:
         return False
+
+
+def _exception_in(text: str) -> str | None:
+    """Return the last line of the last traceback, which log lines may follow."""
+    lines = [line for line in text.splitlines() if re.match(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt)\b", line)]
+    return lines[-1] if lines else None
 
 
 def _tail(path: Path, size: int = 4000) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 import yaml
 
+from xpm_alchem import safe_yaml
 from xpm_alchem.errors import CampaignError
 from xpm_alchem.near_miss import unknown_key
 
@@ -231,7 +232,7 @@ def parse_plan(text: str, path: Path) -> Plan:
     """Check the text of a campaign.yaml; relative paths in it are relative to `path`'s directory."""
     where = str(path)
     try:
-        content = yaml.safe_load(text)
+        content = safe_yaml.load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date like 2026-02-30
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""

@@ -148,7 +148,7 @@ def _size(path: Path) -> int:
 
 def clear_markers(directory: Path) -> None:
     """Make experimaestro forget how an earlier attempt ended; the history is in attempts.jsonl."""
-    failed_marker(directory).unlink(missing_ok=True)
+    _file(directory, ".failed").unlink(missing_ok=True)
     pid_file(directory).unlink(missing_ok=True)
     (directory / ".experimaestro" / "status.json").unlink(missing_ok=True)
 
@@ -166,9 +166,14 @@ def is_starting(directory: Path, connector: Any) -> bool:
         return False
 
 
-def failed_marker(directory: Path) -> Path:
-    """Return the file in which experimaestro notes that an attempt failed."""
-    return _file(directory, ".failed")
+def failure_reason(directory: Path) -> str | None:
+    """Return experimaestro's word for how the last attempt failed, None if it noted no failure."""
+    try:
+        return str(json.loads(_file(directory, ".failed").read_text()).get("reason", "failed"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, AttributeError):
+        return "failed"
 
 
 def stderr_of(directory: Path) -> Path:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import yaml
 
+from xpm_alchem import safe_yaml
 from xpm_alchem.errors import CampaignError, WorkspaceError
 from xpm_alchem.near_miss import unknown_key
 
@@ -48,7 +49,7 @@ def read_settings() -> UserSettings:
     """
     path = settings_path()
     try:
-        content = yaml.safe_load(path.read_text())
+        content = safe_yaml.load(path.read_text())
     except FileNotFoundError:
         content = {}
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: not UTF-8, a date 2026-02-30
@@ -104,9 +105,7 @@ def find_workspace(name: str | None, settings: UserSettings) -> WorkspaceSetting
                 return workspace
         return WorkspaceSettings(id=None, path=path)
     raise CampaignError(
-        unknown_key(name, [str(w.id) for w in known] or ["none"], f"{settings_path()}: workspaces").replace(
-            "unknown key", "no workspace"
-        )
+        unknown_key(name, [str(w.id) for w in known] or ["none"], f"{settings_path()}: workspaces", what="there is no")
         + f" For a directory, write ./{name}."
     )
 

@@ -41,7 +41,7 @@ def choose_launcher(given: str | Mapping[str, Any], profiles: Mapping[str, Any])
         return LocalLauncher()
     if any(sign in given for sign in "=(&|"):
         return _found(given)
-    raise CampaignError(unknown_key(given, ["local", *profiles], "launcher").replace("unknown key", "no launcher"))
+    raise CampaignError(unknown_key(given, ["local", *profiles], "launcher", what="there is no"))
 
 
 def _from_profile(name: str, profile: Any, where: str) -> AttemptLauncher:

@@ -32,7 +32,7 @@ def make_strategy(name: str, settings: Mapping[str, Any], trusted: tuple[str, ..
     where = f"strategy '{name}'"
     if ":" not in name:
         if name not in BUILT_IN:
-            raise CampaignError(unknown_key(name, [*BUILT_IN, "module:Class"], "strategy.name"))
+            raise CampaignError(unknown_key(name, [*BUILT_IN, "module:Class"], "strategy.name", what="there is no"))
         cls: Any = BUILT_IN[name]
     else:
         cls = _imported(name, where, trusted)
@@ -60,6 +60,10 @@ def _imported(name: str, where: str, trusted: tuple[str, ...]) -> Any:
         ) from None
     except AttributeError:
         raise CampaignError(f"{where}: the module '{module}' has no '{attribute}'.") from None
+    except Exception as error:  # whatever the module raises while it is imported
+        raise CampaignError(
+            f"{where}: the module '{module}' cannot be imported ({type(error).__name__}: {error})."
+        ) from None
     if not (inspect.isclass(found) and hasattr(found, "propose") and hasattr(found, "default_settings")):
         raise CampaignError(f"{where}: not a stratocaster Strategy (it needs propose() and default_settings()).")
     return found

@@ -1,0 +1,314 @@
+"""What is in a network, from its plain JSON: stable ids, connected parts, and the legs that belong together.
+
+Nothing the file names is imported for it, so that a network can be looked at where its protocol is not installed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from xpm_alchem.errors import NetworkError
+from xpm_alchem.keyed_chain import Chain, keys_in
+
+ENVIRONMENTS = ("vacuum", "solvent", "complex")  # the order in which ddG = dG(later) - dG(earlier) is taken
+_PROTEINS = ("ProteinComponent", "SolvatedPDBComponent", "ProteinMembraneComponent")
+
+
+@attrs.frozen
+class TransformationRecord:
+    """What the index knows of one transformation.
+
+    Attributes
+    ----------
+    id
+        Stable id, 16 hexadecimal digits of a hash of the content. gufe's keys change between its versions, this not.
+    key
+        The key under which the network file holds the transformation.
+    name
+        The transformation's name; made from the systems' names where it has none.
+    kind
+        'relative' (one ligand becomes another), 'absolute' (a component appears or disappears), 'other', or 'none'
+        (a NonTransformation).
+    environment
+        'vacuum', 'solvent' or 'complex': what the unchanged components make up.
+    environment_id, ligand_a_id, ligand_b_id
+        Content ids of the unchanged components and of the two ligands (relative transformations only).
+    """
+
+    id: str
+    key: str
+    name: str
+    kind: str
+    system_a: str
+    system_b: str
+    system_a_id: str
+    system_b_id: str
+    protocol: str
+    environment: str
+    environment_id: str
+    ligand_a: str
+    ligand_b: str
+    ligand_a_id: str
+    ligand_b_id: str
+
+
+@attrs.frozen
+class Leg:
+    """One transformation as part of an edge; `sign` is -1 where it runs from ligand B to ligand A."""
+
+    transformation: str
+    environment: str
+    sign: int
+
+
+@attrs.frozen
+class Edge:
+    """The same pair of ligands in two or more environments."""
+
+    ligand_a: str
+    ligand_b: str
+    legs: tuple[Leg, ...]
+
+    @property
+    def name(self) -> str:
+        """The edge as 'A -> B'."""
+        return f"{self.ligand_a} -> {self.ligand_b}"
+
+
+@attrs.frozen
+class Index:
+    """Everything about a network that is needed without gufe.
+
+    Attributes
+    ----------
+    components
+        The connected parts of the network, each the ids of its transformations, largest first.
+    edges
+        The legs that belong together.
+    unpaired
+        Stable id of each relative transformation that belongs to no edge, with the reason.
+    modules
+        Every Python module the network file names.
+    """
+
+    name: str
+    transformations: tuple[TransformationRecord, ...]
+    components: tuple[tuple[str, ...], ...]
+    edges: tuple[Edge, ...]
+    unpaired: Mapping[str, str]
+    modules: tuple[str, ...]
+
+    @cached_property
+    def by_id(self) -> dict[str, TransformationRecord]:
+        """The transformations by stable id."""
+        return {record.id: record for record in self.transformations}
+
+    def find(self, text: str) -> TransformationRecord:
+        """Return the transformation with this name, id, or beginning of an id.
+
+        Raises
+        ------
+        NetworkError
+            There is none, or more than one.
+        """
+        found = [r for r in self.transformations if text == r.name] or [
+            r for r in self.transformations if text and r.id.startswith(text)
+        ]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise NetworkError(f"'{text}' is the beginning of {len(found)} transformation ids; give more of it.")
+        raise NetworkError(f"no transformation is called '{text}'; `xpm-alchem show` lists them.")
+
+
+def index_chain(chain: Chain, path: Path, modules: Iterable[str]) -> Index:
+    """Return the index of a network's keyed chain; `path` is for messages.
+
+    Raises
+    ------
+    NetworkError
+        It is no network, refers to what it does not hold, is empty, or has transformations that cannot be run.
+    """
+    entries: dict[str, dict[str, Any]] = {}
+    for key, content in chain:
+        if missing := [name for name in keys_in(content) if not isinstance(name, str) or name not in entries]:
+            raise NetworkError(f"{path}: damaged: '{key}' refers to '{missing[0]}', which is not in the file.")
+        entries[key] = content
+    network = entries[chain[-1][0]]
+    if network["__qualname__"] != "AlchemicalNetwork":
+        raise NetworkError(
+            f"{path}: holds the gufe class {network['__qualname__']}, not an AlchemicalNetwork. Put its "
+            "transformations into an AlchemicalNetwork and write that with to_json()."
+        )
+    if not (edges := list(keys_in(network.get("edges")))):
+        raise NetworkError(f"{path}: the network has no transformations. Add some before you run it.")
+    try:
+        ids = _content_ids(chain)
+        records = [_record(key, entries, ids) for key in edges]
+    except (KeyError, TypeError, AttributeError, StopIteration) as error:
+        raise NetworkError(f"{path}: damaged: a transformation lacks {error}. Write the network again.") from None
+    records = _named(sorted(records, key=lambda record: (record.name, record.id)))
+    _check(records, path)
+    edges_found, unpaired = pair_legs(records)
+    return Index(
+        name=str(network.get("name") or path.stem),
+        transformations=tuple(records),
+        components=_components(records),
+        edges=edges_found,
+        unpaired=unpaired,
+        modules=tuple(sorted(modules)),
+    )
+
+
+def _content_ids(chain: Chain) -> dict[str, str]:
+    """Hash every entry's content, a reference by the hash of what it refers to, leaving out what gufe versions add."""
+    ids: dict[str, str] = {}
+
+    def canonical(value: Any) -> Any:
+        if isinstance(value, dict):
+            if ":gufe-key:" in value:
+                return ids[value[":gufe-key:"]]
+            kept = ((k, canonical(v)) for k, v in value.items() if k not in (":version:", "_key"))
+            return {k: v for k, v in kept if v is not None and v != {} and v != []}
+        return [canonical(item) for item in value] if isinstance(value, list) else value
+
+    for key, content in chain:
+        text = json.dumps(canonical(content), sort_keys=True)
+        ids[key] = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return ids
+
+
+def _record(key: str, entries: Mapping[str, dict[str, Any]], ids: Mapping[str, str]) -> TransformationRecord:
+    content = entries[key]
+    is_none = content["__qualname__"] == "NonTransformation"
+    keys = [next(keys_in(content[end])) for end in (("system", "system") if is_none else ("stateA", "stateB"))]
+    parts = []
+    for system in keys:
+        components = entries[system]["components"].values()
+        parts.append({ids[ref[":gufe-key:"]]: entries[ref[":gufe-key:"]] for ref in components})
+    shared = {part: parts[0][part] for part in parts[0] if part in parts[1]}
+    only_a, only_b = ([item for item in end if item not in shared] for end in parts)
+    ligands = [parts[0][item] for item in only_a] + [parts[1][item] for item in only_b]
+    small = not any(item["__qualname__"] in (*_PROTEINS, "SolventComponent") for item in ligands)
+    if is_none:
+        kind = "none"
+    elif len(only_a) == len(only_b) == 1 and small:
+        kind = "relative"
+    else:
+        kind = "absolute" if not (only_a and only_b) else "other"
+    names = [str(entries[system].get("name") or system.split("-")[-1][:8]) for system in keys]
+    relative = kind == "relative"
+    return TransformationRecord(
+        id=ids[key],
+        key=key,
+        name=str(content.get("name") or ""),
+        kind=kind,
+        system_a=names[0],
+        system_b=names[1],
+        system_a_id=ids[keys[0]],
+        system_b_id=ids[keys[1]],
+        protocol=str(entries[next(keys_in(content["protocol"]))]["__qualname__"]),
+        environment=_environment([*parts[0].values(), *parts[1].values()]),
+        environment_id="+".join(sorted(shared)),
+        ligand_a=_molecule_name(ligands[0], only_a[0]) if relative else names[0],
+        ligand_b=_molecule_name(ligands[1], only_b[0]) if relative else names[1],
+        ligand_a_id=only_a[0] if relative else "",
+        ligand_b_id=only_b[0] if relative else "",
+    )
+
+
+def _environment(components: Iterable[Mapping[str, Any]]) -> str:
+    kinds = {component["__qualname__"] for component in components}
+    if kinds & set(_PROTEINS):
+        return "complex"
+    return "solvent" if "SolventComponent" in kinds else "vacuum"
+
+
+def _molecule_name(content: Mapping[str, Any], content_id: str) -> str:
+    properties = content.get("molprops")
+    name = properties.get("ofe-name") if isinstance(properties, Mapping) else None
+    return str(name or content.get("name") or content_id[:8])
+
+
+def _named(records: list[TransformationRecord]) -> list[TransformationRecord]:
+    made = {r.id: f"{r.system_a}->{r.system_b}" for r in records if not r.name}
+    counts = Counter([r.name for r in records if r.name] + list(made.values()))
+    return [
+        r if r.name else attrs.evolve(r, name=made[r.id] if counts[made[r.id]] == 1 else f"{made[r.id]} {r.id[:6]}")
+        for r in records
+    ]
+
+
+def _check(records: list[TransformationRecord], path: Path) -> None:
+    double = [name for name, count in Counter(r.name for r in records).items() if count > 1]
+    if double:
+        raise NetworkError(
+            f"{path}: {len(double)} name(s) are used for more than one transformation: {', '.join(double[:5])}. "
+            "Give every transformation a name of its own."
+        )
+    same = [r.name for r in records if r.kind != "none" and r.system_a_id == r.system_b_id]
+    if same:
+        raise NetworkError(
+            f"{path}: stateA is stateB in {len(same)} transformation(s): {', '.join(same[:5])}. "
+            "Remove them, or use a gufe NonTransformation for plain sampling of one system."
+        )
+    double = [i for i, count in Counter(r.id for r in records).items() if count > 1]
+    if double:
+        raise NetworkError(f"{path}: damaged: holds the same transformation more than once ({double[0]}).")
+
+
+def _components(records: Iterable[TransformationRecord]) -> tuple[tuple[str, ...], ...]:
+    import networkx as nx  # not needed to look at an index
+
+    graph: nx.Graph[str] = nx.Graph()
+    for record in records:
+        graph.add_edge(record.system_a_id, record.system_b_id)
+    number = {node: i for i, nodes in enumerate(nx.connected_components(graph)) for node in nodes}
+    members: dict[int, list[str]] = defaultdict(list)
+    for record in records:
+        members[number[record.system_a_id]].append(record.id)
+    return tuple(sorted((tuple(part) for part in members.values()), key=lambda part: (-len(part), part)))
+
+
+def pair_legs(records: Iterable[TransformationRecord]) -> tuple[tuple[Edge, ...], dict[str, str]]:
+    """Find the same ligand pair in two or more environments; what cannot be paired is said, never guessed.
+
+    Returns
+    -------
+    edges, unpaired
+        The edges, and for each relative transformation in none of them the reason, by stable id.
+    """
+    pairs: dict[frozenset[str], list[TransformationRecord]] = defaultdict(list)
+    for record in records:
+        if record.kind == "relative":
+            pairs[frozenset((record.ligand_a_id, record.ligand_b_id))].append(record)
+    edges, unpaired, single = [], {}, defaultdict(list)
+    for group in pairs.values():
+        count = Counter(record.environment for record in group)
+        if double := [environment for environment in ENVIRONMENTS if count[environment] > 1]:
+            for record in group:
+                unpaired[record.id] = (
+                    f"{count[double[0]]} transformations of this ligand pair in the environment '{double[0]}'"
+                )
+        elif len(group) == 1:
+            record = group[0]
+            single[frozenset((record.ligand_a, record.ligand_b))].append(record)
+        else:
+            group.sort(key=lambda record: ENVIRONMENTS.index(record.environment))
+            first = group[0]
+            legs = (Leg(r.id, r.environment, 1 if r.ligand_a_id == first.ligand_a_id else -1) for r in group)
+            edges.append(Edge(first.ligand_a, first.ligand_b, tuple(legs)))
+    for group in single.values():
+        for record in group:
+            unpaired[record.id] = f"this ligand pair is there in one environment only ('{record.environment}')"
+            if len(group) > 1:
+                unpaired[record.id] += ", though another pair has the same names but other molecules"
+    return tuple(sorted(edges, key=lambda edge: edge.name)), unpaired
