@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xpm_alchem import gufe_seam as seam
-from xpm_alchem.campaign import CampaignState
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.errors import CampaignError, MissingPackageError, UntrustedModuleError
 from xpm_alchem.execution import TaskSpec, run
@@ -24,6 +23,7 @@ from xpm_alchem.strategies.connectivity import ConnectivityStrategy, Connectivit
 from xpm_alchem.strategies.uniform import UniformStrategy, UniformStrategySettings
 from xpm_alchem.strategist import Strategist
 from xpm_alchem.strategy import DORMANT, ERROR, StrategyState
+from xpm_alchem.task_state import CampaignState
 
 TRUSTED = ("dummy_protocol",)
 NEEDS_STRATOCASTER = "stratocaster is not on PyPI; its own classes are compared where conda has it"

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from xpm_alchem import wishes
-from xpm_alchem.campaign import CampaignRecords, TaskStatus, campaign_path, list_campaigns
+from xpm_alchem.campaign import CampaignRecords, campaign_path, list_campaigns
 from xpm_alchem.errors import CampaignError, InputError
 from xpm_alchem.network import Network
 from xpm_alchem.plan import read_plan
 from xpm_alchem.preparation import Forecast, Preparation, workspace_path
 from xpm_alchem.report import views
 from xpm_alchem.report.views import View
+from xpm_alchem.task_state import TaskStatus
 from xpm_alchem.workspace import UserSettings, find_workspace, read_settings
 
 

@@ -15,7 +15,7 @@ import attrs
 from experimaestro.settings import WorkspaceSettings
 
 from xpm_alchem.attempts import AttemptLog, Outcome
-from xpm_alchem.campaign import CampaignRecords, TaskState, TaskStatus
+from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.errors import WorkspaceError
 from xpm_alchem.harvest import DriverEvent, Harvest
@@ -23,6 +23,7 @@ from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.strategist import Strategist
 from xpm_alchem.strategy import AWAKE, ERROR, StrategyState, is_due
 from xpm_alchem.submission import Job, Session, clear_markers, is_starting, pid_file, quiet_experimaestro
+from xpm_alchem.task_state import TaskState, TaskStatus
 from xpm_alchem.tasks import directory_in_workspace, make_task
 from xpm_alchem.wishes import take_in
 

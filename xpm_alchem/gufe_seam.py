@@ -14,10 +14,8 @@ import contextvars
 import copy
 import inspect
 import json
-import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +30,7 @@ with warnings.catch_warnings():  # pydantic and openff warn at import about thin
 
 from xpm_alchem.files import atomic_write
 from xpm_alchem.keyed_chain import Chain, flatten
+from xpm_alchem.quiet import quiet
 
 GUFE_VERSION: str = str(getattr(gufe, "__version__", "unknown"))
 IS_GUFE_0_4 = not hasattr(GufeTokenizable, "to_json")  # keyed-chain JSON came with 1.1
@@ -89,20 +88,6 @@ def save(obj: Any, path: Path) -> None:
         json.dump(to_chain(obj), out, cls=JSON_HANDLER.encoder, sort_keys=True)
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence what decoding makes packages say: protocols' modules at import, molecules each time they are read."""
-    logger = logging.getLogger("pymbar")  # a banner
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
-
-
 def load(path: Path, check_module: CheckModule) -> Any:
     """Read one gufe object.
 
@@ -131,7 +116,7 @@ def parse(text: str, check_module: CheckModule | None) -> list[list[Any]]:
                 check_module(dct["__module__"])
             return super().object_hook(dct)
 
-    with _quiet():
+    with quiet("pymbar"):  # protocols' modules are imported here
         return flatten(json.loads(text, cls=Checked))
 
 
@@ -157,7 +142,7 @@ def decode_all(chain: Chain) -> dict[str, Any]:
             return [resolve(item) for item in value]
         return value
 
-    with _quiet():
+    with quiet("pymbar"):  # and molecules warn each time they are read
         for key, content in chain:
             if IS_GUFE_0_4:
                 content = _for_gufe_0_4(content)

@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 
 from xpm_alchem.attempts import Attempt, AttemptLog, Outcome
-from xpm_alchem.campaign import CampaignRecords, TaskState, TaskStatus
+from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory, TaskSummary
 from xpm_alchem.errors import FormatError
 from xpm_alchem.execution import close_lost
@@ -18,6 +18,7 @@ from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.plan import RestartPattern
 from xpm_alchem.restarts import DONE, STOP, WAIT, decide
 from xpm_alchem.submission import Job, failure_reason, is_starting, pid_file, stderr_of
+from xpm_alchem.task_state import TaskState, TaskStatus
 
 _OVERDUE_SECONDS = 20.0
 

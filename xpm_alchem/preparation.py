@@ -8,10 +8,11 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.campaign import CampaignRecords, CampaignState, campaign_path
+from xpm_alchem.campaign import CampaignRecords, campaign_path
 from xpm_alchem.errors import CampaignError
 from xpm_alchem.network import Network, load_network
 from xpm_alchem.plan import Plan, read_plan
+from xpm_alchem.task_state import CampaignState
 from xpm_alchem.workspace import UserSettings, check_writable, find_workspace, read_settings
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.campaign import TaskState, TaskStatus
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.network import Network
 from xpm_alchem.network_index import Index
+from xpm_alchem.task_state import TaskState, TaskStatus
 from xpm_alchem.trust import check_module
 
 

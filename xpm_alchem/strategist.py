@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from xpm_alchem.campaign import CampaignState, TaskState, TaskStatus
 from xpm_alchem.network import Network
 from xpm_alchem.plan import Plan
 from xpm_alchem.results import CountedResult, ProtocolResults, TransformationResult, transformation_results
 from xpm_alchem.strategies import make_strategy
 from xpm_alchem.strategies.base import Strategy
 from xpm_alchem.strategy import Counts, Proposal, StrategyState, Weights, iterate
+from xpm_alchem.task_state import CampaignState, TaskState, TaskStatus
 
 
 class Strategist:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from xpm_alchem.attempts import AttemptLog
-from xpm_alchem.campaign import CampaignRecords, TaskStatus
+from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.errors import CampaignLockedError, InputError
+from xpm_alchem.task_state import TaskStatus
 
 
 def retry(records: CampaignRecords, task_id: str) -> bool:

@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from xpm_alchem.campaign import CampaignRecords, TaskState
+from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.harvest import DriverEvent
 from xpm_alchem.report.views import status_view
+from xpm_alchem.task_state import TaskState
 
 
 class Display:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from xpm_alchem.errors import MissingPackageError
+from xpm_alchem.quiet import quiet
 
 # What to ask for: the name on conda-forge of the package that brings a module.
 CONDA_NAMES = {
@@ -49,22 +46,3 @@ def load_package(module: str) -> Any:
             f"The package '{name}' cannot be imported ({error}); the hydration protocol needs it. "
             f"Install it with: {'; '.join(ways)}."
         ) from None
-
-
-@contextmanager
-def quiet(*packages: str) -> Iterator[None]:
-    """Hide the Python warnings, and the log records below ERROR of some packages, while the block runs.
-
-    pymbar and the OpenFF toolkit announce at import and in normal use things that no user can act on.
-    """
-    loggers = [logging.getLogger(name) for name in packages]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from xpm_alchem.attempts import AttemptLog
-from xpm_alchem.campaign import CampaignRecords, TaskState, TaskStatus
+from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory, TaskSummary
 from xpm_alchem.errors import FormatError, InputError
 from xpm_alchem.results import edge_results, transformation_results
+from xpm_alchem.task_state import TaskState, TaskStatus
 
 View = dict[str, Any]
 

@@ -1,0 +1,123 @@
+"""The tasks of a campaign as its journal tells them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+import attrs
+
+
+class TaskStatus(StrEnum):
+    """alchemiscale's statuses of a task."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    ERROR = "error"
+    INVALID = "invalid"
+    DELETED = "deleted"
+
+
+_STATUSES = tuple(TaskStatus)
+
+
+@attrs.define
+class TaskState:
+    """What the journal says of one task. Energies in kcal/mol, times in seconds since the epoch.
+
+    Attributes
+    ----------
+    task
+        Its id: '<transformation id>-<repeat>'.
+    directory
+        Relative to the workspace.
+    actioned
+        Whether it is to be run.
+    attempts_before
+        How many attempts there were when it was last submitted.
+    """
+
+    task: str
+    transformation: str
+    repeat: int
+    directory: str
+    extends: str | None = None
+    status: TaskStatus = TaskStatus.WAITING
+    actioned: bool = False
+    reason: str = ""
+    changed: float = 0.0
+    attempts_before: int = 0
+    submitted: float = 0.0
+    estimate: float | None = None
+    uncertainty: float | None = None
+    seconds: float = 0.0
+    attempts: int = 0
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether it will bring a result without further ado."""
+        return self.status is TaskStatus.RUNNING or (self.status is TaskStatus.WAITING and self.actioned)
+
+
+class CampaignState:
+    """The tasks of a campaign as the journal tells them.
+
+    Attributes
+    ----------
+    tasks
+        By task id, in the order of their creation.
+    """
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, TaskState] = {}
+
+    def apply(self, record: Mapping[str, Any]) -> None:
+        """Take in one record of the journal; one that makes no sense is passed over."""
+        task = self.tasks.get(str(record.get("task")))
+        when = float(record.get("time") or 0)
+        match record.get("event"):
+            case "created" if task is None and _is_sound(record):
+                self.tasks[record["task"]] = TaskState(
+                    task=record["task"],
+                    transformation=record["transformation"],
+                    repeat=int(record["repeat"]),
+                    directory=record["directory"],
+                    extends=record.get("extends"),
+                    actioned=True,
+                    reason=str(record.get("reason", "")),
+                    changed=when,
+                )
+            case "status" if task is not None and record.get("status") in _STATUSES:
+                task.status, task.reason = TaskStatus(record["status"]), str(record.get("reason", ""))
+                task.changed = when
+                for key in ("estimate", "uncertainty", "seconds", "attempts"):
+                    if key in record:
+                        setattr(task, key, record[key])
+            case "submitted" if task is not None:
+                task.status, task.reason = TaskStatus.RUNNING, str(record.get("reason", ""))
+                task.attempts_before, task.submitted, task.changed = int(record.get("attempts") or 0), when, when
+            case ("actioned" | "cancelled") as event if task is not None:
+                task.actioned, task.reason, task.changed = event == "actioned", str(record.get("reason", "")), when
+
+    def of(self, transformation: str) -> list[TaskState]:
+        """Return the tasks of a transformation by stable id."""
+        return self._by_transformation().get(transformation, [])
+
+    def by_transformation(self) -> dict[str, list[TaskState]]:
+        """Return the tasks grouped by transformation."""
+        return self._by_transformation()
+
+    def _by_transformation(self) -> dict[str, list[TaskState]]:
+        groups: dict[str, list[TaskState]] = {}
+        for task in self.tasks.values():
+            groups.setdefault(task.transformation, []).append(task)
+        return groups
+
+
+def _is_sound(record: Mapping[str, Any]) -> bool:
+    """Whether a 'created' record has what it needs, and a directory that stays within the workspace."""
+    directory, repeat = record.get("directory"), record.get("repeat")
+    texts = all(isinstance(record.get(key), str) for key in ("task", "transformation", "directory"))
+    return texts and isinstance(repeat, int) and str(directory).startswith("jobs/") and ".." not in str(directory)
