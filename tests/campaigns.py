@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -89,6 +90,7 @@ class SmallCampaign:
             stderr=subprocess.STDOUT,
             text=True,
             env=os.environ.copy(),
+            preexec_fn=_hear_signals,
         )
 
     def json(self, command: str, *arguments: object) -> dict[str, Any]:
@@ -113,6 +115,12 @@ class SmallCampaign:
     def estimates(self) -> dict[str, list[float]]:
         """Return the repeats of every transformation."""
         return {row["transformation"]: row["repeats"] for row in self.json("results")["transformations"]}
+
+
+def _hear_signals() -> None:
+    """A shell that starts the tests in the background has SIGINT ignored, which children inherit."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def wait_for(condition: Callable[[], Any], *, seconds: float = 60, what: str = "it") -> Any:

@@ -423,3 +423,16 @@ def broken_experimaestro(tmp_path: Path) -> Path:
     (package / "__init__.py").write_text("")
     (package / "run.py").write_text("raise ImportError('libcuda.so.1: cannot open shared object file')\n")
     return package.parent
+
+
+def test_a_lost_summary_of_a_complete_task_is_made_again(tmp_path: Path) -> None:
+    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)])
+    assert campaign.run().returncode == 0
+    first = campaign.estimates()
+    (task,) = campaign.records.state().tasks.values()
+    (campaign.records.task_path(task) / "summary.json").write_text("{")
+    campaign.write_plan(name="second")
+    done = campaign.run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert campaign.estimates() == first
+    assert set(campaign.units_done()[task.task].values()) == {1}

@@ -292,9 +292,8 @@ class Driver:
         """Start an attempt; return how many slots it takes (none where the result is there already)."""
         files = TaskDirectory(self.records.task_path(task))
         attempts = AttemptLog(files.attempts).read()
-        if attempts and attempts[-1].outcome is Outcome.COMPLETE:
-            self._harvest.complete(task, files)  # of another campaign of this workspace, or of a driver that was killed
-            return 0
+        if attempts and attempts[-1].outcome is Outcome.COMPLETE and self._harvest.complete(task, files):
+            return 0  # another campaign of this workspace has computed it, or an earlier driver that was killed
         alive = bool(attempts) and attempts[-1].outcome is None and self.launcher.is_running(attempts[-1]) is not False
         before = len(attempts) - alive
         self.records.write({"event": "submitted", "task": task.task, "attempts": before, "reason": task.reason})
@@ -325,7 +324,7 @@ class Driver:
 
 @contextmanager
 def _signals_as_interrupts() -> Iterator[None]:
-    """Make SIGTERM and SIGHUP (the login session ended) detach like Ctrl-C."""
+    """Make SIGTERM and SIGHUP (the login session ended) detach like Ctrl-C; what nohup ignores stays ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -333,7 +332,8 @@ def _signals_as_interrupts() -> Iterator[None]:
     def interrupt(number: int, frame: Any) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    heard = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in heard}
     try:
         yield
     finally:

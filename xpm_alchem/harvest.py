@@ -65,7 +65,8 @@ class Harvest:
         if job is not None and not job.ended and not self._is_overdue(task):
             return
         directory = self.records.task_path(task)
-        files, log = TaskDirectory(directory), AttemptLog(self.records.task_path(task) / "attempts.jsonl")
+        files = TaskDirectory(directory)
+        log = AttemptLog(files.attempts)
         attempts = log.read()
         last = attempts[-1] if len(attempts) > task.attempts_before else None
         if last is None:
@@ -113,19 +114,29 @@ class Harvest:
             return
         log.decide(attempts[-1], decision.what, decision.reason)
         if decision.what == DONE:
-            self.complete(task, files)
+            if not self.complete(task, files):
+                self._set(task, TaskStatus.WAITING, "complete, but its summary is lost: it is made again")
         elif decision.what == STOP:
             self._set(task, TaskStatus.ERROR, f"{attempts[-1].reason} ({decision.reason})")
         else:
             self._set(task, TaskStatus.WAITING, f"{attempts[-1].outcome}: {decision.reason}")
 
-    def complete(self, task: TaskState, files: TaskDirectory) -> None:
-        """Note that a task is complete, with what its summary says."""
+    def complete(self, task: TaskState, files: TaskDirectory) -> bool:
+        """Note that a task is complete, with what its summary says; return False if the summary does not say so.
+
+        Raises
+        ------
+        FormatError
+            The summary was written by a newer version.
+        """
         try:
             summary = TaskSummary.read(files.summary)
         except (FileNotFoundError, FormatError) as error:
-            self._set(task, TaskStatus.ERROR, f"complete, but its summary cannot be read: {error}")
-            return
+            if isinstance(error, FormatError) and error.newer:
+                raise
+            return False
+        if summary.status != "complete":
+            return False
         self.records.write(
             {
                 "event": "status",
@@ -139,6 +150,7 @@ class Harvest:
             }
         )
         self.observe(DriverEvent("complete", self.records.state().tasks[task.task]))
+        return True
 
     def _set(self, task: TaskState, status: TaskStatus, reason: str) -> None:
         self.records.write({"event": "status", "task": task.task, "status": str(status), "reason": reason})

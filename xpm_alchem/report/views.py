@@ -86,6 +86,7 @@ def show_view(records: CampaignRecords) -> View:
     results = transformation_results(records.index, tasks)
     known = records.driver_state()
     weights = known.get("weights", {})
+    driven = records.holder() is not None
     asleep = known.get("strategy", {}).get("status", "awake") != "awake"
     rows = []
     for record in records.index.transformations:
@@ -103,13 +104,13 @@ def show_view(records: CampaignRecords) -> View:
                 "estimate": result.estimate,
                 "sd": result.sd,
                 "weight": weights.get(record.id),
-                "next": _next(records, group, weights.get(record.id), asleep),
+                "next": _next(records, group, weights.get(record.id), asleep=asleep, driven=driven),
             }
         )
     return {"campaign": records.name, "unit": "kcal/mol", "rows": rows}
 
 
-def _next(records: CampaignRecords, tasks: list[TaskState], weight: float | None, asleep: bool) -> str:
+def _next(records: CampaignRecords, tasks: list[TaskState], weight: float | None, *, asleep: bool, driven: bool) -> str:
     errors = [task for task in tasks if task.status is TaskStatus.ERROR]
     if errors:
         return f"error: {errors[0].reason.split(' (')[0][:60]}"
@@ -122,7 +123,7 @@ def _next(records: CampaignRecords, tasks: list[TaskState], weight: float | None
             f"repeat {running[0].repeat}: unit {min(summary.units_done + 1, summary.units_total)}/{summary.units_total}"
         )
     if any(task.in_flight for task in tasks):
-        return "waits for a free slot"
+        return "waits for a free slot" if driven else "waits; nobody drives"
     return "" if tasks and (asleep or weight is None) else "the strategy decides"
 
 
