@@ -148,7 +148,8 @@ def _size(path: Path) -> int:
 
 def clear_markers(directory: Path) -> None:
     """Make experimaestro forget how an earlier attempt ended; the history is in attempts.jsonl."""
-    _file(directory, ".failed").unlink(missing_ok=True)
+    for suffix in (".done", ".failed"):
+        _file(directory, suffix).unlink(missing_ok=True)
     pid_file(directory).unlink(missing_ok=True)
     (directory / ".experimaestro" / "status.json").unlink(missing_ok=True)
 
