@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -54,19 +53,6 @@ def tyk2(data: Callable[[str], Path], tmp_path: Path) -> Path:
     path = tmp_path / "tyk2.json"
     path.write_bytes(gzip.decompress(data("tyk2_alchemical_network_openfe1.12.json.gz").read_bytes()))
     return path
-
-
-@pytest.fixture
-def cli(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Return a function that runs ``xpm-alchem ARGUMENTS`` in the test's directory."""
-
-    def call(*arguments: object, timeout: float = 300, **options: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "xpm_alchem", *map(str, arguments)]
-        return subprocess.run(  # type: ignore[call-overload]
-            command, cwd=tmp_path, capture_output=True, text=True, timeout=timeout, **options
-        )
-
-    return call
 
 
 @pytest.fixture(autouse=True)

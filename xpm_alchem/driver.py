@@ -23,7 +23,7 @@ from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.strategist import Strategist
 from xpm_alchem.strategy import AWAKE, ERROR, StrategyState, is_due
 from xpm_alchem.submission import Job, Session, clear_markers, is_starting, pid_file, quiet_experimaestro
-from xpm_alchem.task_state import TaskState, TaskStatus
+from xpm_alchem.task_state import TaskState, TaskStatus, grouped, number_repeats
 from xpm_alchem.tasks import directory_in_workspace, make_task
 from xpm_alchem.wishes import take_in
 
@@ -224,15 +224,12 @@ class Driver:
         if not is_due(self._plan.strategy, self._strategy, results, time.time()):
             return
         proposal = self._strategist.iterate(self._strategy, state, time.time())
-        repeats: dict[str, int] = {}
-        events = []
-        for transformation in proposal.create:
-            if transformation not in repeats:
-                repeats[transformation] = max((task.repeat for task in state.of(transformation)), default=0)
-            repeats[transformation] += 1
-            events.append(self._created(transformation, repeats[transformation]))
+        groups = grouped(state.tasks.values())
+        events = [
+            self._created(transformation, repeat) for transformation, repeat in number_repeats(proposal.create, groups)
+        ]
         for transformation, number in proposal.cancel.items():
-            waiting = [t for t in state.of(transformation) if t.status is TaskStatus.WAITING and t.actioned]
+            waiting = [t for t in groups.get(transformation, []) if t.status is TaskStatus.WAITING and t.actioned]
             events += [
                 {"event": "cancelled", "task": task.task, "reason": "the strategy no longer wants it (mode full)"}
                 for task in waiting[::-1][:number]

@@ -12,7 +12,7 @@ from xpm_alchem.campaign import CampaignRecords, campaign_path
 from xpm_alchem.errors import CampaignError
 from xpm_alchem.network import Network, load_network
 from xpm_alchem.plan import Plan, read_plan
-from xpm_alchem.task_state import CampaignState
+from xpm_alchem.task_state import CampaignState, grouped, number_repeats
 from xpm_alchem.workspace import UserSettings, check_writable, find_workspace, read_settings
 
 
@@ -136,14 +136,11 @@ class Preparation:
         proposal = Strategist(self.plan, self.network, self.workspace).iterate(StrategyState(), state, time.time())
         if proposal.state.exception:
             raise CampaignError(f"the strategy '{self.plan.strategy.name}' raised {proposal.state.exception}")
-        repeats = {t: max((task.repeat for task in state.of(t)), default=0) for t in set(proposal.create)}
-        tasks = []
-        for transformation in proposal.create:
-            repeats[transformation] += 1
-            tasks.append((self.network.index.by_id[transformation].name, repeats[transformation]))
+        names = {record.id: record.name for record in self.network.index.transformations}
+        created = number_repeats(proposal.create, grouped(state.tasks.values()))
         seconds = [task.seconds for task in state.tasks.values() if task.seconds]
         return Forecast(
-            tasks=tuple(tasks),
+            tasks=tuple((names[transformation], repeat) for transformation, repeat in created),
             waiting=sum(task.in_flight for task in state.tasks.values()),
             launcher=self.launcher.describe(),
             script=self.launcher.script(self.workspace / "jobs" / "xpm_alchem.run" / "<task>"),

@@ -12,7 +12,7 @@ from xpm_alchem.results import CountedResult, ProtocolResults, TransformationRes
 from xpm_alchem.strategies import make_strategy
 from xpm_alchem.strategies.base import Strategy
 from xpm_alchem.strategy import Counts, Proposal, StrategyState, Weights, iterate
-from xpm_alchem.task_state import CampaignState, TaskState, TaskStatus
+from xpm_alchem.task_state import CampaignState, TaskState, TaskStatus, grouped
 
 
 class Strategist:
@@ -30,7 +30,7 @@ class Strategist:
 
     def iterate(self, state: StrategyState, campaign: CampaignState, now: float) -> Proposal:
         """Make one iteration of the strategy (see `strategy.iterate`)."""
-        tasks = campaign.by_transformation()
+        tasks = grouped(campaign.tasks.values())
         counts = task_counts(self._network, tasks)
         return iterate(self.plan.strategy, state, counts, self._propose(tasks), now)
 

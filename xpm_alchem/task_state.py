@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
@@ -101,19 +101,23 @@ class CampaignState:
             case ("actioned" | "cancelled") as event if task is not None:
                 task.actioned, task.reason, task.changed = event == "actioned", str(record.get("reason", "")), when
 
-    def of(self, transformation: str) -> list[TaskState]:
-        """Return the tasks of a transformation by stable id."""
-        return self._by_transformation().get(transformation, [])
 
-    def by_transformation(self) -> dict[str, list[TaskState]]:
-        """Return the tasks grouped by transformation."""
-        return self._by_transformation()
+def grouped(tasks: Iterable[TaskState]) -> dict[str, list[TaskState]]:
+    """Return tasks grouped by transformation."""
+    groups: dict[str, list[TaskState]] = {}
+    for task in tasks:
+        groups.setdefault(task.transformation, []).append(task)
+    return groups
 
-    def _by_transformation(self) -> dict[str, list[TaskState]]:
-        groups: dict[str, list[TaskState]] = {}
-        for task in self.tasks.values():
-            groups.setdefault(task.transformation, []).append(task)
-        return groups
+
+def number_repeats(transformations: Iterable[str], groups: Mapping[str, list[TaskState]]) -> Iterator[tuple[str, int]]:
+    """Yield each transformation with the number of its next repeat, counting on from the tasks there are."""
+    last: dict[str, int] = {}
+    for transformation in transformations:
+        if transformation not in last:
+            last[transformation] = max((task.repeat for task in groups.get(transformation, ())), default=0)
+        last[transformation] += 1
+        yield transformation, last[transformation]
 
 
 def _is_sound(record: Mapping[str, Any]) -> bool:

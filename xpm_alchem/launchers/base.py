@@ -49,10 +49,6 @@ class AttemptLauncher(Launcher):
         """Return what experimaestro's pid file holds for a running attempt."""
 
     @abstractmethod
-    def stop(self, attempt: Attempt) -> bool:
-        """Ask an attempt to stop at its next checkpoint; return whether it could be asked."""
-
-    @abstractmethod
     def describe(self) -> str:
         """Return where and within which limits attempts run, in a few words."""
 

@@ -102,13 +102,6 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
         """Return pid, start and host."""
         return LocalAttempt(attempt.process).tospec()
 
-    def stop(self, attempt: Attempt) -> bool:
-        """Send SIGTERM to the attempt's process."""
-        if not attempt.process.is_here or not attempt.process.is_alive():
-            return False
-        psutil.Process(attempt.process.pid).terminate()
-        return True
-
     def describe(self) -> str:
         """Return slots, threads and limit."""
         limit = "no time limit" if self.profile.time_limit is None else f"{self.profile.time_limit:g} s each"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import time
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any
 
 from xpm_alchem.attempts import AttemptLog
@@ -13,7 +12,7 @@ from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory, TaskSummary
 from xpm_alchem.errors import FormatError, InputError
 from xpm_alchem.results import edge_results, transformation_results
-from xpm_alchem.task_state import TaskState, TaskStatus
+from xpm_alchem.task_state import TaskState, TaskStatus, grouped
 
 View = dict[str, Any]
 
@@ -38,13 +37,6 @@ def _summary(records: CampaignRecords, task: TaskState) -> TaskSummary | None:
         return TaskSummary.read(TaskDirectory(records.task_path(task)).summary)
     except (OSError, FormatError):
         return None
-
-
-def _grouped(tasks: Mapping[str, TaskState]) -> dict[str, list[TaskState]]:
-    groups: dict[str, list[TaskState]] = {}
-    for task in tasks.values():
-        groups.setdefault(task.transformation, []).append(task)
-    return groups
 
 
 def _driver(records: CampaignRecords) -> View | None:
@@ -82,7 +74,7 @@ def status_view(records: CampaignRecords) -> View:
 
 def show_view(records: CampaignRecords) -> View:
     """Return a row for every transformation."""
-    tasks = _grouped(tasks_now(records))
+    tasks = grouped(tasks_now(records).values())
     results = transformation_results(records.index, tasks)
     known = records.driver_state()
     weights = known.get("weights", {})
@@ -131,8 +123,8 @@ def summary_view(records: CampaignRecords) -> View:
     """Return one row for the whole campaign."""
     tasks = tasks_now(records)
     counts = Counter(task.status for task in tasks.values())
-    grouped = _grouped(tasks)
-    results = transformation_results(records.index, grouped)
+    groups = grouped(tasks.values())
+    results = transformation_results(records.index, groups)
     return {
         "campaign": records.name,
         "transformations": len(records.index.transformations),
@@ -151,7 +143,7 @@ def summary_view(records: CampaignRecords) -> View:
 def results_view(records: CampaignRecords) -> View:
     """Return the results of transformations and of edges, with what is missing."""
     index = records.index
-    results = transformation_results(index, _grouped(tasks_now(records)))
+    results = transformation_results(index, grouped(tasks_now(records).values()))
     names = {record.id: record.name for record in index.transformations}
     return {
         "campaign": records.name,
