@@ -19,7 +19,7 @@ import pytest
 from dummy_protocol import dummy_network
 
 from xpm_alchem import gufe_seam as seam
-from xpm_alchem.attempts import AttemptLog, Outcome
+from xpm_alchem.attempts import AttemptLog, Launched, Outcome
 from xpm_alchem.directory import TaskDirectory, TaskSummary
 from xpm_alchem.errors import FormatError, TaskBusyError
 from xpm_alchem.execution import TaskSpec, UnitsFailed, run
@@ -155,7 +155,7 @@ def task_of(protocol, path: Path, name: str, *, repeat: int = 1, extends: Path |
 # ------------------------------------------------------------------------------------------------- a complete run
 def test_a_complete_run(task):
     events = []
-    summary = task.run(on_unit=events.append, launched_as="job 7", deadline=Deadline(lambda: 3600.0))
+    summary = task.run(on_unit=events.append, launched=Launched(job="job 7"), deadline=Deadline(lambda: 3600.0))
     assert [(e.ok, e.units_done, e.units_total) for e in events] == [(True, n, 4) for n in (1, 2, 3, 4)]
     names = [e.name for e in events]  # gufe orders independent units by their keys, which are random
     assert (names[0], sorted(names[1:3]), names[3]) == ("setup", ["simulate 0", "simulate 1"], "analyse")
@@ -699,7 +699,8 @@ def test_durations_expect_the_longest_fresh_run_of_a_kind_and_nothing_of_one_tha
 
 
 # ------------------------------------------------------------------------------------------------ two at one task
-def test_two_attempts_at_one_task_are_not_possible(task):
+def test_two_attempts_at_one_task_are_not_possible(task, monkeypatch):
+    monkeypatch.setattr("xpm_alchem.execution._BUSY_SECONDS", 0.2)
     task.script(simulate_0=SLEEP)
     pid = in_sleep(task)
     try:

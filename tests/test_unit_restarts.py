@@ -148,7 +148,7 @@ def test_a_user_s_retry_begins_a_new_count():
 
 def test_the_decision_of_a_user_survives_the_journal(tmp_path):
     log = AttemptLog(tmp_path / "attempts.jsonl")
-    log.end(log.start(limit=None, launched_as=None, versions={}), Outcome.ERROR, traceback="nan")
+    log.end(log.start(limit=None, versions={}), Outcome.ERROR, traceback="nan")
     assert decide(log.read(), max_retries=3).what == STOP
     log.decide(log.read()[-1], "retry", "the user asked for it")
     assert decide(log.read(), max_retries=3).what == RESUME

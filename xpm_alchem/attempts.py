@@ -46,6 +46,10 @@ class Attempt:
         Whether it finished a unit or moved a checkpoint on.
     decision, decision_reason
         What the driver decided after it.
+    launched_as, node
+        The launcher's name for it and for the machine it ran on, where the launcher has one.
+    stop_seconds
+        How long it took to stop after it was told to; None if it did not say how it ended.
     """
 
     number: int
@@ -62,10 +66,31 @@ class Attempt:
     peak_memory_bytes: int = 0
     limit: float | None = None
     launched_as: str | None = None
+    node: str | None = None
+    stop_seconds: float | None = None
     versions: Mapping[str, str] = attrs.field(factory=dict)
     units: tuple[Mapping[str, Any], ...] = ()
     decision: str | None = None
     decision_reason: str | None = None
+
+
+@attrs.frozen
+class Launched:
+    """How an attempt was started, for the journal and the fence.
+
+    Attributes
+    ----------
+    job
+        The launcher's name for it, e.g. a SLURM job id.
+    launch
+        Its launch as the task's orders name it; see fence.py.
+    node
+        The node it runs on, as the launcher names it.
+    """
+
+    job: str | None = None
+    launch: str | None = None
+    node: str | None = None
 
 
 class AttemptLog:
@@ -93,7 +118,7 @@ class AttemptLog:
                 attempts[number] = _with(attempts[number], record)
         return [attempts[number] for number in sorted(attempts)]
 
-    def start(self, *, limit: float | None, launched_as: str | None, versions: Mapping[str, str]) -> Attempt:
+    def start(self, *, limit: float | None, launched: Launched | None = None, versions: Mapping[str, str]) -> Attempt:
         """Note that this process begins to work; `limit` is its time left in seconds."""
         earlier = self.read()
         number = earlier[-1].number + 1 if earlier else 1
@@ -106,7 +131,8 @@ class AttemptLog:
             "pid": me.pid,
             "pid_start": me.start,
             "limit": limit,
-            "launched_as": launched_as,
+            "launched_as": launched and launched.job,
+            "node": launched and launched.node,
             "versions": dict(versions),
         }
         self._journal.append(record)
@@ -122,12 +148,32 @@ class AttemptLog:
         given = {"seconds": now - attempt.start, **facts}
         self._journal.append({"event": "end", "attempt": attempt.number, "time": now, "outcome": str(outcome), **given})
 
-    def never_began(self, outcome: Outcome, reason: str, traceback: str | None, since: float) -> Attempt:
+    def correct(self, attempt: Attempt, outcome: Outcome, reason: str) -> None:
+        """Note that an attempt that was told to end did so for a reason that only its launcher knows."""
+        self._journal.append(
+            {
+                "event": "verdict",
+                "attempt": attempt.number,
+                "time": time.time(),
+                "outcome": str(outcome),
+                "reason": reason,
+            }
+        )
+
+    def never_began(
+        self,
+        outcome: Outcome,
+        reason: str,
+        traceback: str | None,
+        since: float,
+        launched: Launched | None = None,
+    ) -> Attempt:
         """Note an attempt whose process ended before it could say that it began; `since` is when it was submitted."""
         self._journal.path.parent.mkdir(parents=True, exist_ok=True)
         earlier = self.read()
         number = earlier[-1].number + 1 if earlier else 1
         start = {"event": "start", "attempt": number, "time": since, "host": HOST, "pid": 0, "pid_start": since}
+        start |= {"launched_as": launched and launched.job, "node": launched and launched.node}
         self._journal.append(start)
         attempt = _started(start)
         self.end(attempt, outcome, reason=reason, traceback=traceback, progress=False)
@@ -155,6 +201,7 @@ def _started(record: Mapping[str, Any]) -> Attempt:
         start=float(record.get("time") or 0),
         limit=record.get("limit"),
         launched_as=record.get("launched_as"),
+        node=record.get("node"),
         versions=record.get("versions") or {},
     )
 
@@ -175,7 +222,10 @@ def _with(attempt: Attempt, record: Mapping[str, Any]) -> Attempt:
                 seconds=float(record.get("seconds") or 0),
                 cpu_seconds=float(record.get("cpu_seconds") or 0),
                 peak_memory_bytes=int(record.get("peak_memory_bytes") or 0),
+                stop_seconds=record.get("stop_seconds"),
             )
+        case "verdict" if record.get("outcome") in _OUTCOMES:
+            return attrs.evolve(attempt, outcome=Outcome(record["outcome"]), reason=record.get("reason", ""))
         case "decision":
             return attrs.evolve(attempt, decision=record.get("decision"), decision_reason=record.get("reason"))
     return attempt

@@ -28,9 +28,18 @@ def _plain(unit: str) -> str:
 
 @attrs.frozen
 class TaskDirectory:
-    """Paths of one task. `path` is absolute: results embed it."""
+    """Paths of one task.
+
+    Attributes
+    ----------
+    path
+        Absolute: results embed it.
+    generation
+        How often an attempt was fenced off; every generation of attempts has checkpoints and scratch of its own.
+    """
 
     path: Path = attrs.field(converter=_absolute)
+    generation: int = 0
 
     @property
     def dag(self) -> Path:
@@ -51,6 +60,11 @@ class TaskDirectory:
     def attempts(self) -> Path:
         """The journal of attempts."""
         return self.path / "attempts.jsonl"
+
+    @property
+    def orders(self) -> Path:
+        """Who may work on the task; see fence.py."""
+        return self.path / "orders.json"
 
     @property
     def lock(self) -> Path:
@@ -79,11 +93,14 @@ class TaskDirectory:
 
     def shared(self, unit: str) -> Path:
         """What a unit keeps over attempts: checkpoints, and files that later units read."""
-        return self.path / "shared" / _plain(unit)
+        return self.path / "shared" / self._of_generation(unit)
 
     def scratch(self, unit: str) -> Path:
         """What a unit may lose."""
-        return self.path / "scratch" / _plain(unit)
+        return self.path / "scratch" / self._of_generation(unit)
+
+    def _of_generation(self, unit: str) -> str:
+        return _plain(unit) if self.generation == 0 else f"{_plain(unit)}.generation-{self.generation}"
 
     def log(self, stream: str, unit: str) -> Path:
         """What a unit writes to 'stdout' or 'stderr' by way of gufe's Context."""

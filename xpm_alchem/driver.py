@@ -16,13 +16,14 @@ from experimaestro.settings import WorkspaceSettings
 
 from xpm_alchem.attempts import AttemptLog, Outcome
 from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.demand import demand
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.errors import WorkspaceError
 from xpm_alchem.harvest import DriverEvent, Harvest
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.strategist import Strategist
 from xpm_alchem.strategy import AWAKE, ERROR, StrategyState, is_due
-from xpm_alchem.submission import Job, Session, clear_markers, is_starting, pid_file, quiet_experimaestro
+from xpm_alchem.submission import Job, Session, clear_markers, pid_file, quiet_experimaestro
 from xpm_alchem.task_state import TaskState, TaskStatus, grouped, number_repeats
 from xpm_alchem.tasks import directory_in_workspace, make_task
 from xpm_alchem.wishes import take_in
@@ -111,6 +112,7 @@ class Driver:
         """
         with self.records.lock():
             try:
+                self.launcher.open(self.records.workspace, self.records.name)
                 with _signals_as_interrupts():
                     return self._drive(once)
             except KeyboardInterrupt:
@@ -123,6 +125,8 @@ class Driver:
                     f"{error.filename or self.records.path}: cannot be written ({error.strerror}). Tasks that run go "
                     "on and nothing is lost: mend that, then run the campaign again."
                 ) from error
+            finally:
+                self.launcher.close()
 
     def _drive(self, once: bool) -> Ending:
         quiet_experimaestro(self.records.path / "driver.log")
@@ -132,10 +136,10 @@ class Driver:
         self._iterate()
         if self._finished():
             return self._ending()
+        self.launcher.check()
         session = Session(
             self.workspace,
             self.records.name,
-            self.launcher,
             self._ended.set,
             running=self._running,
             init_tasks=self._init_tasks,
@@ -181,6 +185,8 @@ class Driver:
             self._beaten = now
         self._ended.wait(_TICK_SECONDS)
         self._ended.clear()
+        for sentence in self.launcher.news():
+            self.observe(DriverEvent(sentence))
         tasks = self.records.state().tasks
         for task_id, job in self._jobs.items():
             for method, arguments in job.new_outputs():
@@ -278,12 +284,13 @@ class Driver:
         """Let experimaestro wait for an attempt that an earlier driver (or another campaign's) started."""
         directory = self.records.task_path(task)
         attempts = AttemptLog(TaskDirectory(directory).attempts).read()
-        alive = attempts and attempts[-1].outcome is None and self.launcher.is_running(attempts[-1])
-        if alive and not pid_file(directory).exists():
-            pid_file(directory).write_text(json.dumps(self.launcher.process_spec(attempts[-1])))
-        if alive or is_starting(directory, self.launcher.connector):
-            self._jobs[task.task] = session.submit(self._configuration(task), directory)
-            self.observe(DriverEvent("taken up again", task))
+        attempt = attempts[-1] if attempts and attempts[-1].outcome is None else None
+        if not self.launcher.is_running(directory, attempt):
+            return
+        if not pid_file(directory).exists():
+            pid_file(directory).write_text(json.dumps(self.launcher.process_spec(directory, attempt)))
+        self._jobs[task.task] = session.submit(self._configuration(task), self.launcher)
+        self.observe(DriverEvent("taken up again", task))
 
     def _start(self, session: Session, task: TaskState) -> int:
         """Start an attempt; return how many slots it takes (none where the result is there already)."""
@@ -291,16 +298,20 @@ class Driver:
         attempts = AttemptLog(files.attempts).read()
         if attempts and attempts[-1].outcome is Outcome.COMPLETE and self._harvest.complete(task, files):
             return 0  # another campaign of this workspace has computed it, or an earlier driver that was killed
-        alive = bool(attempts) and attempts[-1].outcome is None and self.launcher.is_running(attempts[-1]) is not False
-        before = len(attempts) - alive
+        unended = attempts[-1] if attempts and attempts[-1].outcome is None else None
+        alive = self.launcher.is_running(files.path, unended) is not False
+        if not alive:
+            self.launcher.prepare(files.path)
+            clear_markers(files.path)
+        before = len(attempts) - (alive and unended is not None)
         self.records.write({"event": "submitted", "task": task.task, "attempts": before, "reason": task.reason})
         task = self.records.state().tasks[task.task]
         if alive:
             self._adopt(session, task)
-            return 1
-        clear_markers(files.path)
-        self._jobs[task.task] = session.submit(self._configuration(task), files.path)
-        self.observe(DriverEvent("submitted", task))
+        else:
+            launcher = self.launcher.for_task(demand(attempts))
+            self._jobs[task.task] = session.submit(self._configuration(task), launcher)
+            self.observe(DriverEvent("submitted", task))
         return 1
 
     def _configuration(self, task: TaskState) -> Any:
@@ -315,7 +326,9 @@ class Driver:
 
     def _await_launches(self) -> None:
         until = time.time() + _LAUNCH_SECONDS
-        while time.time() < until and not all(job.launched for job in self._jobs.values()):
+        while time.time() < until:
+            if all(job.launched for job in self._jobs.values()) and self.launcher.is_settled():
+                return
             time.sleep(0.05)
 
 

@@ -71,5 +71,9 @@ class CampaignLockedError(XpmAlchemError):
     """Another driver runs this campaign."""
 
 
+class SupersededError(XpmAlchemError):
+    """An attempt may not work on a task that was given to another one."""
+
+
 class TaskBusyError(XpmAlchemError):
     """Another attempt is at work in the same task directory."""

@@ -17,14 +17,16 @@ import attrs
 import filelock
 
 from xpm_alchem import gufe_seam
-from xpm_alchem.attempts import Attempt, AttemptLog, Outcome
+from xpm_alchem.attempts import Attempt, AttemptLog, Launched, Outcome
 from xpm_alchem.directory import TaskDirectory, TaskSummary
 from xpm_alchem.errors import FormatError, TaskBusyError
+from xpm_alchem.fence import Fence, inherit
 from xpm_alchem.interrupts import Deadline, Interrupts, Stopped
 from xpm_alchem.measures import Durations, Usage, versions
 from xpm_alchem.trust import check_module
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+_BUSY_SECONDS = 10.0  # the attempt before may still be on its way out
 
 
 @attrs.frozen
@@ -74,7 +76,7 @@ def run(
     *,
     deadline: Deadline | None = None,
     on_unit: Callable[[UnitEvent], None] = lambda event: None,
-    launched_as: str | None = None,
+    launched: Launched | None = None,
 ) -> TaskSummary:
     """Work on a task until it is complete or cannot go on in this attempt.
 
@@ -90,8 +92,8 @@ def run(
         The time limit of this attempt.
     on_unit
         Called after every unit.
-    launched_as
-        The launcher's name for this attempt (a SLURM job id), for the journal.
+    launched
+        How this attempt was started.
 
     Returns
     -------
@@ -106,10 +108,12 @@ def run(
         Units failed; independent ones ran nevertheless.
     TaskBusyError
         Another attempt is at work in the directory.
+    SupersededError
+        The task was given to another attempt.
     Exception
         Whatever the protocol raised while it made the DAG.
     """
-    return _Execution(TaskDirectory(directory), spec, deadline, on_unit, launched_as).run()
+    return _Execution(TaskDirectory(directory), spec, deadline, on_unit, launched or Launched()).run()
 
 
 class _Execution:
@@ -121,31 +125,34 @@ class _Execution:
         spec: TaskSpec,
         deadline: Deadline | None,
         on_unit: Callable[[UnitEvent], None],
-        launched_as: str | None,
+        launched: Launched,
     ) -> None:
         self.files, self.spec, self.deadline = files, spec, deadline
-        self.on_unit, self.launched_as = on_unit, launched_as
+        self.on_unit, self.launched = on_unit, launched
         self.check = check_module(str(files.path), spec.trusted)
         self.log = AttemptLog(files.attempts)
-        self.interrupts = Interrupts(deadline)
+        self.interrupts = Interrupts(deadline, self._orders)
         self.results: dict[str, Any] = {}
         self.failures: list[Any] = []
         self.done_here = 0
 
     def run(self) -> TaskSummary:
         self.files.make()
+        Fence(self.files.path, self.launched.launch)
         lock = filelock.FileLock(self.files.lock)
         try:
-            held = lock.acquire(timeout=0)
+            held = lock.acquire(timeout=_BUSY_SECONDS)
         except filelock.Timeout:
             raise TaskBusyError(f"{self.files.path}: another attempt is at work here; let it end first.") from None
         with held:
+            self.fence = Fence(self.files.path, self.launched.launch)  # again: it may have been raised meanwhile
+            self.files = attrs.evolve(self.files, generation=self.fence.generation)
             earlier = self._close_lost()
             if (finished := self._finished()) is not None:
                 return finished
             self.attempt = self.log.start(
                 limit=None if self.deadline is None else self.deadline.remaining(),
-                launched_as=self.launched_as,
+                launched=self.launched,
                 versions=versions(),
             )
             self.usage = Usage()
@@ -173,8 +180,10 @@ class _Execution:
                 text = str(self.failures[-1].traceback)
                 raise UnitsFailed(text.strip().splitlines()[-1], text)
             estimate, uncertainty, message = self._estimate(result)
-            gufe_seam.save(result, self.files.result)
+            self._save(result, self.files.result)
         except Stopped as stop:
+            if stop.superseded:
+                raise
             self._end(Outcome.TIMEOUT if stop.timeout else Outcome.CANCELLED, "stopped", stop.reason)
             raise
         except UnitsFailed as error:
@@ -187,6 +196,26 @@ class _Execution:
         self.summary = self.summary.evolve(estimate=estimate, uncertainty=uncertainty)
         self._end(Outcome.COMPLETE, "complete", message)
         return self.summary
+
+    # ---------------------------------------------------------------------------------------------- the fence
+    def _orders(self) -> Stopped | None:
+        if (reason := self.fence.superseded()) is not None:
+            return Stopped(False, reason, superseded=True)
+        return None if (reason := self.fence.stop()) is None else Stopped(False, reason)
+
+    def _guard(self) -> None:
+        """Raise `Stopped` if the task was given to another attempt: nothing may be written then."""
+        if (reason := self.fence.superseded()) is not None:
+            raise Stopped(False, reason, superseded=True)
+
+    def _save(self, obj: Any, path: Path) -> None:
+        """Write a result. Never over one of a newer attempt, even if this process was frozen while it wrote."""
+        self._guard()
+        try:
+            gufe_seam.save(obj, path, exclusive=True)
+        except FileExistsError:  # of a newer attempt; or one that does not count, see _load_results
+            self._guard()
+            gufe_seam.save(obj, path)
 
     # ------------------------------------------------------------------------------------------ what is there
     def _close_lost(self) -> list[Attempt]:
@@ -260,6 +289,9 @@ class _Execution:
     def _unit(self, unit: Any) -> bool:
         key = str(unit.key)
         self._write_summary(unit=str(unit.name))
+        if not inherit(self.files, key):
+            reason = "the checkpoints of an attempt that was fenced off are still written to: started fresh"
+            self.log.unit(self.attempt, name=unit.name, fresh=True, reason=reason)
         inherited = _has_content(self.files.shared(key))
         started = time.time()
         result = self._run_unit(unit, key)
@@ -271,9 +303,10 @@ class _Execution:
             self.summary = self.summary.evolve(set_aside=self.summary.set_aside + 1)
             started, inherited = time.time(), False
             result = self._run_unit(unit, key)
+        self._guard()
         ok = bool(result.ok())
         if ok:
-            gufe_seam.save(result, self.files.unit_result(key))
+            self._save(result, self.files.unit_result(key))
             self.results[key] = result
             self.done_here += 1
         else:
@@ -319,12 +352,14 @@ class _Execution:
             return estimate, None, f"the protocol gave no uncertainty: {type(error).__name__}: {error}"
 
     def _write_summary(self, **changes: Any) -> None:
+        self._guard()
         self.summary = self.summary.evolve(units_done=len(self.results), updated=time.time(), **changes)
         self.summary.write(self.files.summary)
 
     def _end(self, outcome: Outcome, status: str, reason: str, traceback: str | None = None) -> None:
         cpu_seconds, peak = self.usage.measure()
         seconds = time.time() - self.attempt.start
+        wished = self.interrupts.wished
         self.log.end(
             self.attempt,
             outcome,
@@ -334,6 +369,7 @@ class _Execution:
             seconds=seconds,
             cpu_seconds=cpu_seconds,
             peak_memory_bytes=peak,
+            stop_seconds=time.time() - wished if wished else 0.0,
         )
         self._write_summary(
             status=status,

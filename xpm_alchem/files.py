@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -17,18 +18,40 @@ Migration = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 @contextmanager
-def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
-    """Open a file beside `path`; when the block ends well it is flushed, fsynced and renamed to `path`."""
+def atomic_write(path: Path, mode: str = "w", *, exclusive: bool = False) -> Iterator[IO[Any]]:
+    """Open a file beside `path`; when the block ends well it is flushed, fsynced and renamed to `path`.
+
+    Raises
+    ------
+    FileExistsError
+        `exclusive`, and `path` exists when the block has ended.
+    """
     tmp = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         with open(tmp, mode) as out:
             yield out
             out.flush()
             os.fsync(out.fileno())
-        os.replace(tmp, path)
+        if exclusive and _linked(tmp, path):
+            tmp.unlink()
+        else:
+            os.replace(tmp, path)
     except BaseException:
         tmp.unlink(missing_ok=True)
         raise
+
+
+def _linked(tmp: Path, path: Path) -> bool:
+    """Give `tmp` the name `path` if that is free; return False on a file system without hard links."""
+    try:
+        os.link(tmp, path)
+        return True
+    except FileExistsError:
+        raise
+    except OSError:
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, "exists already", str(path)) from None
+        return False
 
 
 def write_json(path: Path, content: Any) -> None:

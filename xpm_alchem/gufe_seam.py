@@ -82,9 +82,9 @@ def _gufe_objects(value: Any) -> Iterator[Any]:
             yield from _gufe_objects(item)
 
 
-def save(obj: Any, path: Path) -> None:
-    """Write a gufe object as keyed-chain JSON, atomically."""
-    with atomic_write(path) as out:
+def save(obj: Any, path: Path, *, exclusive: bool = False) -> None:
+    """Write a gufe object as keyed-chain JSON, atomically; FileExistsError if `exclusive` and the file exists."""
+    with atomic_write(path, exclusive=exclusive) as out:
         json.dump(to_chain(obj), out, cls=JSON_HANDLER.encoder, sort_keys=True)
 
 

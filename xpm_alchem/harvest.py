@@ -14,13 +14,15 @@ from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory, TaskSummary
 from xpm_alchem.errors import FormatError
 from xpm_alchem.execution import close_lost
+from xpm_alchem.fence import fence_off
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.plan import RestartPattern
 from xpm_alchem.restarts import DONE, STOP, WAIT, decide
-from xpm_alchem.submission import Job, failure_reason, is_starting, pid_file, stderr_of
+from xpm_alchem.submission import Job, failure_reason, stderr_of
 from xpm_alchem.task_state import TaskState, TaskStatus
 
 _OVERDUE_SECONDS = 20.0
+_CAUSE_SECONDS = 60.0  # to wait for the launcher's word why an attempt was told to end
 
 
 @attrs.frozen
@@ -70,21 +72,39 @@ class Harvest:
         attempts = log.read()
         last = attempts[-1] if len(attempts) > task.attempts_before else None
         if last is None:
-            if job is None and not _newer(pid_file(directory), task.submitted):
-                self._set(task, TaskStatus.WAITING, "the driver ended before its attempt was started")
+            if job is None and not self.launcher.has_launched(directory):
+                self._over(task, TaskStatus.WAITING, "the driver ended before its attempt was started")
                 return
-            if job is None and is_starting(directory, self.launcher.connector):
+            if self.launcher.is_running(directory, None) is not False:
                 return
-            last = self._never_began(task, directory, log)
+            if len(log.read()) > task.attempts_before:
+                return  # it began while it was being looked at
+            if not self._never_began(task, directory, log):
+                return
         elif last.outcome is None:
-            if self.launcher.is_running(last) is not False:
+            if self.launcher.is_running(directory, last) is not False:
                 return  # alive, or on a machine that cannot be seen from here
-            last = log.read()[-1]  # it may have said so while it was being looked at
-            if last.outcome is None:
-                ending = self.launcher.ending(last)
-                close_lost(files, last, ending.reason, ending.outcome)
-        self._jobs.pop(task.task, None)
+            if log.read()[-1].outcome is None:  # it may have said so while it was being looked at
+                self._close(files, last)
+        elif last.outcome is Outcome.CANCELLED and not self._find_cause(task, directory, log, last):
+            return
         self._after_attempt(task, files, log)
+
+    def _close(self, files: TaskDirectory, last: Attempt) -> None:
+        """Note how an attempt ended that left no word."""
+        ending = self.launcher.ending(files.path, last)
+        if not ending.is_certain:
+            fence_off(files.path)
+        close_lost(files, last, ending.reason, ending.outcome or Outcome.LOST)
+
+    def _find_cause(self, task: TaskState, directory: Path, log: AttemptLog, last: Attempt) -> bool:
+        """Ask the launcher why an attempt was told to end; return False while it does not know yet."""
+        cause = self.launcher.cause(directory, last)
+        if cause is None:
+            return time.time() - (last.end or 0.0) > _CAUSE_SECONDS
+        if cause.outcome is not None and (cause.outcome, cause.reason) != (last.outcome, last.reason):
+            log.correct(last, cause.outcome, cause.reason)
+        return True
 
     def _is_overdue(self, task: TaskState) -> bool:
         """Whether a task's attempt has said how it ended, some time ago: then nobody waits for experimaestro."""
@@ -97,15 +117,27 @@ class Harvest:
         end = attempts[-1].end if len(attempts) > task.attempts_before else None
         return end is not None and now - end > _OVERDUE_SECONDS
 
-    def _never_began(self, task: TaskState, directory: Path, log: AttemptLog) -> Attempt:
-        reason, text = failure_reason(directory), _tail(stderr_of(directory))
-        if reason in ("cancelled", "timeout"):
+    def _never_began(self, task: TaskState, directory: Path, log: AttemptLog) -> bool:
+        """Note an attempt that ended before it could say that it began; return False if there was none at all."""
+        ending = self.launcher.ending(directory, None)
+        if ending.outcome is None:
+            self._over(task, TaskStatus.WAITING, ending.reason)
+            return False
+        if not ending.is_certain:
+            fence_off(directory)
+        outcome, said, text = ending.outcome, ending.reason, None
+        reason, printed = failure_reason(directory), _tail(stderr_of(directory))
+        if "TaskBusyError" in printed:
+            fence_off(directory)
+            outcome, said = Outcome.LOST, "a process of an earlier attempt held the task; it was fenced off"
+        elif reason in ("cancelled", "timeout"):
             outcome = Outcome.CANCELLED if reason == "cancelled" else Outcome.TIMEOUT
-            return log.never_began(outcome, "told to end before it began", None, since=task.submitted)
-        if reason is not None or "Traceback" in text:
-            said = f"ended before it began: {_exception_in(text) or 'no message'}"
-            return log.never_began(Outcome.ERROR, said, text or None, since=task.submitted)
-        return log.never_began(Outcome.LOST, "ended before it began, without a word", None, since=task.submitted)
+            said = "told to end before it began"
+        elif reason is not None or "Traceback" in printed:
+            outcome, text = Outcome.ERROR, printed or None
+            said = f"ended before it began: {_exception_in(printed) or 'no message'}"
+        log.never_began(outcome, said, text, since=task.submitted, launched=ending.launched)
+        return True
 
     def _after_attempt(self, task: TaskState, files: TaskDirectory, log: AttemptLog) -> None:
         attempts = log.read()
@@ -114,12 +146,13 @@ class Harvest:
             return
         log.decide(attempts[-1], decision.what, decision.reason)
         if decision.what == DONE:
+            self._forget(task)
             if not self.complete(task, files):
-                self._set(task, TaskStatus.WAITING, "complete, but its summary is lost: it is made again")
+                self._over(task, TaskStatus.WAITING, "complete, but its summary is lost: it is made again")
         elif decision.what == STOP:
-            self._set(task, TaskStatus.ERROR, f"{attempts[-1].reason} ({decision.reason})")
+            self._over(task, TaskStatus.ERROR, f"{attempts[-1].reason} ({decision.reason})")
         else:
-            self._set(task, TaskStatus.WAITING, f"{attempts[-1].outcome}: {decision.reason}")
+            self._over(task, TaskStatus.WAITING, f"{attempts[-1].outcome}: {decision.reason}")
 
     def complete(self, task: TaskState, files: TaskDirectory) -> bool:
         """Note that a task is complete, with what its summary says; return False if the summary does not say so.
@@ -152,16 +185,14 @@ class Harvest:
         self.observe(DriverEvent("complete", self.records.state().tasks[task.task]))
         return True
 
-    def _set(self, task: TaskState, status: TaskStatus, reason: str) -> None:
+    def _forget(self, task: TaskState) -> None:
+        self._jobs.pop(task.task, None)
+        self.launcher.forget(self.records.task_path(task))
+
+    def _over(self, task: TaskState, status: TaskStatus, reason: str) -> None:
+        self._forget(task)
         self.records.write({"event": "status", "task": task.task, "status": str(status), "reason": reason})
         self.observe(DriverEvent(str(status), self.records.state().tasks[task.task]))
-
-
-def _newer(path: Path, than: float) -> bool:
-    try:
-        return path.stat().st_mtime >= than - 1.0
-    except OSError:
-        return False
 
 
 def _exception_in(text: str) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -19,7 +20,8 @@ import attrs
 from xpm_alchem.gufe_seam import ExecutionInterrupt
 
 INTERRUPT_SIGNAL = signal.SIGUSR1  # what a launcher, or our own watch on the deadline, sends before the limit
-_WATCH_SECONDS = 30.0
+_ORDERS_SECONDS = 5.0
+_NEAR = "the time limit is near"
 
 
 @attrs.frozen
@@ -50,21 +52,34 @@ class Stopped(BaseException):
     ----------
     timeout
         True where the time limit is near, False where the process was told to end.
+    superseded
+        True where the task belongs to another attempt now: nothing may be written any more.
     """
 
-    def __init__(self, timeout: bool, reason: str) -> None:
-        self.timeout, self.reason = timeout, reason
+    def __init__(self, timeout: bool, reason: str, *, superseded: bool = False) -> None:
+        self.timeout, self.reason, self.superseded = timeout, reason, superseded
         super().__init__(reason)
 
 
 class Interrupts:
-    """Turns signals and the deadline into `Stopped`; use `watch` around an attempt, `unit` around a unit."""
+    """Turns signals, the deadline and orders into `Stopped`; use `watch` around an attempt, `unit` around a unit.
 
-    def __init__(self, deadline: Deadline | None) -> None:
-        self._deadline = deadline
+    Parameters
+    ----------
+    orders
+        Returns what was ordered from outside, or None; asked every few seconds.
+    """
+
+    def __init__(self, deadline: Deadline | None, orders: Callable[[], Stopped | None] = lambda: None) -> None:
+        self._deadline, self._orders = deadline, orders
         self._in_unit = False
         self._ending = threading.Lock()  # after `watch` our signal would end the process: none is sent then
         self.wish: Stopped | None = None
+        self.wished = 0.0  # when, seconds since the epoch
+
+    def _want(self, wish: Stopped) -> None:
+        if self.wish is None:
+            self.wish, self.wished = wish, time.time()
 
     @contextmanager
     def watch(self) -> Iterator[None]:
@@ -78,8 +93,7 @@ class Interrupts:
         before = {number: signal.signal(number, self._handle) for number in _SIGNALS}
         ended = threading.Event()
         watcher = threading.Thread(target=self._watch, args=(ended,), daemon=True, name="deadline")
-        if self._deadline is not None:
-            watcher.start()
+        watcher.start()
         try:
             yield
         finally:
@@ -102,16 +116,30 @@ class Interrupts:
 
     def check(self) -> None:
         """Raise `Stopped` if the attempt is to end."""
-        left = None if self._deadline is None else self._deadline.left()
-        if self.wish is None and left is not None and left <= 0:
-            self.wish = Stopped(True, "the time limit is near")
+        if self.wish is None and (order := self._orders()) is not None:
+            self._want(order)
+        left = self._left()
+        if left is not None and left <= 0:
+            self._want(Stopped(True, _NEAR))
         if self.wish is not None:
             raise self.wish
 
+    def _left(self) -> float | None:
+        return None if self._deadline is None else self._deadline.left()
+
     def _watch(self, ended: threading.Event) -> None:
-        assert self._deadline is not None
-        while (left := self._deadline.left()) is None or left > 0:
-            if ended.wait(_WATCH_SECONDS if left is None else max(0.01, min(_WATCH_SECONDS, left))):
+        """Look at the orders and the deadline until one of them says stop; then interrupt the main thread."""
+        while True:
+            left = self._left()
+            if left is not None and left <= 0:
+                break
+            try:
+                if (order := self._orders()) is not None:
+                    self._want(order)
+                    break
+            except Exception:  # a file system that hiccups; looked at again in a moment
+                pass
+            if ended.wait(max(0.01, _ORDERS_SECONDS if left is None else min(_ORDERS_SECONDS, left))):
                 return
         with self._ending:
             if not ended.is_set():
@@ -119,14 +147,15 @@ class Interrupts:
 
     def _handle(self, number: int, frame: FrameType | None) -> Any:
         if self.wish is None:
-            left = None if self._deadline is None else self._deadline.left()
+            left = self._left()
             if number == INTERRUPT_SIGNAL or (left is not None and left <= 0):
-                self.wish = Stopped(True, "the time limit is near")
+                self._want(Stopped(True, _NEAR))
             else:
-                self.wish = Stopped(False, f"told to end by {signal.Signals(number).name}")
+                self._want(Stopped(False, f"told to end by {signal.Signals(number).name}"))
         elif number != INTERRUPT_SIGNAL:
             return  # SLURM sends SIGTERM twice: the first is being obeyed
         if self._in_unit and _in_unit_code(frame):
+            assert self.wish is not None
             raise ExecutionInterrupt(self.wish.reason)
 
 

@@ -143,7 +143,7 @@ class Preparation:
             tasks=tuple((names[transformation], repeat) for transformation, repeat in created),
             waiting=sum(task.in_flight for task in state.tasks.values()),
             launcher=self.launcher.describe(),
-            script=self.launcher.script(self.workspace / "jobs" / "xpm_alchem.run" / "<task>"),
+            script=self.launcher.script(self.workspace),
             seconds_each=(min(seconds), max(seconds)) if seconds else None,
             changes=tuple(changes),
         )

@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Any
 
 from experimaestro import GracefulExperimentExit, experiment
-from experimaestro.connectors import Process
 from experimaestro.experiments.configuration import DirtyGitAction
 from experimaestro.settings import WorkspaceSettings
 
@@ -32,8 +31,6 @@ class Session:
         Settings of the workspace, so that its max_retries, env and lock mode apply.
     name
         The campaign's, which becomes the experiment's.
-    launcher
-        Starts attempts.
     notify
         Called from any thread when a job has ended.
     running
@@ -46,13 +43,12 @@ class Session:
         self,
         workspace: WorkspaceSettings,
         name: str,
-        launcher: AttemptLauncher,
         notify: Callable[[], None],
         *,
         running: experiment | None = None,
         init_tasks: Iterable[Any] = (),
     ) -> None:
-        self._launcher, self._notify, self._init_tasks = launcher, notify, list(init_tasks)
+        self._notify, self._init_tasks = notify, list(init_tasks)
         self._own = running is None
         self._experiment = running or experiment(
             workspace,
@@ -77,21 +73,21 @@ class Session:
             detach = GracefulExperimentExit()
             self._stack.__exit__(GracefulExperimentExit, detach, None)
 
-    def submit(self, task: Any, directory: Path) -> Job:
+    def submit(self, task: Any, launcher: AttemptLauncher) -> Job:
         """Start an attempt of a task, or take up the one that is running.
 
         Parameters
         ----------
         task
-            Configuration made by `tasks.make_task`.
-        directory
-            Its directory; markers of an earlier attempt in it are cleared by `clear_markers` before.
+            Configuration made by `tasks.make_task`; call `clear_markers` before.
+        launcher
+            Starts it.
         """
         task.before = self._init_tasks
         scheduler = self._experiment.scheduler
         scheduler.jobs.pop(task.__xpm__.identifier.all.hex(), None)  # a new attempt is a new job for experimaestro
         # 0: GracefulTimeouts are not restarted behind the driver's back
-        task.submit(launcher=self._launcher, max_retries=0)
+        task.submit(launcher=launcher, max_retries=0)
         job = scheduler.jobs[task.__xpm__.identifier.all.hex()]
         job.finalState().add_done_callback(lambda _: self._notify())
         return Job(job)
@@ -147,24 +143,26 @@ def _size(path: Path) -> int:
 
 
 def clear_markers(directory: Path) -> None:
-    """Make experimaestro forget how an earlier attempt ended; the history is in attempts.jsonl."""
+    """Make experimaestro forget how an earlier attempt ended; the history is in attempts.jsonl, its output kept."""
     for suffix in (".done", ".failed"):
         _file(directory, suffix).unlink(missing_ok=True)
     pid_file(directory).unlink(missing_ok=True)
     (directory / ".experimaestro" / "status.json").unlink(missing_ok=True)
+    for suffix in (".out", ".err"):
+        _keep(_file(directory, suffix))
+
+
+def _keep(log: Path) -> None:
+    if log.exists() and log.stat().st_size:
+        number = 1
+        while (target := log.with_name(f"{log.stem}.{number}{log.suffix}")).exists():
+            number += 1
+        log.rename(target)
 
 
 def pid_file(directory: Path) -> Path:
     """Return the file in which experimaestro keeps the process of a task."""
     return _file(directory, ".pid")
-
-
-def is_starting(directory: Path, connector: Any) -> bool:
-    """Whether the process that a task's pid file names is alive."""
-    try:
-        return Process.fromDefinition(connector, json.loads(pid_file(directory).read_text())) is not None
-    except (OSError, ValueError, KeyError):
-        return False
 
 
 def failure_reason(directory: Path) -> str | None:

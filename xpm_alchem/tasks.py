@@ -134,7 +134,9 @@ class RunTransformation(ResumableTask):  # type: ignore[misc]
             trusted=tuple(self.transformation.trusted),
         )
         try:
-            summary = run(TaskDirectory(env.taskpath).path, spec, deadline=deadline, on_unit=self._tell)
+            launched = limits.launched if isinstance(limits, AttemptLimits) else None
+            path = TaskDirectory(env.taskpath).path
+            summary = run(path, spec, deadline=deadline, on_unit=self._tell, launched=launched)
         except Stopped as stop:
             raise (GracefulTimeout(stop.reason) if stop.timeout else TaskCancelled(stop.reason)) from None
         self.register_task_output(self.task_finished, done=summary.units_done, total=summary.units_total)

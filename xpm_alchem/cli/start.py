@@ -99,6 +99,7 @@ def run_command(
     forecast = given.forecast()
     if dry_run:
         _print_forecast(out, forecast)
+        given.launcher.check()
         sys.exit(0)
     for change in forecast.changes:
         out.print(f"plan changed: {change}")
@@ -117,7 +118,8 @@ def run_command(
 def _print_forecast(out: Console, forecast: Forecast) -> None:
     for change in forecast.changes:
         out.print(f"the plan would change: {change}")
-    out.print(f"launcher: {forecast.launcher}\ncommand:  {forecast.script}")
+    out.print(f"launcher: {forecast.launcher}\nruns:     ", end="")
+    click.echo(forecast.script.rstrip().replace("\n", "\n          "))
     if forecast.waiting:
         out.print(f"{forecast.waiting} task(s) are in flight already")
     out.print(f"{len(forecast.tasks)} task(s) would be created now, in this order:")

@@ -10,16 +10,32 @@ import attrs
 from experimaestro.launchers import Launcher
 from experimaestro.taskglobals import LauncherInformation
 
-from xpm_alchem.attempts import Attempt, Outcome
+from xpm_alchem.attempts import Attempt, Launched, Outcome
+from xpm_alchem.demand import Demand
+from xpm_alchem.fence import give_orders
 from xpm_alchem.interrupts import Deadline
 
 
 @attrs.frozen
 class Ending:
-    """How an attempt ended that could not say so itself."""
+    """How an attempt ended that could not say so itself.
 
-    outcome: Outcome
+    Attributes
+    ----------
+    outcome
+        None if no attempt was made at all.
+    reason
+        In words.
+    launched
+        How it was started, where that is known.
+    is_certain
+        Whether its processes are surely gone; otherwise it must be fenced off.
+    """
+
+    outcome: Outcome | None
     reason: str
+    launched: Launched | None = None
+    is_certain: bool = True
 
 
 class AttemptLauncher(Launcher):
@@ -36,31 +52,79 @@ class AttemptLauncher(Launcher):
     name: str
     slots: int
 
-    @abstractmethod
-    def is_running(self, attempt: Attempt) -> bool | None:
-        """Return whether an attempt is at work, or None if that cannot be known from here."""
+    def open(self, workspace: Path, campaign: str) -> None:
+        """Begin to be used by a driver."""
+
+    def close(self) -> None:
+        """End being used; attempts go on."""
+
+    def check(self) -> None:
+        """Raise CampaignError if no attempt could be started at all."""
+
+    def for_task(self, demand: Demand) -> AttemptLauncher:
+        """Return a launcher for a task whose history demands more than the profile gives."""
+        return self
+
+    def prepare(self, directory: Path) -> None:
+        """Make a task ready for a new attempt: from now on no earlier one may work on it."""
+        give_orders(directory, launch=None, stop=None)
 
     @abstractmethod
-    def ending(self, attempt: Attempt) -> Ending:
+    def has_launched(self, directory: Path) -> bool:
+        """Return whether an attempt of a task was started, or may have been, since it was prepared."""
+
+    @abstractmethod
+    def is_running(self, directory: Path, attempt: Attempt | None) -> bool | None:
+        """Return whether an attempt is at work or will be, or None if that cannot be known (yet).
+
+        Parameters
+        ----------
+        directory
+            The task's.
+        attempt
+            None for one that has not begun to work.
+        """
+
+    @abstractmethod
+    def ending(self, directory: Path, attempt: Attempt | None) -> Ending:
         """Return how an attempt ended that is no longer at work and left no word. Ends what it left behind."""
 
+    def cause(self, directory: Path, attempt: Attempt) -> Ending | None:
+        """Return why an attempt was told to end, by its own word 'cancelled'; None if that is not known yet."""
+        return Ending(Outcome.CANCELLED, attempt.reason)
+
     @abstractmethod
-    def process_spec(self, attempt: Attempt) -> dict[str, Any]:
+    def process_spec(self, directory: Path, attempt: Attempt | None) -> dict[str, Any]:
         """Return what experimaestro's pid file holds for a running attempt."""
+
+    def forget(self, directory: Path) -> None:
+        """Take note that the end of a task's attempt was dealt with."""
+
+    def withdraw(self, directory: Path) -> None:
+        """End an attempt that has not begun to work, or that does not heed its orders."""
+
+    def is_settled(self) -> bool:
+        """Return whether every attempt that was submitted has been started or handed on."""
+        return True
+
+    def news(self) -> list[str]:
+        """Return what a user should know and was not told yet."""
+        return []
 
     @abstractmethod
     def describe(self) -> str:
         """Return where and within which limits attempts run, in a few words."""
 
     @abstractmethod
-    def script(self, directory: Path) -> str:
-        """Return what would be run for a task in `directory`, for a dry run."""
+    def script(self, workspace: Path) -> str:
+        """Return what would be run for a task, for a dry run."""
 
 
 class AttemptLimits(LauncherInformation):  # type: ignore[misc]
     """What an attempt knows of its limits; set in its process by the launcher's `launcher_info_code`."""
 
     margin: float = 10.0
+    launched = Launched()
 
     def deadline(self) -> Deadline:
         """Return the limits as `execution.run` wants them."""

@@ -7,14 +7,18 @@ from typing import Any
 
 from experimaestro.launcherfinder import LauncherRegistry, parse
 from experimaestro.launchers.direct import DirectLauncher
+from experimaestro.launchers.slurm import SlurmLauncher as XpmSlurmLauncher
 
 from xpm_alchem.errors import CampaignError
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.launchers.local import LocalLauncher, LocalProfile
+from xpm_alchem.launchers.slurm import SlurmLauncher
+from xpm_alchem.launchers.slurm_profile import SlurmProfile
 from xpm_alchem.near_miss import unknown_key
 from xpm_alchem.plan import check_keys, duration
 
-_KEYS = ("kind", "slots", "threads", "time_limit", "margin", "grace", "env")
+_KINDS = ("local", "slurm")
+_LOCAL_KEYS = ("kind", "slots", "threads", "time_limit", "margin", "grace", "env")
 
 
 def choose_launcher(given: str | Mapping[str, Any], profiles: Mapping[str, Any]) -> AttemptLauncher:
@@ -23,7 +27,7 @@ def choose_launcher(given: str | Mapping[str, Any], profiles: Mapping[str, Any])
     Parameters
     ----------
     given
-        'local', the name of a profile, a profile in place, or a requirement such as
+        'local', 'slurm' (with the site's defaults), the name of a profile, a profile in place, or a requirement such as
         ``'duration=2h & cpu(cores=4)'`` that experimaestro's find_launcher answers.
     profiles
         The profiles of settings.yaml by name.
@@ -39,17 +43,21 @@ def choose_launcher(given: str | Mapping[str, Any], profiles: Mapping[str, Any])
         return _from_profile(given, profiles[given], f"settings.yaml: xpm_alchem.launchers.{given}")
     if given == "local":
         return LocalLauncher()
+    if given == "slurm":
+        return SlurmLauncher()
     if any(sign in given for sign in "=(&|"):
         return _found(given)
-    raise CampaignError(unknown_key(given, ["local", *profiles], "launcher", what="there is no"))
+    raise CampaignError(unknown_key(given, [*_KINDS, *profiles], "launcher", what="there is no"))
 
 
 def _from_profile(name: str, profile: Any, where: str) -> AttemptLauncher:
     if not isinstance(profile, Mapping):
         raise CampaignError(f"{where}: {profile!r} is not a mapping of keys to values.")
-    check_keys(profile, _KEYS, where)
-    if (kind := profile.get("kind", "local")) != "local":
-        raise CampaignError(f"{where}.kind: {kind!r} is no kind of launcher; known are: local.")
+    if (kind := profile.get("kind", "local")) not in _KINDS:
+        raise CampaignError(f"{where}.kind: {kind!r} is no kind of launcher; known are: {', '.join(_KINDS)}.")
+    if kind == "slurm":
+        return SlurmLauncher(SlurmProfile.parse(profile, where), name)
+    check_keys(profile, _LOCAL_KEYS, where)
     values: dict[str, Any] = {}
     for key in ("slots", "threads"):
         if key in profile:
@@ -81,7 +89,25 @@ def _found(requirement: str) -> AttemptLauncher:
         return found
     if type(found) is DirectLauncher:
         return LocalLauncher(LocalProfile(env=dict(found.environ)), requirement)
+    if type(found) is XpmSlurmLauncher:
+        return SlurmLauncher(_profile_of(found, f"launcher: {requirement}"), requirement)
     raise CampaignError(
         f"launcher: launchers.py answers the requirement {requirement!r} with {found}, which xpm-alchem cannot use; "
-        "let it return an xpm_alchem.launchers launcher or experimaestro's DirectLauncher."
+        "let it return an xpm_alchem.launchers launcher, or experimaestro's DirectLauncher or SlurmLauncher."
     )
+
+
+def _profile_of(found: XpmSlurmLauncher, where: str) -> SlurmProfile:
+    """Return the profile that asks for what an experimaestro SlurmLauncher would; our own SLURM code runs it."""
+    given: dict[str, Any] = {}
+    more = []
+    for key, value in vars(found.options).items():
+        if value is None:
+            continue
+        if key in ("partition", "account", "qos", "time", "mem", "gpus", "constraint", "exclude"):
+            given[key] = value
+        elif key == "cpus_per_task":
+            given["cpus"] = int(value)
+        else:
+            more.append(f"--{key.replace('_', '-')}={value}")
+    return SlurmProfile.parse({**given, "sbatch": more, "env": dict(found.environ)}, where)

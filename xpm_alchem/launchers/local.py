@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -86,20 +87,34 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
             f"    limit_this_process({p.time_limit!r}, margin={p.margin!r}, grace={p.grace!r})\n"
         )
 
-    def is_running(self, attempt: Attempt) -> bool | None:
+    def has_launched(self, directory: Path) -> bool:
+        """Return whether there is a pid file; an earlier one was removed."""
+        return any(directory.glob("*.pid"))
+
+    def is_running(self, directory: Path, attempt: Attempt | None) -> bool | None:
         """Return whether the attempt's process is alive; None if it belongs to another machine."""
+        if attempt is None:
+            try:
+                spec = json.loads(_pid_file(directory).read_text())
+                return Process.fromDefinition(self.connector, spec) is not None
+            except (OSError, ValueError, KeyError, StopIteration):
+                return False
         return attempt.process.is_alive() if attempt.process.is_here else None
 
-    def ending(self, attempt: Attempt) -> Ending:
+    def ending(self, directory: Path, attempt: Attempt | None) -> Ending:
         """Kill what the attempt left behind; it was killed itself, or it would have said how it ended."""
+        if attempt is None:
+            return Ending(Outcome.LOST, "ended before it began, without a word")
         killed = kill_session(attempt.process.pid, attempt.process.start)
         left = f"; {killed} process(es) it had left behind were killed" if killed else ""
         if attempt.limit is not None and time.time() >= attempt.start + attempt.limit:
             return Ending(Outcome.TIMEOUT, f"killed at its time limit{left}")
         return Ending(Outcome.LOST, f"its process on {attempt.process.host} ended without a word (killed?){left}")
 
-    def process_spec(self, attempt: Attempt) -> dict[str, Any]:
+    def process_spec(self, directory: Path, attempt: Attempt | None) -> dict[str, Any]:
         """Return pid, start and host."""
+        if attempt is None:
+            return dict(json.loads(_pid_file(directory).read_text()))
         return LocalAttempt(attempt.process).tospec()
 
     def describe(self) -> str:
@@ -107,9 +122,9 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
         limit = "no time limit" if self.profile.time_limit is None else f"{self.profile.time_limit:g} s each"
         return f"on {HOST}: {self.slots} at once, {self.profile.threads} thread(s) each, {limit}"
 
-    def script(self, directory: Path) -> str:
+    def script(self, workspace: Path) -> str:
         """Return the command of a task."""
-        return f"python {directory / (directory.parent.name.rsplit('.', 1)[-1] + '.py')}"
+        return f"python {workspace}/jobs/xpm_alchem.run/TASK/run.py"
 
     def __str__(self) -> str:
         return f"LocalLauncher({self.name})"
@@ -119,13 +134,12 @@ class LocalAttemptBuilder(ProcessBuilder):  # type: ignore[misc]
     """Starts an attempt with the whole environment of the driver, in a session of its own."""
 
     def start(self, task_mode: bool = False) -> LocalAttempt:
-        """Start the process; a log that is there from an earlier attempt is kept beside."""
+        """Start the process."""
         with contextlib.ExitStack() as opened:
             streams: dict[str, Any] = {}
             for name in ("stdout", "stderr"):
                 redirect = getattr(self, name)
                 if redirect.type == RedirectType.FILE:
-                    _keep(redirect.path)
                     streams[name] = opened.enter_context(open(redirect.path, "wb"))
             process = subprocess.Popen(
                 self.command,
@@ -138,12 +152,9 @@ class LocalAttemptBuilder(ProcessBuilder):  # type: ignore[misc]
         return LocalAttempt(ProcessIdentity.of(process.pid), process)
 
 
-def _keep(log: Path) -> None:
-    if log.exists() and log.stat().st_size:
-        number = 1
-        while (target := log.with_name(f"{log.stem}.{number}{log.suffix}")).exists():
-            number += 1
-        log.rename(target)
+def _pid_file(directory: Path) -> Path:
+    """Return experimaestro's pid file, named after the type of the task."""
+    return next(directory.glob("*.pid"))
 
 
 class LocalAttempt(Process):  # type: ignore[misc]

@@ -1,0 +1,63 @@
+"""What the history of a task demands of its next attempt: more time, more memory, another node. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from xpm_alchem.attempts import Attempt, Outcome
+
+_FREE_TIMEOUTS = 1  # without progress; the next one asks for more time
+_AVOIDED = (Outcome.NODE_FAILURE, Outcome.LOST)
+_MOST_AVOIDED = 8
+
+
+@attrs.frozen
+class Demand:
+    """What to change in a launcher's profile, within its bounds.
+
+    Attributes
+    ----------
+    time_factor, memory_factor
+        By how much to multiply the profile's limit of time and memory.
+    avoid
+        Nodes on which the task died without a word since it last made progress.
+    stop_seconds
+        The longest time an attempt was seen to need to stop after it was told to.
+    margin_factor
+        By how much to multiply the time that an attempt is given to stop.
+    """
+
+    time_factor: float = 1.0
+    memory_factor: float = 1.0
+    avoid: tuple[str, ...] = ()
+    stop_seconds: float = 0.0
+    margin_factor: float = 1.0
+
+
+def demand(attempts: Sequence[Attempt]) -> Demand:
+    """Return what the next attempt of a task with this history needs.
+
+    Running out of memory doubles the memory each time, for good. Time-outs in a row without progress double the time,
+    from the second on, until there is progress. Nodes on which attempts died without a word are avoided until then.
+    An attempt that had to be killed at its limit although it was told to stop gets twice the time for it.
+    """
+    memory, timeouts, longest = 1.0, 0, 0.0
+    time_factor = margin_factor = 1.0
+    avoid: list[str] = []
+    for attempt in attempts:
+        longest = max(longest, attempt.stop_seconds or 0.0)
+        if attempt.outcome is Outcome.TIMEOUT and attempt.stop_seconds is None:
+            margin_factor *= 2
+        if attempt.outcome is Outcome.TIMEOUT and not attempt.progress:
+            timeouts += 1
+            if timeouts > _FREE_TIMEOUTS:
+                time_factor *= 2
+        elif attempt.progress:
+            timeouts, avoid = 0, []
+        if attempt.outcome is Outcome.OUT_OF_MEMORY:
+            memory *= 2
+        elif attempt.outcome in _AVOIDED and attempt.node:
+            avoid = [*(node for node in avoid if node != attempt.node), attempt.node]
+    return Demand(time_factor, memory, tuple(sorted(avoid[-_MOST_AVOIDED:])), longest, margin_factor)

@@ -1,0 +1,163 @@
+"""Who may work on a task: an attempt that was given up, but may still be alive, must change nothing any more.
+
+A node that is cut off, or a SLURM daemon that was killed, leaves processes that nobody can end. Before a task is given
+to another attempt, `fence_off` raises the generation in orders.json: the new attempt works in directories of its own
+(a copy of the checkpoints of the unit at work), and the old one finds at its next look that it is superseded, stops,
+and writes nothing. What it still writes into its own directories is never read.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.errors import SupersededError
+from xpm_alchem.files import read_record, write_record
+
+ORDERS = "xpm-alchem orders"
+ORDERS_VERSION = 1
+_COPY_TRIES = 5
+_COPY_PAUSE = 10.0  # seconds
+
+
+@attrs.frozen
+class Orders:
+    """What the attempts of a task must heed.
+
+    Attributes
+    ----------
+    launch
+        The launch that may work on the task: '<batch>/<number>' for SLURM, None for any.
+    generation
+        How often an attempt was fenced off.
+    stop
+        Why the attempt at work is to stop at its next chance, or None.
+    """
+
+    launch: str | None = None
+    generation: int = 0
+    stop: str | None = None
+
+    @classmethod
+    def read(cls, directory: Path) -> Orders:
+        """Read the orders of a task; none were given where there is no file.
+
+        Raises
+        ------
+        FormatError
+            They are damaged or were written by a newer version.
+        """
+        try:
+            content = read_record(TaskDirectory(directory).orders, ORDERS, ORDERS_VERSION)
+        except FileNotFoundError:
+            return cls()
+        launch, stop = content.get("launch"), content.get("stop")
+        return cls(launch and str(launch), int(content.get("generation") or 0), stop and str(stop))
+
+
+def give_orders(directory: Path, **changes: Any) -> Orders:
+    """Change a task's orders; only whoever drives the task may."""
+    before = Orders.read(directory)
+    orders = attrs.evolve(before, **changes)
+    if orders != before:
+        directory.mkdir(parents=True, exist_ok=True)
+        write_record(TaskDirectory(directory).orders, ORDERS, ORDERS_VERSION, attrs.asdict(orders))
+    return orders
+
+
+def fence_off(directory: Path) -> None:
+    """Give up the attempts there have been: from now on none of them may change anything, and their locks are void."""
+    files = TaskDirectory(directory)
+    give_orders(directory, generation=Orders.read(directory).generation + 1, launch=None, stop=None)
+    for lock in (files.lock, *directory.glob("*.lock")):  # held by a process that cannot be ended; a new file is free
+        lock.unlink(missing_ok=True)
+
+
+class Fence:
+    """The side of an attempt: what it was allowed when it began, and whether that still holds.
+
+    Parameters
+    ----------
+    directory
+        The task's.
+    launch
+        As what this attempt was launched; None for a process that the driver started itself.
+
+    Raises
+    ------
+    SupersededError
+        Another launch is to work on the task.
+    """
+
+    def __init__(self, directory: Path, launch: str | None) -> None:
+        self._directory, self._launch = directory, launch
+        orders = Orders.read(directory)
+        self.generation = orders.generation
+        if orders.launch is not None and orders.launch != launch:
+            mine = launch or "started by hand"
+            raise SupersededError(f"{directory}: this attempt ({mine}) came too late: {orders.launch} is to work here.")
+
+    def superseded(self) -> str | None:
+        """Return why this attempt may not go on, None if it may."""
+        orders = Orders.read(self._directory)
+        if orders.generation != self.generation or orders.launch not in (None, self._launch):
+            return "superseded: the task was given to another attempt"
+        return None
+
+    def stop(self) -> str | None:
+        """Return why this attempt is to stop, None if it may go on."""
+        return Orders.read(self._directory).stop
+
+
+def inherit(files: TaskDirectory, unit: str) -> bool:
+    """Copy the checkpoints that an earlier generation's attempt left of a unit, unless it still writes to them.
+
+    Returns
+    -------
+    bool
+        False if nothing could be taken over although there was something: the unit starts fresh.
+    """
+    target = files.shared(unit)
+    if files.generation == 0 or target.exists():
+        return True
+    for generation in range(files.generation - 1, -1, -1):
+        source = attrs.evolve(files, generation=generation).shared(unit)
+        if source.is_dir():
+            return _copy_at_rest(source, target)
+    return True
+
+
+def _copy_at_rest(source: Path, target: Path) -> bool:
+    """Copy a directory; one that changes meanwhile would give a torn checkpoint, so wait for its writer to stop."""
+    partial = target.with_name(f"{target.name}.partial")
+    for attempt in range(_COPY_TRIES):
+        shutil.rmtree(partial, ignore_errors=True)
+        before = _stamps(source)
+        try:
+            shutil.copytree(source, partial)
+        except (OSError, shutil.Error):
+            continue  # a file vanished while it was copied
+        finally:
+            after = _stamps(source)
+        if before == after and (attempt or time.time() - max(before.values(), default=0.0) > _COPY_PAUSE):
+            partial.rename(target)
+            return True
+        time.sleep(_COPY_PAUSE)
+    shutil.rmtree(partial, ignore_errors=True)
+    return False
+
+
+def _stamps(directory: Path) -> dict[str, float]:
+    stamps = {}
+    for path in directory.rglob("*"):
+        try:
+            if path.is_file():
+                stamps[str(path)] = path.stat().st_mtime
+        except OSError:
+            continue
+    return stamps

@@ -1,0 +1,340 @@
+"""Attempts as SLURM jobs: the launcher, an attempt as experimaestro sees it, and what an attempt knows of its limit."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import os
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+from experimaestro.connectors import Process, ProcessBuilder, ProcessState
+from experimaestro.connectors.local import LocalConnector
+from experimaestro.scriptbuilder import PythonScriptBuilder
+from experimaestro.taskglobals import Env
+
+from xpm_alchem.attempts import Attempt, Launched, Outcome
+from xpm_alchem.demand import Demand
+from xpm_alchem.errors import CampaignError
+from xpm_alchem.fence import give_orders
+from xpm_alchem.launchers.base import AttemptLauncher, AttemptLimits, Ending
+from xpm_alchem.launchers.slurm_commands import Slurm, SlurmError, Trouble
+from xpm_alchem.launchers.slurm_profile import SlurmProfile
+from xpm_alchem.launchers.slurm_queue import Entry, SlurmQueue, outcome_of, remove_old
+
+_WAIT_SECONDS = 0.5
+_WAITING_AGAIN = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "CONFIGURING")
+_queues: dict[Path, SlurmQueue] = {}
+_queues_lock = threading.Lock()
+
+
+def _queue(root: Path, campaign: str = "xpm-alchem") -> SlurmQueue:
+    """Return this process's queue of a workspace: the driver's, or one for a monitor that only looks."""
+    with _queues_lock:
+        if root not in _queues:
+            _queues[root] = SlurmQueue(root, campaign, Slurm())
+        return _queues[root]
+
+
+class SlurmLauncher(AttemptLauncher):
+    """Runs attempts as jobs of the cluster that sbatch on PATH submits to."""
+
+    def __init__(self, profile: SlurmProfile | None = None, name: str = "slurm", connector: Any = None) -> None:
+        super().__init__(connector or LocalConnector.instance())
+        self.profile = profile or SlurmProfile()
+        self.name = name
+        self.slots = self.profile.slots
+        self._root: Path | None = None
+
+    # ------------------------------------------------------------------------------------ experimaestro's interface
+    def scriptbuilder(self) -> PythonScriptBuilder:
+        """Return what writes a task's script; the batch script is made when tasks are submitted together."""
+        return PythonScriptBuilder()
+
+    def processbuilder(self) -> ProcessBuilder:
+        """Return what hands a task's script to SLURM."""
+        return SlurmAttemptBuilder(self)
+
+    def launcher_info_code(self) -> str:
+        """Return the lines of an attempt's script that tell it of its job."""
+        return "    from xpm_alchem.launchers.slurm import limit_this_job\n    limit_this_job()\n"
+
+    # --------------------------------------------------------------------------------------------------- the driver's
+    def open(self, workspace: Path, campaign: str) -> None:
+        """Begin to submit and poll for a campaign."""
+        self._root = workspace / "slurm"
+        self._root.mkdir(parents=True, exist_ok=True)
+        remove_old(self._root)
+        with _queues_lock:
+            _queues[self._root] = SlurmQueue(self._root, campaign, Slurm())
+
+    def close(self) -> None:
+        """Stop polling; jobs go on."""
+        with _queues_lock:
+            queue = _queues.pop(self._root, None) if self._root else None
+        if queue is not None:
+            queue.close()
+
+    @property
+    def queue(self) -> SlurmQueue:
+        """The driver's dealings with SLURM."""
+        if self._root is None:
+            raise RuntimeError("the launcher is not open")
+        return _queue(self._root)
+
+    def check(self) -> None:
+        """Ask SLURM whether it would accept a job of this profile.
+
+        Raises
+        ------
+        CampaignError
+            SLURM is not here, or it refuses the profile: in its own words.
+        """
+        if not Slurm.is_installed():
+            raise CampaignError(
+                f"launcher {self.name}: sbatch, squeue and scancel are not on PATH. Run this on a login node of the "
+                "cluster (or load its SLURM module), or choose another launcher with --launcher."
+            )
+        with tempfile.TemporaryDirectory() as directory:
+            script = Path(directory) / "script.sh"
+            script.write_text(self.profile.script(name=self.name, directory=Path(directory), jobs=None))
+            try:
+                Slurm().check(script)
+            except SlurmError as error:
+                if error.trouble is Trouble.REFUSED:
+                    raise CampaignError(f"launcher {self.name}: SLURM would refuse its jobs: {error}") from None
+
+    def for_task(self, demand: Demand) -> SlurmLauncher:
+        """Return a launcher whose profile has grown as a task's history demands."""
+        grown = self.profile.grown(demand)
+        if grown == self.profile:
+            return self
+        launcher = copy.copy(self)
+        launcher.profile = grown
+        return launcher
+
+    def prepare(self, directory: Path) -> None:
+        """Make a task ready; a job of an earlier launch that starts now finds that it may not work on it."""
+        give_orders(directory, launch="not launched yet", stop=None)
+
+    def has_launched(self, directory: Path) -> bool:
+        """Return whether the task's orders name a batch."""
+        entry = self.queue.find(directory)
+        return entry is not None and not entry.lost
+
+    def is_running(self, directory: Path, attempt: Attempt | None) -> bool | None:
+        """Return whether the task's job waits or runs; None before SLURM has said so."""
+        if attempt is not None and attempt.launched_as is None:  # of the local launcher, before it was changed
+            return attempt.process.is_alive() if attempt.process.is_here else None
+        entry = self.queue.find(directory)
+        if entry is None or entry.ended:
+            return False
+        if entry.batch is None:
+            return True
+        return None if entry.state is None else entry.state.is_alive
+
+    def ending(self, directory: Path, attempt: Attempt | None) -> Ending:
+        """Return what SLURM says of the job."""
+        entry = self.queue.find(directory)
+        if entry is None:
+            return Ending(Outcome.LOST, "its SLURM job is unknown", is_certain=False)
+        launched = _launched(entry)
+        claimed = entry.batch is not None and entry.batch.tasks_per_job > 1 and entry.batch.claimed_by(entry.number)
+        if attempt is None and (entry.lost or (launched.job is None and not claimed)):
+            return Ending(None, "no SLURM job took it on")
+        outcome, reason, certain = outcome_of(entry)
+        unknown = entry.state is None or entry.state.is_alive
+        if unknown and attempt is not None and attempt.limit and time.time() >= attempt.start + attempt.limit:
+            outcome, reason = Outcome.TIMEOUT, "its SLURM job is gone; its time limit is over"
+        return Ending(outcome, reason, launched, certain)
+
+    def cause(self, directory: Path, attempt: Attempt) -> Ending | None:
+        """Return why SLURM told an attempt to end: preempted, cancelled, requeued; None while SLURM has not said."""
+        entry = self.queue.find(directory)
+        if entry is None:
+            return super().cause(directory, attempt)
+        if entry.state is None or entry.state.is_alive:
+            if entry.state is not None and entry.asked and entry.state.state in _WAITING_AGAIN:
+                self.queue.cancel(directory)
+                return Ending(Outcome.CANCELLED, f"{attempt.reason}: its SLURM job was requeued from outside")
+            self.queue.ask(entry)
+            return None
+        outcome, reason, _ = outcome_of(entry)
+        return super().cause(directory, attempt) if outcome is Outcome.LOST else Ending(outcome, reason)
+
+    def process_spec(self, directory: Path, attempt: Attempt | None) -> dict[str, Any]:
+        """Return the task's directory: its orders name the launch."""
+        return _spec(self.queue_root, directory)
+
+    @property
+    def queue_root(self) -> Path:
+        """The directory of the batches."""
+        assert self._root is not None
+        return self._root
+
+    def forget(self, directory: Path) -> None:
+        """Take note that the end of a task's job was dealt with."""
+        self.queue.forget(directory)
+
+    def withdraw(self, directory: Path) -> None:
+        """Cancel the task's job."""
+        self.queue.cancel(directory)
+
+    def is_settled(self) -> bool:
+        """Return whether sbatch has been run for every task."""
+        return self.queue.is_settled()
+
+    def news(self) -> list[str]:
+        """Return what SLURM complained of."""
+        return self.queue.news()
+
+    def describe(self) -> str:
+        """Return what a job asks for."""
+        return self.profile.describe()
+
+    def script(self, workspace: Path) -> str:
+        """Return the batch script."""
+        return self.profile.script(name="CAMPAIGN-BATCH", directory=workspace / "slurm" / "BATCH", jobs=2)
+
+    def __str__(self) -> str:
+        return f"SlurmLauncher({self.name})"
+
+
+def _launched(entry: Entry) -> Launched:
+    if entry.batch is None:
+        return Launched()
+    jobs = entry.batch.jobs_for(entry.number) or []
+    node = entry.state.node if entry.state is not None else ""
+    return Launched(jobs[0] if len(jobs) == 1 else None, entry.batch.launch(entry.number), node or None)
+
+
+class SlurmAttemptBuilder(ProcessBuilder):  # type: ignore[misc]
+    """Hands a task's script to the queue, which submits it with others."""
+
+    def __init__(self, launcher: SlurmLauncher) -> None:
+        super().__init__()
+        self._launcher = launcher
+
+    def start(self, task_mode: bool = False) -> SlurmAttempt:
+        """Return at once; the queue's thread runs sbatch."""
+        script = Path(self.command[-1]).absolute()
+        self._launcher.queue.submit(script, self._launcher.profile)
+        return SlurmAttempt(self._launcher.queue, self._launcher.queue_root, script.parent)
+
+
+def _spec(root: Path, directory: Path) -> dict[str, Any]:
+    return {"type": "xpm-alchem-slurm", "root": str(root), "directory": str(directory)}
+
+
+class SlurmAttempt(Process):  # type: ignore[misc]
+    """An attempt in SLURM's hands, launched by this driver or by an earlier one."""
+
+    host_dependent = False
+
+    def __init__(self, queue: SlurmQueue, root: Path, directory: Path) -> None:
+        self._queue, self._root, self._directory = queue, root, directory
+        self._entry = queue.find(directory)
+
+    @staticmethod
+    def fromspec(connector: Any, spec: dict[str, Any]) -> SlurmAttempt | None:
+        """Return the attempt a pid file names, unless it is known to have ended."""
+        root, directory = Path(spec["root"]), Path(spec["directory"])
+        attempt = SlurmAttempt(_queue(root), root, directory)
+        return None if attempt._has_ended() else attempt
+
+    def tospec(self) -> dict[str, Any]:
+        """Return what a pid file holds."""
+        return _spec(self._root, self._directory)
+
+    def _has_ended(self) -> bool:
+        entry = self._entry
+        return entry is None or entry.ended or self._queue.find(self._directory) is not entry
+
+    async def aio_state(self, timeout: float | None = None) -> ProcessState:
+        """Return whether it waits or runs, as far as is known."""
+        if self._has_ended():
+            return ProcessState.FINISHED
+        state = self._entry.state if self._entry is not None else None
+        return ProcessState.RUNNING if state is not None and state.state == "RUNNING" else ProcessState.SCHEDULED
+
+    async def aio_wait(self) -> int | None:  # type: ignore[override]
+        """Wait for its end; how it ended is read from the disk."""
+        while not self._has_ended():
+            await asyncio.sleep(_WAIT_SECONDS)
+        return None
+
+    def wait(self) -> int | None:  # type: ignore[override]
+        """Wait for its end."""
+        return asyncio.run(self.aio_wait())
+
+    def kill(self) -> None:
+        """Cancel its job."""
+        self._queue.cancel(self._directory)
+
+    def __repr__(self) -> str:
+        job = _launched(self._entry).job if self._entry is not None else None
+        return f"SlurmAttempt({job or 'not submitted yet'})"
+
+
+class SlurmLimits(AttemptLimits):
+    """The time limit of a job: computed at first, asked from SLURM afresh when it comes near, for it may be changed.
+
+    Attributes
+    ----------
+    is_known
+        Whether the end is known, also where it is never.
+    """
+
+    def __init__(self, facts: dict[str, Any], slurm: Slurm | None = None) -> None:
+        self._slurm, self._job = slurm or Slurm(timeout=20.0), str(facts["job"])
+        self.margin = float(facts["margin"])
+        self.launched = Launched(self._job, facts.get("launch"), os.environ.get("SLURMD_NODENAME"))
+        self._end: float | None = None
+        if end := os.environ.get("SLURM_JOB_END_TIME"):  # since SLURM 22.05.9
+            self._end = float(end)
+        else:
+            if (limit := facts.get("limit")) is not None:
+                self._end = psutil.Process().create_time() + float(limit)
+            if limit is None or limit < 6 * self.margin:
+                self.refresh()
+        threading.Thread(target=self._keep_fresh, name="time limit", daemon=True).start()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the end is known (it may be never)."""
+        return self._end is not None
+
+    def remaining_time(self) -> float | None:
+        """Return the seconds left, None where there is no limit or it is not known (see `is_known`)."""
+        return None if self._end is None or self._end == float("inf") else self._end - time.time()
+
+    def refresh(self) -> None:
+        """Ask SLURM for the end; what was known stays if SLURM does not answer."""
+        left = self._slurm.time_left(self._job)
+        if left is not None:
+            self._end = time.time() + left
+
+    def pause(self) -> float:
+        """Return the seconds until SLURM is to be asked again: a while before an attempt would be stopped, and then."""
+        if self._end is None:
+            return 60.0
+        left = self._end - time.time()
+        for before in (2 * self.margin + 60.0, self.margin + 15.0):
+            if left > before + 1.0:
+                return min(left - before, 86400.0)
+        return 30.0
+
+    def _keep_fresh(self) -> None:
+        while True:
+            time.sleep(self.pause())
+            self.refresh()
+
+
+def limit_this_job() -> None:
+    """Tell this process of its job; called in an attempt's script."""
+    Env.instance().launcher_info = SlurmLimits(json.loads(os.environ["XPM_ALCHEM_SLURM"]))

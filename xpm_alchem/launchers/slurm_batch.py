@@ -1,0 +1,198 @@
+"""A batch: tasks that are submitted to SLURM together, by one sbatch. Its directory is the record of the intent.
+
+    <workspace>/slurm/<batch>/
+      batch.json     written before sbatch runs: the tasks, the job's name, how many jobs
+      script.sh      the batch script
+      job            SLURM's id; written by whoever knows it first, the driver or the first job that starts
+      claims/<n>     which job took on task n, written by that job
+      <n>.log        what was printed before a task's own output begins
+
+Every try of an sbatch is a batch of its own with a name of its own, so that it can be found in SLURM's queue, and with
+launches of its own, so that a job that turns up after all, when its tasks have been given to another batch, does
+nothing (see fence.py).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import attrs
+
+from xpm_alchem.errors import FormatError
+from xpm_alchem.files import atomic_write, read_record, write_record
+
+BATCH = "xpm-alchem slurm batch"
+BATCH_VERSION = 1
+
+
+@attrs.frozen
+class Batch:
+    """A batch as its record has it.
+
+    Attributes
+    ----------
+    path
+        Its directory.
+    job_name
+        Under which SLURM knows it; like no other batch's.
+    made
+        When the intent was written, seconds since the epoch.
+    scripts
+        The task scripts, absolute; task n is launched as '<batch>/<n>'.
+    jobs
+        How many jobs it is, the elements of the job array.
+    is_array
+        Whether it is submitted as an array.
+    tasks_per_job, side_by_side
+        See `SlurmProfile`. With one task a job, job n works on task n.
+    pool
+        Jobs take on tasks of other batches of the same pool when their own batch has none left.
+    margin, limit
+        Of a job, in seconds; the limit None where the profile leaves it to the site.
+    """
+
+    path: Path
+    job_name: str
+    made: float
+    scripts: tuple[str, ...]
+    jobs: int
+    is_array: bool
+    tasks_per_job: int
+    side_by_side: int
+    pool: str
+    margin: float
+    limit: float | None
+
+    @classmethod
+    def make(
+        cls,
+        root: Path,
+        campaign: str,
+        scripts: Sequence[str],
+        *,
+        is_array: bool = True,
+        tasks_per_job: int = 1,
+        side_by_side: int = 1,
+        pool: str = "",
+        margin: float,
+        limit: float | None,
+    ) -> Batch:
+        """Make a batch's directory; `write` makes it count."""
+        token = uuid.uuid4().hex[:10]
+        path = root / f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{token}"
+        (path / "claims").mkdir(parents=True)
+        return cls(
+            path=path,
+            job_name=f"{campaign[:40]}-{token}",
+            made=time.time(),
+            scripts=tuple(scripts),
+            jobs=-(-len(scripts) // tasks_per_job),
+            is_array=is_array,
+            tasks_per_job=tasks_per_job,
+            side_by_side=side_by_side,
+            pool=pool,
+            margin=margin,
+            limit=limit,
+        )
+
+    def write(self, script: str) -> None:
+        """Write the batch script, then the record of the intent."""
+        with atomic_write(self.script) as out:
+            out.write(script)
+        content = {key: value for key, value in attrs.asdict(self).items() if key != "path"}
+        write_record(self.path / "batch.json", BATCH, BATCH_VERSION, content)
+
+    @classmethod
+    def read(cls, path: Path) -> Batch | None:
+        """Read a batch; None if its intent was never written.
+
+        Raises
+        ------
+        FormatError
+            It is damaged or was written by a newer version.
+        """
+        try:
+            content = read_record(path / "batch.json", BATCH, BATCH_VERSION)
+        except FileNotFoundError:
+            return None
+        fields = {field.name for field in attrs.fields(cls)} - {"path"}
+        try:
+            values = {key: content[key] for key in fields}
+            return cls(path=path, **{**values, "scripts": tuple(values["scripts"])})
+        except (KeyError, TypeError) as error:
+            raise FormatError(path / "batch.json", f"damaged ({error}).") from None
+
+    @property
+    def script(self) -> Path:
+        """The batch script."""
+        return self.path / "script.sh"
+
+    def launch(self, number: int) -> str:
+        """Return what the orders of task `number` call its launch."""
+        return f"{self.path.name}/{number}"
+
+    # -------------------------------------------------------------------------------------------------- the job's id
+    def job(self) -> str | None:
+        """Return SLURM's id of the job or array, None while nobody knows it."""
+        try:
+            return (self.path / "job").read_text().strip() or None
+        except FileNotFoundError:
+            return None
+
+    def set_job(self, job: str) -> None:
+        """Note SLURM's id."""
+        with atomic_write(self.path / "job") as out:
+            out.write(job + "\n")
+
+    def job_of(self, index: int) -> str | None:
+        """Return the id of one of its jobs as squeue prints it."""
+        job = self.job()
+        if job is None:
+            return None
+        return f"{job}_{index}" if self.is_array else job
+
+    def all_jobs(self) -> list[str]:
+        """Return the ids of all its jobs, none if nobody knows them."""
+        return [job for index in range(self.jobs) if (job := self.job_of(index)) is not None]
+
+    # -------------------------------------------------------------------------------------------------------- claims
+    def claim(self, number: int, job: str) -> bool:
+        """Take on a task for a job; return False if another job has. A job that was requeued finds its own again."""
+        target = self.path / "claims" / str(number)
+        partial = target.with_name(f".{number}.{uuid.uuid4().hex[:8]}")
+        partial.write_text(job + "\n")
+        try:
+            os.link(partial, target)
+            return True
+        except FileExistsError:
+            return self.claimed_by(number) == job
+        finally:
+            partial.unlink()
+
+    def claimed_by(self, number: int) -> str | None:
+        """Return the job that took on a task, None if none has."""
+        with suppress(FileNotFoundError):
+            return (self.path / "claims" / str(number)).read_text().strip() or None
+        return None
+
+    def jobs_for(self, number: int) -> list[str] | None:
+        """Return the jobs that work or may work on a task; None while nobody knows the batch's."""
+        if self.tasks_per_job == 1:
+            job = self.job_of(number)
+            return None if job is None else [job]
+        if (claimed := self.claimed_by(number)) is not None:
+            return [claimed]
+        return self.all_jobs() or None
+
+
+def parse_launch(root: Path, launch: str) -> tuple[Path, int] | None:
+    """Return the batch's directory and the task's number, None if `launch` names no batch of `root`."""
+    name, _, number = launch.partition("/")
+    if Path(name).name != name or not number.isdigit():
+        return None
+    return root / name, int(number)

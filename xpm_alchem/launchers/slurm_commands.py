@@ -1,0 +1,277 @@
+"""SLURM's commands: run with a time-out, parsed, their failures told apart. Nothing here remembers anything."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from pathlib import Path
+
+import attrs
+
+from xpm_alchem.attempts import Outcome
+from xpm_alchem.errors import XpmAlchemError
+
+_ENDED = {
+    "COMPLETED": Outcome.LOST,  # of an attempt that did not say how it ended
+    "FAILED": Outcome.LOST,
+    "CANCELLED": Outcome.CANCELLED,
+    "REVOKED": Outcome.CANCELLED,
+    "TIMEOUT": Outcome.TIMEOUT,
+    "DEADLINE": Outcome.TIMEOUT,
+    "PREEMPTED": Outcome.PREEMPTED,
+    "OUT_OF_MEMORY": Outcome.OUT_OF_MEMORY,
+    "NODE_FAIL": Outcome.NODE_FAILURE,
+    "BOOT_FAIL": Outcome.NODE_FAILURE,
+}
+_UNREACHABLE = re.compile(
+    r"unable to contact|connection (refused|reset|timed out)|timed out|zero bytes|transport endpoint|"
+    r"communication|temporarily unable|protocol authentication|unexpected message|resource temporarily|"
+    r"backup controller|no route to host|munge|try again",
+    re.IGNORECASE,
+)
+_TOO_MANY = re.compile(
+    r"submit.{0,20}limit|maxsubmit|violates accounting/qos policy|too many|maxjobcount", re.IGNORECASE
+)
+_TOO_LARGE_ARRAY = re.compile(r"invalid job array specification", re.IGNORECASE)
+_KEPT_VARIABLES = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_TIME_FORMAT")
+
+
+class Trouble(Enum):
+    """Why a SLURM command failed."""
+
+    UNREACHABLE = "the controller did not answer: perhaps done, perhaps not"
+    TOO_MANY = "a limit on the number of jobs"
+    TOO_LARGE_ARRAY = "arrays are limited in size"
+    NO_ACCOUNTING = "this cluster keeps no accounts"
+    REFUSED = "refused"
+
+
+class SlurmError(XpmAlchemError):
+    """A SLURM command failed.
+
+    Attributes
+    ----------
+    trouble
+        What kind of failure it is.
+    """
+
+    def __init__(self, trouble: Trouble, message: str) -> None:
+        self.trouble = trouble
+        super().__init__(message)
+
+
+@attrs.frozen
+class JobState:
+    """What SLURM says of one job, or one element of a job array.
+
+    Attributes
+    ----------
+    job
+        The id under which squeue and scancel know it, '12_3' for an element of an array.
+    name
+        The job's name.
+    state
+        SLURM's long name of its state.
+    node
+        Where it ran, '' before.
+    reason
+        Why it pends.
+    exit_code
+        'status:signal', where known.
+    """
+
+    job: str
+    name: str
+    state: str
+    node: str = ""
+    reason: str = ""
+    exit_code: str = ""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it runs, will run, or may run again."""
+        return self.state not in _ENDED
+
+    @property
+    def outcome(self) -> Outcome:
+        """How an attempt ended whose job ended so, if it could not say so itself."""
+        return _ENDED[self.state]
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether its processes are known to be gone: on a node that failed they may live on."""
+        return self.outcome is not Outcome.NODE_FAILURE
+
+
+def parse_time_left(text: str) -> float | None:
+    """Return seconds from what squeue's %L prints, infinity for no limit, None where it says nothing.
+
+    'INVALID' is printed while a job overruns its limit: nothing is left.
+    """
+    text = text.strip()
+    if text == "UNLIMITED":
+        return float("inf")
+    if text == "INVALID":
+        return 0.0
+    match = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", text)
+    if match is None:
+        return None
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+
+
+class Slurm:
+    """The cluster that the commands on PATH belong to.
+
+    Parameters
+    ----------
+    timeout
+        Seconds after which a command is given up.
+    """
+
+    def __init__(self, timeout: float = 60.0) -> None:
+        self._timeout = timeout
+
+    @staticmethod
+    def is_installed() -> bool:
+        """Whether sbatch, squeue and scancel are on PATH."""
+        return all(shutil.which(name) for name in ("sbatch", "squeue", "scancel"))
+
+    def submit(self, script: Path, *options: str) -> str:
+        """Submit a batch script and return the job's id.
+
+        Raises
+        ------
+        SlurmError
+            It was refused, or (`Trouble.UNREACHABLE`) nobody knows.
+        """
+        out = self._call("sbatch", "--parsable", *options, str(script))
+        for line in out.splitlines():
+            if match := re.fullmatch(r"(\d+)(?:;.*)?", line.strip()):
+                return match[1]
+        raise SlurmError(Trouble.UNREACHABLE, f"sbatch answered {out.strip()[:200]!r} instead of a job id")
+
+    def check(self, script: Path) -> None:
+        """Ask whether a batch script would be accepted; nothing is submitted.
+
+        Raises
+        ------
+        SlurmError
+            It would not, or SLURM cannot be asked.
+        """
+        self._call("sbatch", "--test-only", str(script))
+
+    def queue(self) -> list[JobState]:
+        """Return this user's jobs that the controller remembers: waiting, running, and ended not long ago.
+
+        Raises
+        ------
+        SlurmError
+            SLURM cannot be asked.
+        """
+        form = "%i|%j|%T|%N|%r"
+        out = self._call("squeue", "-h", "-r", "-t", "all", "-u", str(os.getuid()), "-o", form)
+        jobs = []
+        for line in out.splitlines():
+            parts = line.strip().split("|")
+            if len(parts) >= 5:
+                jobs.append(JobState(parts[0], parts[1], parts[2], parts[3], "|".join(parts[4:])))
+        return jobs
+
+    def accounts(self, jobs: Iterable[str], names: Iterable[str], since: float) -> list[JobState]:
+        """Return what accounting says of jobs, by id or by name, that were submitted after `since`.
+
+        Raises
+        ------
+        SlurmError
+            SLURM cannot be asked, or (`Trouble.NO_ACCOUNTING`) it keeps no accounts.
+        """
+        form = "JobID,JobName%200,State%40,NodeList,ExitCode"
+        options = ["-n", "-P", "-X", "-S", f"uts{int(since) - 3600}", "-u", str(os.getuid()), "-o", form]
+        wanted_jobs, wanted_names = set(jobs), set(names)
+        if not wanted_names:  # sacct joins the two with 'and'
+            options += ["-j", ",".join(sorted(wanted_jobs))]
+        out = self._call("sacct", *options)
+        states = []
+        for line in out.splitlines():
+            parts = line.strip().split("|")
+            if len(parts) >= 5 and (parts[0] in wanted_jobs or parts[1] in wanted_names):
+                state = parts[2].split()[0] if parts[2] else ""  # 'CANCELLED by 1000'
+                states.append(JobState(parts[0], parts[1], state, parts[3], exit_code=parts[4]))
+        return states
+
+    def cancel(self, jobs: Iterable[str]) -> None:
+        """End jobs; those that have ended already are no error.
+
+        Raises
+        ------
+        SlurmError
+            SLURM cannot be asked.
+        """
+        try:
+            self._call("scancel", *jobs)
+        except SlurmError as error:
+            if error.trouble is Trouble.UNREACHABLE:
+                raise
+
+    def time_left(self, job: str) -> float | None:
+        """Return the seconds until a running job's limit, infinity for no limit, None if SLURM cannot say."""
+        try:
+            return parse_time_left(self._call("squeue", "-h", "-j", job, "-o", "%L"))
+        except SlurmError:
+            return None
+
+    def _call(self, program: str, *arguments: str) -> str:
+        try:
+            done = subprocess.run(
+                [program, *arguments],
+                env=_clean(os.environ),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=self._timeout,
+                start_new_session=True,  # Ctrl-C on the driver must not end an sbatch half way
+            )
+        except FileNotFoundError:
+            raise SlurmError(
+                Trouble.REFUSED, f"{program} is not on PATH: is this a machine of a SLURM cluster?"
+            ) from None
+        except subprocess.TimeoutExpired:
+            raise SlurmError(Trouble.UNREACHABLE, f"{program} did not answer within {self._timeout:g} s") from None
+        except OSError as error:
+            raise SlurmError(Trouble.UNREACHABLE, f"{program} could not be run: {error.strerror}") from None
+        if done.returncode == 0:
+            return done.stdout
+        said = " ".join((done.stderr or done.stdout).split())[-500:] or f"exit code {done.returncode}"
+        raise SlurmError(_trouble(said, done.returncode), f"{program}: {said}")
+
+
+def _trouble(said: str, code: int) -> Trouble:
+    if "accounting storage is disabled" in said.lower():
+        return Trouble.NO_ACCOUNTING
+    if code < 0 or _UNREACHABLE.search(said):
+        return Trouble.UNREACHABLE
+    if _TOO_LARGE_ARRAY.search(said):
+        return Trouble.TOO_LARGE_ARRAY
+    return Trouble.TOO_MANY if _TOO_MANY.search(said) else Trouble.REFUSED
+
+
+def _clean(environment: Mapping[str, str]) -> dict[str, str]:
+    """Leave out what SLURM gave a driver that itself runs in a job (scrontab, salloc): sbatch would inherit it."""
+    kept = {
+        key: value
+        for key, value in environment.items()
+        if key in _KEPT_VARIABLES or not key.startswith(("SLURM_", "SBATCH_", "SQUEUE_", "SACCT_", "SRUN_"))
+    }
+    return {**kept, "LC_ALL": "C"}
+
+
+def now() -> float:
+    """Return the time; one name, so that tests of the queue can shift it."""
+    return time.time()

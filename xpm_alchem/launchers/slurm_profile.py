@@ -1,0 +1,305 @@
+"""A SLURM profile: what a job asks for, checked key by key, and the batch script that asks for it."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from xpm_alchem.demand import Demand
+from xpm_alchem.errors import CampaignError
+from xpm_alchem.plan import check_keys, duration
+
+_MEMORY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", re.IGNORECASE)
+_MEGABYTES = {"K": 1 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024**2}
+_OURS = ("--array", "--job-name", "-J", "--output", "-o", "--error", "-e", "--requeue", "--no-requeue", "--signal")
+_PER = ("job-hour", "core-hour", "gpu-hour")
+
+
+@attrs.frozen
+class Price:
+    """What an hour of a job costs: `amount` of `unit` for each job, core or GPU of it."""
+
+    amount: float
+    per: str = "job-hour"
+    unit: str = "units"
+
+    def __str__(self) -> str:
+        return f"{self.amount:g} {self.unit} per {self.per}"
+
+
+@attrs.frozen
+class SlurmProfile:
+    """What a job asks for, in sbatch's words. Times in seconds, memory in megabytes, None: the site's default.
+
+    Attributes
+    ----------
+    time, max_time
+        The job's time limit, and how far it may grow after repeated time-outs without progress.
+    mem, max_mem
+        Memory of the node for the job, and how far it may grow after it ran out.
+    cpus, gpus, gres
+        ``--cpus-per-task``, ``--gpus``, ``--gres``.
+    partition, account, qos, constraint, exclude, reservation
+        As sbatch's options.
+    modules, prologue
+        Modules to load, and shell lines to run, before the attempt begins.
+    sbatch
+        More options of sbatch, e.g. ``--mail-type=FAIL``.
+    env
+        Environment variables of the attempts.
+    slots
+        Most tasks of this profile in SLURM's queue at once, waiting or running.
+    margin
+        Seconds before the limit at which an attempt is told to stop; grows where stopping was seen to take longer.
+    tasks_per_job
+        How many tasks a job takes on, one after another, before its time is over.
+    side_by_side
+        How many of them at once (on a share of the GPU or of the cores each).
+    price
+        What a job costs.
+    """
+
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    time: float | None = None
+    max_time: float | None = None
+    cpus: int | None = None
+    mem: int | None = None
+    max_mem: int | None = None
+    gpus: str | None = None
+    gres: str | None = None
+    constraint: str | None = None
+    exclude: str | None = None
+    reservation: str | None = None
+    modules: tuple[str, ...] = ()
+    prologue: tuple[str, ...] = ()
+    sbatch: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    slots: int = 200
+    margin: float = 120.0
+    tasks_per_job: int = 1
+    side_by_side: int = 1
+    price: Price | None = None
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any], where: str) -> SlurmProfile:
+        """Check a profile as it stands in settings.yaml or campaign.yaml.
+
+        Raises
+        ------
+        CampaignError
+            Says which key cannot be used, and what would do.
+        """
+        check_keys(given, ("kind", *(field.name for field in attrs.fields(cls))), where)
+        values: dict[str, Any] = {
+            key: _PARSERS[key](value, f"{where}.{key}")
+            for key, value in given.items()
+            if key != "kind" and value is not None
+        }
+        profile = cls(**values)
+        profile._check(where)
+        return profile
+
+    def _check(self, where: str) -> None:
+        if self.time is not None and self.time <= self.margin:
+            raise CampaignError(
+                f"{where}: time ({self.time:g} s) must be longer than margin ({self.margin:g} s), the time before the "
+                "limit at which an attempt is told to stop."
+            )
+        for key, most in (("time", "max_time"), ("mem", "max_mem")):
+            least, largest = getattr(self, key), getattr(self, most)
+            if largest is not None and (least is None or largest < least):
+                raise CampaignError(f"{where}.{most}: needs '{key}', and must not be smaller.")
+        if self.side_by_side > self.tasks_per_job:
+            raise CampaignError(f"{where}.side_by_side: {self.side_by_side} is more than tasks_per_job.")
+
+    def grown(self, demand: Demand) -> SlurmProfile:
+        """Return the profile for a task whose earlier attempts demand more, within the profile's bounds."""
+        time, mem, margin = self.time, self.mem, self.margin
+        if time is not None:
+            time = min(time * demand.time_factor, max(self.max_time or time, time))
+        if mem is not None:
+            mem = min(int(mem * demand.memory_factor), max(self.max_mem or mem, mem))
+        margin = max(margin, 2 * demand.stop_seconds) * demand.margin_factor
+        if time is not None:
+            margin = max(self.margin, min(margin, time / 2))
+        exclude = ",".join([*([self.exclude] if self.exclude else []), *demand.avoid]) or None
+        return attrs.evolve(self, time=time, mem=mem, margin=margin, exclude=exclude)
+
+    @property
+    def pool(self) -> str:
+        """What jobs that can take on each other's tasks have in common."""
+        return hashlib.sha256(repr(attrs.astuple(self)).encode()).hexdigest()[:16]
+
+    def describe(self) -> str:
+        """Return what a job asks for, in a few words."""
+        parts = [f"partition {self.partition}" if self.partition else "the default partition"]
+        parts += ["the default time limit" if self.time is None else f"{_clock(self.time)} each"]
+        if self.cpus:
+            parts.append(f"{self.cpus} cores")
+        if self.gpus or self.gres:
+            parts.append(f"gpus {self.gpus}" if self.gpus else f"gres {self.gres}")
+        if self.mem:
+            parts.append(f"{self.mem} MB")
+        if self.tasks_per_job > 1:
+            parts.append(f"up to {self.tasks_per_job} tasks a job, {self.side_by_side} at once")
+        if self.price:
+            parts.append(str(self.price))
+        return f"SLURM: {', '.join(parts)}; at most {self.slots} tasks in its queue"
+
+    def script(self, *, name: str, directory: Path, jobs: int | None) -> str:
+        """Return a batch script.
+
+        Parameters
+        ----------
+        name
+            The job's name.
+        directory
+            The batch's directory; see slurm_batch.py.
+        jobs
+            How many elements the job array has; None for a plain job.
+        """
+        log = directory / ("%a.log" if jobs is not None else "0.log")
+        options = [f"--job-name={name}", f"--output={log}", "--open-mode=append", "--no-requeue"]
+        if jobs is not None:
+            options.append(f"--array=0-{jobs - 1}")
+        options.append(f"--signal=B:USR1@{math.ceil(self.margin)}")
+        named = {
+            "partition": self.partition,
+            "account": self.account,
+            "qos": self.qos,
+            "time": None if self.time is None else _clock(self.time),
+            "cpus-per-task": self.cpus,
+            "mem": None if self.mem is None else f"{self.mem}M",
+            "gpus": self.gpus,
+            "gres": self.gres,
+            "constraint": self.constraint,
+            "exclude": self.exclude,
+            "reservation": self.reservation,
+        }
+        options += [f"--{option}={_quoted(str(value))}" for option, value in named.items() if value is not None]
+        lines = ["#!/bin/bash", *(f"#SBATCH {option}" for option in (*options, *self.sbatch)), ""]
+        lines += [f"module load {shlex.quote(module)}" for module in self.modules]
+        lines += self.prologue
+        threads = "${SLURM_CPUS_PER_TASK:-1}"
+        if self.side_by_side > 1:
+            threads = f"$(( (${{SLURM_CPUS_PER_TASK:-1}} + {self.side_by_side - 1}) / {self.side_by_side} ))"
+        lines += [f"export {variable}={threads}" for variable in _THREAD_VARIABLES]
+        lines += [f"export {variable}={shlex.quote(value)}" for variable, value in self.env]
+        command = [sys.executable, "-m", "xpm_alchem.launchers.slurm_job", str(directory)]
+        lines.append(f"exec {shlex.join(command)}")
+        return "\n".join(lines) + "\n"
+
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENMM_CPU_THREADS")
+
+
+def _clock(seconds: float) -> str:
+    """Return seconds as sbatch writes times; whole minutes are what it counts in."""
+    minutes = math.ceil(seconds / 60)
+    days, hours = divmod(minutes // 60, 24)
+    return (f"{days}-" if days else "") + f"{hours:02d}:{minutes % 60:02d}:00"
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if re.search(r"[\s&|()*]", text) else text
+
+
+def _text(value: Any, where: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
+        raise CampaignError(f"{where}: {value!r} is not a text.")
+    text = str(value).strip()
+    if any(ord(sign) < 32 for sign in text) or '"' in text:
+        raise CampaignError(f"{where}: {value!r} must be one line without quotation marks.")
+    return text
+
+
+def _count(value: Any, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise CampaignError(f"{where}: {value!r} is not a whole number of at least 1.")
+    return value
+
+
+def _memory(value: Any, where: str) -> int:
+    match = None if isinstance(value, bool) else _MEMORY.fullmatch(str(value))
+    megabytes = float(match[1]) * _MEGABYTES[match[2].upper()] if match else 0.0
+    if megabytes < 1:
+        raise CampaignError(f"{where}: {value!r} is no amount of memory. Give megabytes, or for example '16G'.")
+    return math.ceil(megabytes)
+
+
+def _time(value: Any, where: str) -> float:
+    if not isinstance(value, str) or value.strip().isdigit():
+        raise CampaignError(
+            f"{where}: {value!r} has no unit, and sbatch would take it for minutes. Give for example '30min', '8h', "
+            "'08:00:00' or '1-12'."
+        )
+    if match := re.fullmatch(r"(\d+)-(\d{1,2})(?::(\d\d))?(?::(\d\d))?", value.strip()):
+        days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+        return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+    if (given := duration(value, where)) <= 0:
+        raise CampaignError(f"{where}: {value!r} must be longer than nothing.")
+    return given
+
+
+def _lines(value: Any, where: str) -> tuple[str, ...]:
+    items = value.splitlines() if isinstance(value, str) else value
+    if not isinstance(items, list) or not all(isinstance(item, str) and "\n" not in item for item in items):
+        raise CampaignError(f"{where}: {value!r} is not a list of lines.")
+    return tuple(item.rstrip() for item in items if item.strip())
+
+
+def _options(value: Any, where: str) -> tuple[str, ...]:
+    options = tuple(line.removeprefix("#SBATCH").strip() for line in _lines(value, where))
+    for option in options:
+        if not option.startswith("-"):
+            raise CampaignError(f"{where}: {option!r} is no option of sbatch; it should begin with '-'.")
+        if (name := re.split(r"[=\s]", option)[0]) in _OURS:
+            raise CampaignError(f"{where}: '{name}' is set by xpm-alchem itself, because its bookkeeping rests on it.")
+    return options
+
+
+def _environment(value: Any, where: str) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, Mapping):
+        raise CampaignError(f"{where}: {value!r} is not a mapping of names to values.")
+    for key in value:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(key)):
+            raise CampaignError(f"{where}: {key!r} is no name of an environment variable.")
+    return tuple(sorted((str(key), str(item)) for key, item in value.items()))
+
+
+def _price(value: Any, where: str) -> Price:
+    given = value if isinstance(value, Mapping) else {"amount": value}
+    check_keys(given, ("amount", "per", "unit"), where)
+    amount = given.get("amount")
+    if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount < math.inf:
+        raise CampaignError(f"{where}.amount: {amount!r} is not a number of at least 0.")
+    per = given.get("per", "job-hour")
+    if per not in _PER:
+        raise CampaignError(f"{where}.per: {per!r} is not one of {', '.join(_PER)}.")
+    return Price(float(amount), per, _text(given.get("unit", "units"), f"{where}.unit"))
+
+
+_PARSERS = {
+    **dict.fromkeys(
+        ("partition", "account", "qos", "gpus", "gres", "constraint", "exclude", "reservation"),
+        _text,
+    ),
+    **dict.fromkeys(("time", "max_time"), _time),
+    **dict.fromkeys(("mem", "max_mem"), _memory),
+    **dict.fromkeys(("cpus", "slots", "tasks_per_job", "side_by_side"), _count),
+    **dict.fromkeys(("modules", "prologue"), _lines),
+    "margin": duration,
+    "sbatch": _options,
+    "env": _environment,
+    "price": _price,
+}

@@ -1,0 +1,473 @@
+"""All of one driver's dealings with SLURM, in one thread: submits what was gathered, polls, cancels.
+
+Nobody waits for SLURM but this thread. What the disk says counts first: an attempt that has noted its end is over,
+whatever SLURM says. "The query failed" and "not known" never mean "not running".
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import attrs
+
+from xpm_alchem.attempts import AttemptLog, Outcome
+from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.errors import FormatError
+from xpm_alchem.fence import Orders, give_orders
+from xpm_alchem.launchers.slurm_batch import Batch, parse_launch
+from xpm_alchem.launchers.slurm_commands import JobState, Slurm, SlurmError, Trouble
+from xpm_alchem.launchers.slurm_profile import SlurmProfile
+
+_log = logging.getLogger("xpm.alchem.slurm")
+
+_GATHER_SECONDS = 0.3  # to wait for more tasks to send along
+_LOOKS_PER_STEP = 100  # at files of tasks
+_STEP_SECONDS = 0.25
+_POLL_LEAST, _POLL_MOST, _POLL_GROWTH = 2.0, 60.0, 1.5
+_RETRY_LEAST, _RETRY_MOST = 5.0, 300.0
+_FOREIGN_SECONDS = 60.0  # how long an sbatch of a driver that was killed may still be under way
+_MEMORY_SECONDS = 240.0  # how long a controller surely remembers a job that has ended (MinJobAge is 300 s)
+_PATIENCE_SECONDS = 120.0  # with accounting that does not answer, or contradicts the controller
+_LIMIT_SECONDS = 60.0  # between two tries when a site's limit on jobs is reached
+
+
+@attrs.define
+class Entry:
+    """A task that was handed to SLURM, or is about to be.
+
+    Attributes
+    ----------
+    script
+        experimaestro's script of the task.
+    profile
+        What its job asks for; None if an earlier driver launched it.
+    batch, number
+        Its launch; the batch None while it is gathered.
+    state
+        What SLURM said last; None while it has not been asked.
+    ended
+        Whether it is over, by its own word or by SLURM's.
+    lost
+        Whether no job will ever come of its launch.
+    asked
+        Whether somebody wants to know how its job ended although the attempt has said that it did.
+    missing
+        When SLURM first did not know its job any more.
+    """
+
+    script: Path
+    profile: SlurmProfile | None = None
+    batch: Batch | None = None
+    number: int = 0
+    gathered: float = 0.0
+    state: JobState | None = None
+    ended: bool = False
+    lost: bool = False
+    asked: bool = False
+    missing: float | None = None
+    stamp: tuple[int, int] = (0, 0)
+
+    @property
+    def directory(self) -> Path:
+        """The task's directory."""
+        return self.script.parent
+
+
+class SlurmQueue:
+    """The tasks of one driver in SLURM's queue.
+
+    Parameters
+    ----------
+    root
+        Directory of the batches.
+    campaign
+        Begins the jobs' names.
+    slurm
+        The cluster.
+    """
+
+    def __init__(self, root: Path, campaign: str, slurm: Slurm) -> None:
+        self._root, self._campaign, self._slurm = root, campaign, slurm
+        self._lock = threading.RLock()
+        self._entries: dict[Path, Entry] = {}
+        self._cancel: set[str] = set()
+        self._news: list[str] = []
+        self._told: set[str] = set()
+        self._wake, self._closed = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+        self._looked_at = 0
+        self._interval, self._poll_at = _POLL_LEAST, 0.0
+        self._retry, self._submit_at = _RETRY_LEAST, 0.0
+        self._cancel_at = 0.0
+        self._largest_batch = 1000
+        self._arrays = True
+        self._accounting, self._ask_accounts = True, False
+        self._asked = 0.0
+
+    # ------------------------------------------------------------------------------------------- for other threads
+    def submit(self, script: Path, profile: SlurmProfile) -> None:
+        """Hand a task's script to SLURM, soon, together with others; returns at once."""
+        with self._lock:
+            self._entries[script.parent] = Entry(script, profile, gathered=time.time())
+        self._start()
+
+    def find(self, directory: Path) -> Entry | None:
+        """Return the entry of a task, taking up a launch that the task's orders name; None if there is none."""
+        with self._lock:
+            entry = self._entries.get(directory)
+            if entry is not None:
+                return entry
+            entry = self._from_disk(directory)
+            if entry is not None:
+                self._entries[directory] = entry
+                self._hurry()
+        if entry is not None:
+            self._start()
+        return entry
+
+    def forget(self, directory: Path) -> None:
+        """Forget a task: what became of it is known."""
+        with self._lock:
+            self._entries.pop(directory, None)
+
+    def cancel(self, directory: Path) -> None:
+        """End a task's job, or do not submit it; goes on trying until SLURM answers."""
+        with self._lock:
+            entry = self._entries.get(directory) or self._from_disk(directory)
+            if entry is None:
+                return
+            if entry.batch is None:
+                entry.lost = entry.ended = True
+            elif entry.batch.tasks_per_job == 1:
+                self._cancel.update(entry.batch.jobs_for(entry.number) or ())
+        self._start()
+        self._wake.set()
+
+    def ask(self, entry: Entry) -> None:
+        """Find out how an entry's job ended, although its attempt has ended by its own word."""
+        with self._lock:
+            if not entry.asked:
+                entry.asked = True
+                self._hurry()
+        self._start()
+
+    def is_settled(self) -> bool:
+        """Whether nothing waits to be submitted or cancelled."""
+        with self._lock:
+            return not self._cancel and all(entry.batch or entry.ended for entry in self._entries.values())
+
+    def news(self) -> list[str]:
+        """Return what a user should know and was not told yet."""
+        with self._lock:
+            news, self._news = self._news, []
+            return news
+
+    def close(self) -> None:
+        """End the thread; jobs go on."""
+        self._closed.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(1.0)
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="slurm", daemon=True)
+                self._thread.start()
+
+    def _from_disk(self, directory: Path) -> Entry | None:
+        launch = parse_launch(self._root, Orders.read(directory).launch or "")
+        batch = None if launch is None else Batch.read(launch[0])
+        if launch is None or batch is None or launch[1] >= len(batch.scripts):
+            return None
+        return Entry(Path(batch.scripts[launch[1]]), batch=batch, number=launch[1])
+
+    # -------------------------------------------------------------------------------------------------- the thread
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            try:
+                self._step()
+            except Exception:  # whatever it is, the next step comes: a dead thread would hang the driver
+                _log.exception("a step of the SLURM queue failed")
+                self._tell("something is wrong with the bookkeeping of SLURM jobs: see driver.log")
+                self._closed.wait(5.0)
+            self._wake.wait(_STEP_SECONDS)
+            self._wake.clear()
+
+    def _step(self) -> None:
+        self._look_at_disk()
+        now = time.time()
+        if now >= self._submit_at:
+            self._submit_gathered(now)
+        if self._cancel and now >= self._cancel_at:
+            self._cancel_some(now)
+        if now >= self._poll_at and any(entry.asked or not entry.ended for entry in self._launched()):
+            self._poll()
+
+    def _launched(self) -> list[Entry]:
+        with self._lock:
+            return [entry for entry in self._entries.values() if entry.batch is not None]
+
+    def _tell(self, sentence: str, key: str | None = None) -> None:
+        with self._lock:
+            if (key or sentence) not in self._told:
+                self._told.add(key or sentence)
+                self._news.append(sentence)
+
+    def _hurry(self) -> None:
+        self._interval = _POLL_LEAST
+        self._poll_at = min(self._poll_at, time.time() + _POLL_LEAST)
+
+    # ------------------------------------------------------------------------------------------ what the disk says
+    def _look_at_disk(self) -> None:
+        """Look whether attempts have said how they ended; at some of them if there are many."""
+        open_entries = [entry for entry in self._launched() if not entry.ended]
+        if len(open_entries) > _LOOKS_PER_STEP:
+            first = self._looked_at % len(open_entries)
+            self._looked_at = first + _LOOKS_PER_STEP
+            open_entries = (open_entries[first:] + open_entries[:first])[:_LOOKS_PER_STEP]
+        for entry in open_entries:
+            if self._says_it_ended(entry):
+                entry.ended = True
+
+    def _says_it_ended(self, entry: Entry) -> bool:
+        if any(entry.script.with_suffix(suffix).exists() for suffix in (".done", ".failed")):
+            return True
+        path = TaskDirectory(entry.directory).attempts
+        try:
+            stat = path.stat()
+        except OSError:
+            return False
+        if (stamp := (stat.st_mtime_ns, stat.st_size)) == entry.stamp:
+            return False
+        attempts = AttemptLog(path).read()
+        entry.stamp = stamp
+        assert entry.batch is not None
+        jobs = entry.batch.jobs_for(entry.number) or []
+        return bool(attempts) and attempts[-1].outcome is not None and attempts[-1].launched_as in jobs
+
+    # ---------------------------------------------------------------------------------------------------- submitting
+    def _submit_gathered(self, now: float) -> None:
+        with self._lock:
+            waiting = [entry for entry in self._entries.values() if entry.batch is None and not entry.ended]
+        if not waiting or now - max(entry.gathered for entry in waiting) < _GATHER_SECONDS > now - waiting[0].gathered:
+            return
+        groups: dict[SlurmProfile, list[Entry]] = {}
+        for entry in waiting:
+            assert entry.profile is not None
+            groups.setdefault(entry.profile, []).append(entry)
+        for profile, entries in groups.items():
+            largest = self._largest_batch * profile.tasks_per_job if self._arrays else profile.tasks_per_job
+            for start in range(0, len(entries), largest):
+                if not self._submit(profile, entries[start : start + largest]):
+                    return
+
+    def _submit(self, profile: SlurmProfile, entries: list[Entry]) -> bool:
+        """Submit tasks with one sbatch: first the intent, then the deed. Return False if it is not to go on now."""
+        batch = Batch.make(
+            self._root,
+            self._campaign,
+            [str(entry.script) for entry in entries],
+            is_array=self._arrays,
+            tasks_per_job=profile.tasks_per_job,
+            side_by_side=profile.side_by_side,
+            pool=profile.pool,
+            margin=profile.margin,
+            limit=profile.time,
+        )
+        jobs = batch.jobs if batch.is_array else None
+        batch.write(profile.script(name=batch.job_name, directory=batch.path, jobs=jobs))
+        for number, entry in enumerate(entries):
+            give_orders(entry.directory, launch=batch.launch(number), stop=None)
+        trouble: SlurmError | None = None
+        try:
+            batch.set_job(self._slurm.submit(batch.script))
+        except SlurmError as error:
+            trouble = error
+        if trouble is None or trouble.trouble is Trouble.UNREACHABLE:  # done, or perhaps done: the poll finds out
+            with self._lock:
+                for number, entry in enumerate(entries):
+                    entry.batch, entry.number = batch, number
+                self._hurry()
+        if trouble is None:
+            self._retry = _RETRY_LEAST
+            return True
+        self._after_refusal(trouble, batch)
+        return False
+
+    def _after_refusal(self, error: SlurmError, batch: Batch) -> None:
+        now = time.time()
+        if error.trouble is Trouble.TOO_LARGE_ARRAY:
+            if batch.jobs == 1:
+                self._arrays = False
+            self._largest_batch = max(1, batch.jobs // 2)
+            return
+        if error.trouble is Trouble.TOO_MANY and batch.jobs > 1:
+            self._largest_batch = max(1, batch.jobs // 2)
+            return
+        if error.trouble is Trouble.TOO_MANY:
+            self._tell(f"the cluster takes no more jobs of yours now; the others wait ({error})", "too many")
+            self._submit_at = now + _LIMIT_SECONDS
+            return
+        word = "does not answer" if error.trouble is Trouble.UNREACHABLE else "refuses the job"
+        self._tell(f"SLURM {word}; tried again ({error})", f"submit {error}")
+        self._submit_at = now + self._retry
+        self._retry = min(_RETRY_MOST, self._retry * 2)
+
+    def _cancel_some(self, now: float) -> None:
+        with self._lock:
+            jobs = sorted(self._cancel)
+        try:
+            self._slurm.cancel(jobs)
+        except SlurmError as error:
+            self._tell(f"SLURM does not answer; cancelling is tried again ({error})", "cancel")
+            self._cancel_at = now + _RETRY_LEAST
+            return
+        with self._lock:
+            self._cancel.difference_update(jobs)
+            self._hurry()
+
+    # ------------------------------------------------------------------------------------------------------- polling
+    def _poll(self) -> None:
+        """Ask SLURM once: the controller as a rule, accounting about jobs that the controller has forgotten."""
+        self._asked = time.time()
+        accounts = self._ask_accounts and self._accounting
+        self._ask_accounts = False
+        try:
+            found = self._query_accounts() if accounts else self._slurm.queue()
+        except SlurmError as error:
+            self._poll_failed(error)
+        else:
+            self._told.discard("poll")
+            with self._lock:
+                changed = self._take_in(found, from_accounts=accounts)
+            self._interval = _POLL_LEAST if changed else min(_POLL_MOST, self._interval * _POLL_GROWTH)
+        if self._ask_accounts or any(entry.missing for entry in self._launched() if entry.asked or not entry.ended):
+            self._interval = _POLL_LEAST
+        self._poll_at = time.time() + self._interval
+
+    def _query_accounts(self) -> list[JobState]:
+        jobs: set[str] = set()
+        names: set[str] = set()
+        since = self._asked
+        for entry in self._launched():
+            assert entry.batch is not None
+            if entry.missing is not None and (entry.asked or not entry.ended):
+                since = min(since, entry.batch.made)
+                known = entry.batch.jobs_for(entry.number)
+                jobs.update(known or ())
+                if not known:
+                    names.add(entry.batch.job_name)
+        return self._slurm.accounts(jobs, names, since)
+
+    def _poll_failed(self, error: SlurmError) -> None:
+        if error.trouble is Trouble.NO_ACCOUNTING:
+            self._accounting = False
+            with self._lock:
+                self._take_in([], from_accounts=True)
+            return
+        self._tell(f"SLURM does not answer; what runs goes on ({error})", "poll")
+        self._interval = min(_POLL_MOST, self._interval * _POLL_GROWTH)
+        if error.trouble is not Trouble.UNREACHABLE:
+            _log.warning("%s", error)
+        now = time.time()
+        with self._lock:
+            for entry in self._launched():
+                if entry.missing is not None and not entry.ended and now - entry.missing > _PATIENCE_SECONDS:
+                    entry.ended = True  # the controller answered and did not know it; only the cause stays unknown
+
+    def _take_in(self, found: list[JobState], *, from_accounts: bool) -> bool:
+        """Note what SLURM said; return whether anything changed."""
+        by_job = {state.job: state for state in found}
+        names = {state.name: state.job for state in found}
+        changed = False
+        for entry in self._launched():
+            if entry.ended and not entry.asked:
+                continue
+            if from_accounts and entry.missing is None:
+                continue
+            state = self._state_of(entry, by_job, names)
+            if state is not None and not (from_accounts and state.is_alive):
+                changed |= entry.state is None or entry.state.state != state.state
+                entry.state, entry.missing = state, None
+                entry.asked &= state.is_alive
+                entry.ended |= not state.is_alive or self._is_hopeless(entry, state)
+                self._tell_why_it_waits(state)
+            else:
+                self._is_missing(entry, from_accounts=from_accounts)
+                changed |= entry.ended
+        return changed
+
+    def _state_of(self, entry: Entry, by_job: dict[str, JobState], names: dict[str, str]) -> JobState | None:
+        """Return the state of the job that works on an entry; of several that may, one that is alive."""
+        assert entry.batch is not None
+        if entry.batch.job() is None and (job := names.get(entry.batch.job_name)):
+            entry.batch.set_job(job.partition("_")[0])
+        states = [by_job[job] for job in entry.batch.jobs_for(entry.number) or () if job in by_job]
+        return next((state for state in states if state.is_alive), states[0] if states else None)
+
+    def _is_missing(self, entry: Entry, *, from_accounts: bool) -> None:
+        """SLURM answered and does not know an entry's job: it has ended and is forgotten, or never was."""
+        assert entry.batch is not None
+        if entry.missing is None:
+            entry.missing = self._asked
+        now = time.time()
+        known = entry.batch.job() is not None
+        asked_all = from_accounts or not self._accounting
+        if known or self._asked - entry.batch.made > _MEMORY_SECONDS:
+            if asked_all or now - entry.missing > _PATIENCE_SECONDS:
+                entry.ended, entry.asked = True, False
+                entry.lost = not known
+            else:
+                self._ask_accounts = True
+        elif entry.profile is not None or self._asked - entry.batch.made > _FOREIGN_SECONDS:
+            self._withdraw(entry)
+
+    def _withdraw(self, entry: Entry) -> None:
+        """An sbatch came to nothing. Should its job turn up after all, it will find itself superseded."""
+        give_orders(entry.directory, launch=f"withdrawn/{entry.number}")
+        if entry.profile is None:
+            entry.ended = entry.lost = True
+        else:
+            entry.batch, entry.missing, entry.gathered = None, None, time.time()
+
+    def _is_hopeless(self, entry: Entry, state: JobState) -> bool:
+        """Whether a job that counts as waiting will never run by itself: SLURM failed to launch it and holds it."""
+        if "launch failed" not in state.reason.lower():
+            return False
+        entry.state = attrs.evolve(state, state="NODE_FAIL")
+        self._cancel.add(state.job)
+        return True
+
+    def _tell_why_it_waits(self, state: JobState) -> None:
+        reason = state.reason.strip("()")
+        if state.state == "PENDING" and reason not in _USUAL_REASONS:
+            self._tell(f"job {state.job} waits: {reason} (`squeue -j {state.job}`)", f"waits {reason}")
+
+
+_USUAL_REASONS = {"None", "Priority", "Resources", "BeginTime", "JobArrayTaskLimit", "Cleaning", ""}
+
+
+def outcome_of(entry: Entry) -> tuple[Outcome, str, bool]:
+    """Return how an attempt ended that did not say so: outcome, reason, whether its processes are surely gone."""
+    state = entry.state
+    if state is None or state.is_alive:
+        return Outcome.LOST, "its SLURM job is gone, and SLURM does not say how it ended", False
+    where = f" on {state.node}" if state.node else ""
+    code = f", exit code {state.exit_code}" if state.exit_code not in ("", "0:0") else ""
+    return state.outcome, f"SLURM job {state.job}{where} ended as {state.state}{code}", state.is_certain
+
+
+def remove_old(root: Path, days: float = 60.0) -> None:
+    """Delete the directories of batches that were made long ago: longer than any job lasts."""
+    for path in root.glob("*/batch.json"):
+        try:
+            batch = Batch.read(path.parent)
+        except FormatError:
+            continue
+        if batch is not None and batch.made < time.time() - days * 86400:
+            shutil.rmtree(path.parent, ignore_errors=True)
