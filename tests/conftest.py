@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -14,6 +15,8 @@ import pytest
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 sys.path.insert(0, str(TESTS))
+
+from slurm_cluster import SlurmCluster, missing  # noqa: E402
 
 DATA = Path(os.environ.get("XPM_ALCHEM_TEST_DATA", ROOT.parent / "shared" / "data"))
 NO_SKIPS = os.environ.get("XPM_ALCHEM_NO_SKIPS") == "1"  # CI: a test that cannot run is a failure
@@ -53,6 +56,26 @@ def tyk2(data: Callable[[str], Path], tmp_path: Path) -> Path:
     path = tmp_path / "tyk2.json"
     path.write_bytes(gzip.decompress(data("tyk2_alchemical_network_openfe1.12.json.gz").read_bytes()))
     return path
+
+
+@pytest.fixture
+def start_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., SlurmCluster]]:
+    """Return a function that starts a real SLURM cluster (options: SlurmCluster) and points SLURM_CONF to it."""
+    clusters: list[SlurmCluster] = []
+
+    def start(*, accounting: bool = False, **options: Any) -> SlurmCluster:
+        lacking = missing(accounting=accounting) or ([] if os.getuid() == 0 else ["root's rights"])
+        if lacking:
+            message = f"SLURM cannot be started here: {', '.join(lacking)} lacking (see README, Tests)"
+            pytest.fail(message) if NO_SKIPS else pytest.skip(message)
+        cluster = SlurmCluster(tmp_path / f"cluster{len(clusters)}", accounting=accounting, **options)
+        clusters.append(cluster)
+        monkeypatch.setenv("SLURM_CONF", str(cluster.conf))
+        return cluster.start()
+
+    yield start
+    for cluster in clusters:
+        cluster.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -52,8 +52,9 @@ def misbehave(script: str, name: str) -> None:
             time.sleep(order["seconds"])
         case "child":
             subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({order['seconds']})"])
-        case "hang":  # deaf to every signal that can be handled
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGTERM, signal.SIGINT})
+        case "hang":  # deaf to every signal that can be handled, or to those named
+            deaf = order.get("signals", ["SIGUSR1", "SIGTERM", "SIGINT"])
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.Signals[name] for name in deaf})
             time.sleep(order["seconds"])
         case "fill":
             with open(order["file"], "wb") as out:

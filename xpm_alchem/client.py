@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
@@ -103,6 +104,7 @@ class Campaign:
         *,
         launcher: str | None = None,
         once: bool = False,
+        stop: bool = False,
         observe: Callable[[Any], None] = lambda event: None,
         running: Any = None,
         init_tasks: Iterable[Any] = (),
@@ -116,6 +118,8 @@ class Campaign:
             Instead of the plan's.
         once
             Harvest, plan and submit once, then leave; jobs go on.
+        stop
+            Only end all attempts; see `stop`.
         observe
             Called with every `driver.DriverEvent`.
         running
@@ -155,7 +159,40 @@ class Campaign:
             init_tasks=tuple(init_tasks),
             strategy=strategy,
         )
-        return int(driver.run(once=once))
+        return int(driver.run(once=once, stop=stop))
+
+    def stop(self, *, launcher: str | None = None, observe: Callable[[Any], None] = lambda event: None) -> int:
+        """End all attempts at their next checkpoint, and the driver; `run` goes on from there.
+
+        A driver that is at work does it, and this waits for it; without one it is done here.
+
+        Returns
+        -------
+        int
+            3, as nothing is finished by it.
+        """
+        holder = self._records.holder()
+        if holder is None:
+            return self.run(launcher=launcher, stop=True, observe=observe)
+        self._records.ask(wish="stop")
+        while self._records.holder() is not None:
+            time.sleep(0.2)
+        return 3
+
+    def cancel(self, task: str) -> bool:
+        """Run a task no further: its attempt ends at its next checkpoint. `retry` takes it up again.
+
+        Returns
+        -------
+        bool
+            Whether a driver that runs will do it (else it is done).
+
+        Raises
+        ------
+        InputError
+            The task is unknown, or neither waiting nor running.
+        """
+        return wishes.cancel(self._records, views.find_task(self._records, task).task)
 
     def retry(self, task: str | None = None) -> list[tuple[str, bool]]:
         """Try a task in error again, or all of them; its finished units are kept, its retries count anew.

@@ -19,6 +19,7 @@ from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.demand import demand
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.errors import WorkspaceError
+from xpm_alchem.fence import give_orders
 from xpm_alchem.harvest import DriverEvent, Harvest
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.strategist import Strategist
@@ -26,10 +27,11 @@ from xpm_alchem.strategy import AWAKE, ERROR, StrategyState, is_due
 from xpm_alchem.submission import Job, Session, clear_markers, pid_file, quiet_experimaestro
 from xpm_alchem.task_state import TaskState, TaskStatus, grouped, number_repeats
 from xpm_alchem.tasks import directory_in_workspace, make_task
-from xpm_alchem.wishes import take_in
+from xpm_alchem.wishes import CANCELLED, STOPPED, take_in
 
 _TICK_SECONDS = 1.0
-_LAUNCH_SECONDS = 60.0
+_SETTLE_SECONDS = 60.0
+_STOP_SECONDS = 300.0  # an attempt has to keep its state after it was ordered to stop
 _BEAT_SECONDS = 10.0
 
 
@@ -83,6 +85,9 @@ class Driver:
         self._strategy = StrategyState()
         self._weights: dict[str, float | None] = {}
         self._inbox = 0
+        self._began = time.time()
+        self._stopping = False
+        self._withdrawn: set[str] = set()
         self._planned_at = -1
         self._beaten = 0.0
         self._harvest = Harvest(
@@ -95,13 +100,15 @@ class Driver:
         )
 
     # -------------------------------------------------------------------------------------------------- the loop
-    def run(self, *, once: bool = False) -> Ending:
+    def run(self, *, once: bool = False, stop: bool = False) -> Ending:
         """Drive the campaign.
 
         Parameters
         ----------
         once
             Harvest, plan and submit once, then leave; jobs go on.
+        stop
+            Only end all attempts, at their checkpoints.
 
         Raises
         ------
@@ -114,7 +121,7 @@ class Driver:
             try:
                 self.launcher.open(self.records.workspace, self.records.name)
                 with _signals_as_interrupts():
-                    return self._drive(once)
+                    return self._stop() if stop else self._drive(once)
             except KeyboardInterrupt:
                 self.observe(DriverEvent("detached"))
                 return Ending.DETACHED
@@ -133,6 +140,9 @@ class Driver:
         self._remember()
         self._take_wishes()
         self._harvest.look()
+        if once:
+            self._settle()
+            self._harvest.look()
         self._iterate()
         if self._finished():
             return self._ending()
@@ -147,15 +157,40 @@ class Driver:
         with session:
             self._submit(session)
             if once:
-                self._await_launches()
+                self._settle()
                 return self._ending()
             while not self._finished():
                 self._wait()
                 self._take_wishes()
+                if self._stopping:
+                    return self._stop()
                 self._harvest.look()
                 self._iterate()
                 self._submit(session)
             return self._ending()
+
+    def _stop(self) -> Ending:
+        """End all attempts: tell them, wait until they have kept their state; nothing is submitted."""
+        quiet_experimaestro(self.records.path / "driver.log")
+        self.observe(DriverEvent("stopping: attempts end at their next checkpoint"))
+        began = time.time()
+        while running := [t for t in self.records.state().tasks.values() if t.status is TaskStatus.RUNNING]:
+            for task in running:
+                self._end_attempt(task, STOPPED, patience=_STOP_SECONDS - (time.time() - began))
+            self._wait()
+            self._harvest.look()
+        self.observe(DriverEvent("stopped: no attempt is at work"))
+        return Ending.DETACHED
+
+    def _end_attempt(self, task: TaskState, reason: str, *, patience: float) -> None:
+        """Order an attempt to end; one that has not begun, or is deaf for too long, is taken back by its launcher."""
+        directory = self.records.task_path(task)
+        orders = give_orders(directory, stop=reason)
+        attempts = AttemptLog(TaskDirectory(directory).attempts).read()
+        begun = len(attempts) > task.attempts_before
+        if task.task not in self._withdrawn and (not begun or patience <= 0) and orders.stop:
+            self._withdrawn.add(task.task)
+            self.launcher.withdraw(directory)
 
     def _finished(self) -> bool:
         """Whether nothing is in flight and the strategy wants nothing more."""
@@ -204,8 +239,9 @@ class Driver:
 
     def _take_wishes(self) -> None:
         """Take in what the user asked for while a driver was at work."""
-        offset, changed = take_in(self.records, self._inbox)
-        if changed:
+        offset, taken = take_in(self.records, self._inbox)
+        self._stopping |= any(wish["wish"] == "stop" and wish.get("time", 0.0) > self._began for wish in taken)
+        if any(wish["wish"] != "stop" for wish in taken):
             self._strategy = attrs.evolve(self._strategy, status=AWAKE)
             self.observe(DriverEvent("took in what was asked for"))
         if offset != self._inbox:
@@ -269,7 +305,9 @@ class Driver:
         tasks = self.records.state().tasks
         running = [task for task in tasks.values() if task.status is TaskStatus.RUNNING]
         for task in running:
-            if task.task not in self._jobs:
+            if not task.actioned:
+                self._end_attempt(task, CANCELLED, patience=_STOP_SECONDS - (time.time() - task.changed))
+            elif task.task not in self._jobs:
                 self._adopt(session, task)
         free = self.launcher.slots - len(running)
         for task in list(tasks.values()):
@@ -324,12 +362,15 @@ class Driver:
             extends=None if other is None else self.records.task_path(other),
         )
 
-    def _await_launches(self) -> None:
-        until = time.time() + _LAUNCH_SECONDS
+    def _settle(self) -> None:
+        """Wait until the launcher knows what became of everything and has started what was submitted."""
+        until = time.time() + _SETTLE_SECONDS
         while time.time() < until:
             if all(job.launched for job in self._jobs.values()) and self.launcher.is_settled():
                 return
             time.sleep(0.05)
+        for sentence in self.launcher.news():
+            self.observe(DriverEvent(sentence))
 
 
 @contextmanager

@@ -73,7 +73,7 @@ def give_orders(directory: Path, **changes: Any) -> Orders:
 def fence_off(directory: Path) -> None:
     """Give up the attempts there have been: from now on none of them may change anything, and their locks are void."""
     files = TaskDirectory(directory)
-    give_orders(directory, generation=Orders.read(directory).generation + 1, launch=None, stop=None)
+    give_orders(directory, generation=Orders.read(directory).generation + 1, launch=None)
     for lock in (files.lock, *directory.glob("*.lock")):  # held by a process that cannot be ended; a new file is free
         lock.unlink(missing_ok=True)
 

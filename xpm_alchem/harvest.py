@@ -14,10 +14,10 @@ from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory, TaskSummary
 from xpm_alchem.errors import FormatError
 from xpm_alchem.execution import close_lost
-from xpm_alchem.fence import fence_off
+from xpm_alchem.fence import Orders, fence_off
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.plan import RestartPattern
-from xpm_alchem.restarts import DONE, STOP, WAIT, decide
+from xpm_alchem.restarts import DONE, STOP, STOPPED, WAIT, decide
 from xpm_alchem.submission import Job, failure_reason, stderr_of
 from xpm_alchem.task_state import TaskState, TaskStatus
 
@@ -141,12 +141,17 @@ class Harvest:
 
     def _after_attempt(self, task: TaskState, files: TaskDirectory, log: AttemptLog) -> None:
         attempts = log.read()
+        stopped = Orders.read(files.path).stop
+        if stopped is not None and attempts[-1].outcome in (Outcome.CANCELLED, Outcome.LOST):
+            log.decide(attempts[-1], STOPPED, stopped)
+            self._over(task, TaskStatus.WAITING, stopped)
+            return
         decision = decide(attempts, max_retries=self._max_retries, patterns=self._patterns)
         if decision.what == WAIT:
             return
         log.decide(attempts[-1], decision.what, decision.reason)
         if decision.what == DONE:
-            self._forget(task)
+            self._forget(task, again=False)
             if not self.complete(task, files):
                 self._over(task, TaskStatus.WAITING, "complete, but its summary is lost: it is made again")
         elif decision.what == STOP:
@@ -185,12 +190,12 @@ class Harvest:
         self.observe(DriverEvent("complete", self.records.state().tasks[task.task]))
         return True
 
-    def _forget(self, task: TaskState) -> None:
+    def _forget(self, task: TaskState, *, again: bool) -> None:
         self._jobs.pop(task.task, None)
-        self.launcher.forget(self.records.task_path(task))
+        self.launcher.forget(self.records.task_path(task), again=again)
 
     def _over(self, task: TaskState, status: TaskStatus, reason: str) -> None:
-        self._forget(task)
+        self._forget(task, again=True)
         self.records.write({"event": "status", "task": task.task, "status": str(status), "reason": reason})
         self.observe(DriverEvent(str(status), self.records.state().tasks[task.task]))
 

@@ -11,6 +11,7 @@ from xpm_alchem.attempts import Attempt, Outcome
 from xpm_alchem.plan import RestartPattern
 
 RESUME, STOP, DONE, WAIT = "resume", "stop", "done", "wait"
+STOPPED = "stopped"  # as ordered: no fault of the task's
 _COUNTED = {
     Outcome.TIMEOUT: "a time-out without progress",
     Outcome.LOST: "a lost attempt",
@@ -83,6 +84,8 @@ def _retries_used(attempts: Sequence[Attempt]) -> int:
     for attempt in attempts:
         if attempt.progress:
             used = 0
+        if attempt.decision == STOPPED:
+            continue
         if attempt.outcome in _COUNTED and not (attempt.outcome is Outcome.TIMEOUT and attempt.progress):
             used += 1
     return used

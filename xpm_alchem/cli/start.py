@@ -168,6 +168,8 @@ def _close(out: Console, campaign: Campaign, code: int, *, quiet: bool, once: bo
         out.print("some tasks are in error: `xpm-alchem why` tells what happened to one")
     elif once:
         out.print("not finished: run the same command again later")
+    elif not campaign.status()["tasks"]["running"]:
+        out.print(f"stopped: nothing runs. Go on with: xpm-alchem run ... ({campaign.path})")
     else:
         out.print(f"detached: running tasks go on. Come back with: xpm-alchem run ... or attach {campaign.path}")
 
@@ -206,16 +208,3 @@ def attach_command(campaign: str, workspace: str | None) -> NoReturn:
         out.print("nobody drives this campaign and it is not finished: `xpm-alchem run` goes on with it")
         sys.exit(3)
     sys.exit(1 if tasks["error"] or view["strategy"]["status"] == "error" else 0)
-
-
-@click.command("retry")
-@campaign_argument
-@click.argument("task", required=False, metavar="[TRANSFORMATION:REPEAT]")
-@click.option("--all", "everything", is_flag=True, help="Every task in error.")
-@workspace_option
-def retry_command(campaign: str, task: str | None, everything: bool, workspace: str | None) -> None:
-    """Try a task in error again: finished units are kept, its retries count anew."""
-    if (task is None) is not everything:
-        raise InputError("give one task as TRANSFORMATION:REPEAT, or --all.")
-    for name, later in Campaign.open(campaign, workspace=workspace).retry(task):
-        click.echo(f"{name}: {'the driver takes it up within seconds' if later else 'waits; `xpm-alchem run` goes on'}")

@@ -97,8 +97,8 @@ class AttemptLauncher(Launcher):
     def process_spec(self, directory: Path, attempt: Attempt | None) -> dict[str, Any]:
         """Return what experimaestro's pid file holds for a running attempt."""
 
-    def forget(self, directory: Path) -> None:
-        """Take note that the end of a task's attempt was dealt with."""
+    def forget(self, directory: Path, *, again: bool) -> None:
+        """Take note that the end of a task's attempt was dealt with, and whether there may be another one."""
 
     def withdraw(self, directory: Path) -> None:
         """End an attempt that has not begun to work, or that does not heed its orders."""

@@ -117,6 +117,15 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
             return dict(json.loads(_pid_file(directory).read_text()))
         return LocalAttempt(attempt.process).tospec()
 
+    def withdraw(self, directory: Path) -> None:
+        """Kill the process that the pid file names, with all its children."""
+        try:
+            process = Process.fromDefinition(self.connector, json.loads(_pid_file(directory).read_text()))
+        except (OSError, ValueError, KeyError, StopIteration):
+            return
+        if process is not None:
+            process.kill()
+
     def describe(self) -> str:
         """Return slots, threads and limit."""
         limit = "no time limit" if self.profile.time_limit is None else f"{self.profile.time_limit:g} s each"

@@ -28,6 +28,7 @@ from xpm_alchem.launchers.slurm_profile import SlurmProfile
 from xpm_alchem.launchers.slurm_queue import Entry, SlurmQueue, outcome_of, remove_old
 
 _WAIT_SECONDS = 0.5
+_NOT_LAUNCHED = "not launched yet"
 _WAITING_AGAIN = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "CONFIGURING")
 _queues: dict[Path, SlurmQueue] = {}
 _queues_lock = threading.Lock()
@@ -102,7 +103,7 @@ class SlurmLauncher(AttemptLauncher):
             )
         with tempfile.TemporaryDirectory() as directory:
             script = Path(directory) / "script.sh"
-            script.write_text(self.profile.script(name=self.name, directory=Path(directory), jobs=None))
+            script.write_text(self.profile.script(name="xpm-alchem-check", directory=Path(directory), jobs=None))
             try:
                 Slurm().check(script)
             except SlurmError as error:
@@ -120,7 +121,7 @@ class SlurmLauncher(AttemptLauncher):
 
     def prepare(self, directory: Path) -> None:
         """Make a task ready; a job of an earlier launch that starts now finds that it may not work on it."""
-        give_orders(directory, launch="not launched yet", stop=None)
+        give_orders(directory, launch=_NOT_LAUNCHED, stop=None)
 
     def has_launched(self, directory: Path) -> bool:
         """Return whether the task's orders name a batch."""
@@ -143,9 +144,9 @@ class SlurmLauncher(AttemptLauncher):
         entry = self.queue.find(directory)
         if entry is None:
             return Ending(Outcome.LOST, "its SLURM job is unknown", is_certain=False)
-        launched = _launched(entry)
-        claimed = entry.batch is not None and entry.batch.tasks_per_job > 1 and entry.batch.claimed_by(entry.number)
-        if attempt is None and (entry.lost or (launched.job is None and not claimed)):
+        launched, batch = _launched(entry), entry.batch
+        taken_on = batch is not None and (batch.tasks_per_job == 1 or batch.claimed_by(entry.number) is not None)
+        if attempt is None and (entry.lost or not taken_on):
             return Ending(None, "no SLURM job took it on")
         outcome, reason, certain = outcome_of(entry)
         unknown = entry.state is None or entry.state.is_alive
@@ -177,9 +178,11 @@ class SlurmLauncher(AttemptLauncher):
         assert self._root is not None
         return self._root
 
-    def forget(self, directory: Path) -> None:
-        """Take note that the end of a task's job was dealt with."""
+    def forget(self, directory: Path, *, again: bool) -> None:
+        """Take note that the end of a task's job was dealt with; it must not be found again."""
         self.queue.forget(directory)
+        if again:
+            give_orders(directory, launch=_NOT_LAUNCHED)
 
     def withdraw(self, directory: Path) -> None:
         """Cancel the task's job."""

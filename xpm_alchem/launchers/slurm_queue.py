@@ -156,9 +156,15 @@ class SlurmQueue:
         self._start()
 
     def is_settled(self) -> bool:
-        """Whether nothing waits to be submitted or cancelled."""
+        """Whether nothing waits to be submitted, cancelled, or found out."""
         with self._lock:
-            return not self._cancel and all(entry.batch or entry.ended for entry in self._entries.values())
+            if self._cancel:
+                return False
+            for entry in self._entries.values():
+                known = entry.batch is not None and entry.state is not None and entry.missing is None
+                if (not entry.ended and not known) or entry.asked:
+                    return False
+            return True
 
     def news(self) -> list[str]:
         """Return what a user should know and was not told yet."""
@@ -233,6 +239,7 @@ class SlurmQueue:
         for entry in open_entries:
             if self._says_it_ended(entry):
                 entry.ended = True
+                self._submit_at = min(self._submit_at, time.time() + _POLL_LEAST)  # there is room for another one
 
     def _says_it_ended(self, entry: Entry) -> bool:
         if any(entry.script.with_suffix(suffix).exists() for suffix in (".done", ".failed")):
@@ -407,7 +414,10 @@ class SlurmQueue:
         assert entry.batch is not None
         if entry.batch.job() is None and (job := names.get(entry.batch.job_name)):
             entry.batch.set_job(job.partition("_")[0])
-        states = [by_job[job] for job in entry.batch.jobs_for(entry.number) or () if job in by_job]
+        jobs = entry.batch.jobs_for(entry.number) or ()
+        states = [by_job[job] for job in jobs if job in by_job]
+        if not states and jobs and (whole := by_job.get(jobs[0].partition("_")[0])) is not None:
+            states = [whole]  # elements that were cancelled while they waited are listed as the array itself
         return next((state for state in states if state.is_alive), states[0] if states else None)
 
     def _is_missing(self, entry: Entry, *, from_accounts: bool) -> None:
@@ -455,6 +465,8 @@ _USUAL_REASONS = {"None", "Priority", "Resources", "BeginTime", "JobArrayTaskLim
 def outcome_of(entry: Entry) -> tuple[Outcome, str, bool]:
     """Return how an attempt ended that did not say so: outcome, reason, whether its processes are surely gone."""
     state = entry.state
+    if state is not None and state.state == "PENDING":  # SLURM keeps no record of an element that was cancelled so
+        return Outcome.CANCELLED, f"SLURM job {state.job} was cancelled while it waited", True
     if state is None or state.is_alive:
         return Outcome.LOST, "its SLURM job is gone, and SLURM does not say how it ended", False
     where = f" on {state.node}" if state.node else ""

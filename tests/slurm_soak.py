@@ -1,0 +1,436 @@
+"""A long campaign on a real SLURM cluster while everything is killed at random times; then every result is checked.
+
+    python tests/slurm_soak.py --minutes 30 --tasks 1000 --seed 1
+
+Until the time is over or the campaign is complete, one of these happens every few seconds: SIGKILL of the driver, of a
+task's process, of a slurmd (for a few seconds, or for longer than SlurmdTimeout, so that its node fails), of slurmctld
+or of slurmdbd (each for up to 40 s); scancel of a job. A driver that ends with anything but 0 is started again. Then
+everything is mended and the campaign must come to its end. What is checked: every task is complete; every unit was
+finished once, by the journals of attempts; every estimate is bit by bit that of a calm run (of the same network with no
+waiting, unit by unit in this process); no driver ended by itself with a failure; no job and no process is left.
+
+Exits with 1 if anything is wrong, and keeps the directory then. Times are real, so a seed gives the same order of
+faults, not the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import psutil
+from campaigns import SmallCampaign
+from dummy_protocol import dummy_network
+from slurm_cluster import SlurmCluster, missing
+from slurm_counter import SlurmCounter
+
+from xpm_alchem import gufe_seam
+from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.errors import XpmAlchemError
+from xpm_alchem.execution import TaskSpec, run
+from xpm_alchem.network import load_network
+
+TESTS = Path(__file__).parent
+REPEATS = 10
+NODES = 4
+SLURMD_TIMEOUT = 10  # seconds
+UNITS = {"setup", "simulate 0", "analyse"}
+WEIGHTS = {"driver": 3, "task": 4, "scancel": 3, "slurmd": 1.5, "node": 1, "slurmctld": 1, "slurmdbd": 1}
+TRUST = ("dummy_protocol",)
+
+
+class Storm:
+    """Breaks things and mends what it broke.
+
+    Parameters
+    ----------
+    place
+        Where the campaign is; only processes that name it are tasks.
+    longest
+        Most seconds between two faults.
+    """
+
+    def __init__(self, cluster: SlurmCluster, place: Path, rng: random.Random, longest: float) -> None:
+        self._cluster, self._place, self._rng, self._longest = cluster, place, rng, longest
+        self._down: dict[str, float] = {}  # daemon: when it is to be started again
+        self._next = time.time() + 10.0
+        self.hits: Counter[str] = Counter()
+        self.by_themselves: Counter[str] = Counter()
+        self.events: list[str] = []
+
+    def step(self, driver: subprocess.Popen[bytes]) -> None:
+        """Mend what is due, and break something if it is time."""
+        self.mend(time.time())
+        if time.time() < self._next:
+            return
+        self._next = time.time() + self._rng.uniform(0.5, self._longest)
+        fault = self._rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+        if (what := self._strike(fault, driver)) is not None:
+            self.hits[fault] += 1
+            self.events.append(f"{time.strftime('%H:%M:%S')}  {fault}: {what}")
+
+    def mend(self, until: float = float("inf")) -> None:
+        """Start again what is to be started by then, and what ended by itself: slurmctld may, without a slurmdbd."""
+        for name, when in list(self._down.items()):
+            if when <= until:
+                del self._down[name]
+                self._start(name)
+                self.events.append(f"{time.strftime('%H:%M:%S')}  {name} is started again")
+        for name, process in list(self._cluster._processes.items()):
+            if process.poll() is not None:
+                self.by_themselves[name] += 1
+                self.events.append(f"{time.strftime('%H:%M:%S')}  {name} ended by itself, code {process.returncode}")
+                self._cluster._processes.pop(name)
+                self._down[name] = time.time() + 2.0
+
+    def _start(self, name: str) -> None:
+        match name:
+            case "slurmctld":
+                self._cluster.start_slurmctld()
+            case "slurmdbd":
+                self._cluster.start_slurmdbd()
+            case _:
+                self._cluster.start_slurmd(name)
+
+    def _strike(self, fault: str, driver: subprocess.Popen[bytes]) -> str | None:
+        """Break something; return what, None if there is nothing of that kind to break."""
+        match fault:
+            case "driver":
+                driver.kill()
+                return f"pid {driver.pid}"
+            case "task":
+                tasks = campaign_processes(self._place, "run.py", "xpm_alchem.launchers.slurm_job")
+                return self._kill(self._rng.choice(tasks)) if tasks else None
+            case "scancel":
+                return None if "slurmctld" in self._down else self._scancel()
+            case "slurmd":
+                return self._end([f"n{i + 1}" for i in range(NODES)], 1.0, SLURMD_TIMEOUT / 2)
+            case "node":
+                return self._end([f"n{i + 1}" for i in range(NODES)], 1.5 * SLURMD_TIMEOUT, 4.0 * SLURMD_TIMEOUT)
+            case _:
+                return self._end([fault], 5.0, 40.0)
+
+    @staticmethod
+    def _kill(process: psutil.Process) -> str | None:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            return None
+        return f"pid {process.pid}"
+
+    def _scancel(self) -> str | None:
+        out = self._cluster.call(real("squeue"), "-h", "-r", "-t", "PD,R", "-o", "%i %T", check=False, timeout=30)
+        jobs = out.splitlines()
+        if not jobs:
+            return None
+        job = self._rng.choice(jobs)
+        self._cluster.call(real("scancel"), job.split()[0], check=False, timeout=30)
+        return job
+
+    def _end(self, daemons: list[str], least: float, most: float) -> str | None:
+        up = [name for name in daemons if name not in self._down]
+        if not up:
+            return None
+        name = self._rng.choice(up)
+        self._cluster.end(name)
+        seconds = self._rng.uniform(least, most)
+        self._down[name] = time.time() + seconds
+        return f"{name} for {seconds:.1f} s"
+
+
+class Soak:
+    """A campaign, its drivers, and what was seen of them."""
+
+    def __init__(self, place: Path, *, tasks: int, slots: int) -> None:
+        self.tasks, self._place = tasks, place
+        self.edges = list(itertools.islice(itertools.combinations(range(60), 2), tasks // REPEATS))
+        uniform = {"name": "uniform", "settings": {"repeats": REPEATS}, "max_tasks_per_transformation": REPEATS}
+        self.campaign = SmallCampaign(
+            place / "storm",
+            edges=self.edges,
+            plan={
+                "launcher": {"kind": "slurm", "time": "3min", "margin": "30s", "slots": slots},
+                "strategy": uniform,
+                "max_retries": 1000,
+            },
+            n_steps=4,
+            step_seconds=0.4,
+        )
+        self.counter = SlurmCounter(place / "counter")
+        self.started = 0
+        self.codes: Counter[int] = Counter()
+        self.wrong: list[str] = []
+
+    @property
+    def path(self) -> Path:
+        """Where the campaign is."""
+        return self.campaign.path
+
+    # ------------------------------------------------------------------------------------------------------ running
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start a driver."""
+        self.started += 1
+        out = self._place / f"driver-{self.started:03}.out"
+        with open(out, "wb") as stream:
+            return subprocess.Popen(
+                self.campaign.command("run", "--quiet", self.campaign.file),
+                cwd=self.path,
+                env=self.counter.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+            )
+
+    def weather(self, storm: Storm, seconds: float) -> subprocess.Popen[bytes]:
+        """Run the campaign while it is stormy; return the driver that is at work at the end, or has ended with 0."""
+        until = time.time() + seconds
+        driver, told = self.start(), time.time()
+        while time.time() < until:
+            storm.step(driver)
+            if driver.poll() is not None:
+                if self._ended(driver):
+                    return driver
+                driver = self.start()
+            if time.time() - told > 30:
+                told = time.time()
+                print(f"  {time.strftime('%H:%M:%S')} {self.counts()} {dict(storm.hits)}", flush=True)
+            time.sleep(0.1)
+        return driver
+
+    def finish(self, driver: subprocess.Popen[bytes], storm: Storm, patience: float) -> None:
+        """Let the campaign come to its end; note it as hung if nothing changes for `patience` seconds."""
+        seen, since, failures = self.counts(), time.time(), 0
+        while True:
+            storm.mend(time.time())
+            if driver.poll() is not None:
+                if self._ended(driver):
+                    return
+                failures += 1
+                if failures == 3:
+                    self.wrong.append(f"the driver ended three times in calm weather, last with {driver.returncode}")
+                    return
+                driver = self.start()
+            if (now := self.counts()) != seen:
+                seen, since = now, time.time()
+            elif time.time() - since > patience:
+                self.wrong.append(f"hung: nothing changed for {patience:.0f} s at {now}")
+                driver.send_signal(signal.SIGINT)
+                driver.wait(60)
+                return
+            time.sleep(1.0)
+
+    def _ended(self, driver: subprocess.Popen[bytes]) -> bool:
+        """Note how a driver ended; return whether the campaign is done."""
+        code = driver.returncode
+        self.codes[code] += 1
+        if code not in (0, -signal.SIGKILL):
+            out = (self._place / f"driver-{self.started:03}.out").read_text(errors="replace")
+            self.wrong.append(f"driver {self.started} ended with {code}:\n{out[-2000:]}")
+            time.sleep(1.0)
+        return code == 0
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of tasks by status."""
+        try:
+            found = Counter(str(task.status) for task in self.campaign.records.state().tasks.values())
+        except XpmAlchemError:
+            return {}
+        return dict(found)
+
+    # ----------------------------------------------------------------------------------------------------- checking
+    def check(self, cluster: SlurmCluster) -> None:
+        """Check the results, and that nothing is left."""
+        self._check_left(cluster)
+        counts = self.counts()
+        if counts != {"complete": self.tasks}:
+            self.wrong.append(f"not every one of {self.tasks} tasks is complete: {counts}")
+        estimates = self.campaign.estimates()
+        calm = self._calm_estimates()
+        differ = [name for name in calm if estimates.get(name) != calm[name]]
+        print(
+            f"estimates: {sum(map(len, estimates.values()))}, of {len(differ)} transformations not those of a calm run"
+        )
+        if differ or len(estimates) != len(calm):
+            self.wrong.append(f"other estimates than a calm run's: {differ}")
+        self._check_attempts()
+
+    def _check_left(self, cluster: SlurmCluster) -> None:
+        until = time.time() + 90
+        while True:
+            alive = [job for job in cluster.jobs() if job["state"] in ("PENDING", "RUNNING", "COMPLETING", "SUSPENDED")]
+            processes = campaign_processes(self._place)
+            if not alive and not processes:
+                print("left behind: no job, no process")
+                return
+            if time.time() > until:
+                break
+            time.sleep(1.0)
+        self.wrong.append(f"left behind: jobs {alive}, processes {[' '.join(p.cmdline()) for p in processes]}")
+
+    def _calm_estimates(self) -> dict[str, list[float | None]]:
+        """Return the estimates of the same network when nothing happens; waiting is not part of them."""
+        path = self._place / "calm" / "network.json"
+        path.parent.mkdir()
+        gufe_seam.save(dummy_network(self.edges, n_steps=4), path)
+        network = load_network(path, TRUST)
+        found = {}
+        for record in network.index.transformations:
+            transformation = network.transformation(record.id)
+            found[record.name] = [
+                run(
+                    path.parent / f"{record.id}-{repeat}",
+                    TaskSpec(record.id, repeat, lambda made=transformation: made, trusted=TRUST),
+                ).estimate
+                for repeat in range(1, REPEATS + 1)
+            ]
+        return found
+
+    def _check_attempts(self) -> None:
+        records = self.campaign.records
+        directories = {task.task: records.task_path(task) for task in records.state().tasks.values()}
+        outcomes: Counter[str] = Counter()
+        twice, unnoted, doubled, most, fenced = [], [], [], 0, 0
+        for task, attempts in self.campaign.attempts().items():
+            outcomes.update(str(attempt.outcome) for attempt in attempts)
+            most = max(most, len(attempts))
+            finished = Counter(unit["name"] for attempt in attempts for unit in attempt.units if unit.get("ok"))
+            if any(number > 1 for number in finished.values()) or set(finished) - UNITS:
+                twice.append((str(directories[task]), dict(finished)))
+            if UNITS - set(finished):
+                unnoted.append((str(directories[task]), sorted(UNITS - set(finished))))
+            if sum(str(attempt.outcome) == "complete" for attempt in attempts) != 1:
+                doubled.append(str(directories[task]))
+            results = list(TaskDirectory(directories[task]).results.glob("*.json"))
+            if len(results) != len(UNITS):
+                self.wrong.append(f"{directories[task]}: {len(results)} results of units instead of {len(UNITS)}")
+            fenced += len(list((directories[task] / "shared").glob("*.generation-*")))
+        print(
+            f"attempts: {outcomes.total()} ({dict(outcomes)}), at most {most} of a task; {fenced} units after a fence"
+        )
+        print(f"units finished twice: {twice or 'none'}")
+        print(f"units finished, but killed before their journal said so: {unnoted or 'none'}")
+        print(f"tasks not completed by exactly one attempt: {doubled or 'none'}")
+        if twice:
+            self.wrong.append(f"units finished more than once: {twice}")
+        if doubled:
+            self.wrong.append(f"tasks not completed by exactly one attempt: {doubled}")
+
+    def tracebacks(self) -> Counter[str]:
+        """Return the last lines of the tracebacks in the drivers' output and in driver.log."""
+        found: Counter[str] = Counter()
+        for path in [*self._place.glob("driver-*.out"), self.campaign.records.path / "driver.log"]:
+            lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+            inside = False
+            for line in lines:
+                if line.lstrip().startswith("Traceback"):
+                    inside = True
+                elif inside and line and not line[0].isspace():
+                    found[f"{path.name if path.suffix == '.log' else 'driver'}: {line[:200]}"] += 1
+                    inside = False
+        return found
+
+
+def campaign_processes(place: Path, *names: str) -> list[psutil.Process]:
+    """Return the live processes of the campaign, of all or of those whose command has one of these names."""
+    found = []
+    for process in psutil.process_iter(["pid", "cmdline", "status"]):
+        command = process.info["cmdline"] or []
+        inside = any(str(place / "storm") in part for part in command)
+        if process.info["status"] == psutil.STATUS_ZOMBIE or process.pid == os.getpid() or not inside:
+            continue
+        if not names or any(part.endswith(name) for part in command for name in names):
+            found.append(process)
+    return found
+
+
+def real(program: str) -> str:
+    """Return the path of a program of SLURM's, which is not counted."""
+    path = shutil.which(program)
+    assert path is not None
+    return path
+
+
+def per_minute(calls: Counter[str], seconds: float) -> str:
+    """Return calls a minute by program."""
+    return ", ".join(f"{name} {number * 60 / seconds:.1f}" for name, number in calls.most_common()) or "none"
+
+
+def soak(place: Path, *, minutes: float, tasks: int, seed: int, slots: int, longest: float, patience: float) -> bool:
+    """Run all of it in a directory; return whether everything is right."""
+    if absent := missing(accounting=True):
+        print(f"needs SLURM with accounting; not installed: {', '.join(absent)}")
+        return False
+    home = place / "home"
+    home.mkdir()
+    path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
+    os.environ |= {"HOME": str(home), "XPM_WORKDIR": str(home / "xpm"), "PYTHONPATH": path, "COLUMNS": "200"}
+    cluster = SlurmCluster(place / "cluster", nodes=NODES, accounting=True, settings={"SlurmdTimeout": SLURMD_TIMEOUT})
+    os.environ["SLURM_CONF"] = str(cluster.conf)
+    try:
+        cluster.start()
+        whole = Soak(place, tasks=tasks, slots=slots)
+        storm = Storm(cluster, place, random.Random(seed), longest)
+        began = time.time()
+        driver = whole.weather(storm, minutes * 60)
+        stormy, calls = time.time() - began, whole.counter.take()
+        print(f"the storm is over after {stormy:.0f} s: {whole.counts()}", flush=True)
+        began = time.time()
+        storm.mend()
+        if driver.poll() != 0:
+            whole.finish(driver, storm, patience)
+        calm, calm_calls = time.time() - began, whole.counter.take()
+        (place / "events.txt").write_text("\n".join(storm.events) + "\n")
+        print(f"{sum(whole.counts().values())} tasks, {stormy:.0f} s of storm, {calm:.0f} s until the end")
+        print(f"faults: {storm.hits.total()} ({dict(storm.hits)})")
+        print(f"daemons that ended by themselves: {dict(storm.by_themselves) or 'none'}")
+        print(f"drivers: {whole.started}, exit codes {dict(whole.codes)}")
+        print(f"tracebacks in their output and log: {dict(whole.tracebacks()) or 'none'}")
+        print(f"calls a minute, storm: {per_minute(calls, stormy)}; after it: {per_minute(calm_calls, max(calm, 1.0))}")
+        whole.check(cluster)
+    finally:
+        cluster.stop()
+    for sentence in whole.wrong:
+        print(f"WRONG: {sentence}")
+    return not whole.wrong
+
+
+def main() -> int:
+    """Print what was seen; return 1 if anything is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=30.0, help="most minutes of storm")
+    parser.add_argument("--tasks", type=int, default=1000, help=f"a multiple of {REPEATS}")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--slots", type=int, default=40)
+    parser.add_argument("--longest", type=float, default=8.0, help="most seconds between two faults")
+    parser.add_argument("--patience", type=float, default=400.0, help="seconds without any change that count as hung")
+    parser.add_argument("--keep", action="store_true", help="keep the directory also if all is right")
+    given = parser.parse_args()
+    if given.tasks % REPEATS:
+        parser.error(f"--tasks: give a multiple of {REPEATS}")
+    place = Path(tempfile.mkdtemp(prefix="xpm-alchem-soak-"))
+    options = {key: value for key, value in vars(given).items() if key != "keep"}
+    right = False
+    try:
+        right = soak(place, **options)
+    finally:
+        if right and not given.keep:
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            print(f"kept: {place}")
+    print("all is right" if right else "something is wrong")
+    return 0 if right else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,356 @@
+"""What goes wrong on a cluster, one fault a test, on a real one: right outcome, right retry, nothing lost or doubled."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+import pytest
+from campaigns import SmallCampaign, wait_for
+from slurm_campaigns import SlurmCampaign, wrap
+
+from xpm_alchem.attempts import Outcome
+
+pytestmark = pytest.mark.slurm
+
+STEPS = {"n_steps": 24, "step_seconds": 0.25}  # 6 s
+FAST = {"SlurmdTimeout": 10, "KillWait": 3}
+
+
+def finished(driver, seconds: float = 240) -> str:
+    """Wait for a driver that is to end well and return what it printed."""
+    out, _ = driver.communicate(timeout=seconds)
+    assert driver.returncode == 0, out
+    return str(out)
+
+
+def undisturbed(campaign: SmallCampaign, path: Path) -> bool:
+    """Whether a campaign's numbers are those of a local run, and no unit was finished twice."""
+    settings = {"n_steps": STEPS["n_steps"], "step_seconds": 0.0}
+    local = SmallCampaign(path / "local", edges=[(0, 1)], **settings)
+    assert local.run().returncode == 0
+    once = all(set(units.values()) == {1} for units in campaign.units_done().values())
+    return once and campaign.estimates() == local.estimates()
+
+
+# ------------------------------------------------------------------------------------------------------- the walltime
+def test_a_task_is_stopped_before_its_walltime_and_goes_on_for_free(start_cluster, tmp_path: Path) -> None:
+    start_cluster()
+    profile = {"time": "1min", "margin": "45s"}
+    campaign = SlurmCampaign(tmp_path / "c", profile=profile, plan={"max_retries": 0}, n_steps=100, step_seconds=0.25)
+    assert campaign.run(timeout=300).returncode == 0
+    *slices, last = campaign.one_task()
+    assert slices and all(a.outcome is Outcome.TIMEOUT and a.progress for a in slices)
+    assert all("a slice" in (a.decision_reason or "") for a in slices)
+    assert last.outcome is Outcome.COMPLETE and 0 < slices[0].limit <= 60
+    assert set(campaign.units_done().popitem()[1].values()) == {1}
+
+
+def test_a_task_deaf_to_the_warning_ends_by_sigterm_at_its_walltime(start_cluster, tmp_path: Path) -> None:
+    start_cluster(settings={**FAST, "KillWait": 30})
+    script = {"simulate 0": {"do": "hang", "seconds": 85, "signals": ["SIGUSR1"], "times": 1}}
+    campaign = SlurmCampaign(tmp_path / "c", script=script, profile={"time": "1min", "margin": "5s"})
+    assert campaign.run(timeout=300).returncode == 0
+    first, second = campaign.one_task()
+    assert first.outcome is Outcome.TIMEOUT and first.reason == "the time limit is near"
+    assert second.outcome is Outcome.COMPLETE
+
+
+def test_a_task_deaf_to_everything_is_killed_at_its_walltime(start_cluster, tmp_path: Path) -> None:
+    start_cluster(settings=FAST)
+    script = {"simulate 0": {"do": "hang", "seconds": 300, "times": 1}}
+    campaign = SlurmCampaign(tmp_path / "c", script=script, profile={"time": "1min", "margin": "5s"})
+    assert campaign.run(timeout=300).returncode == 0
+    first, second = campaign.one_task()
+    assert first.outcome is Outcome.TIMEOUT and "ended as TIMEOUT" in first.reason
+    assert first.progress and "a slice" in (first.decision_reason or "")  # its setup unit was finished
+    assert second.outcome is Outcome.COMPLETE
+
+
+def test_a_limit_that_is_raised_while_a_task_runs_is_used(start_cluster, tmp_path: Path) -> None:
+    cluster = start_cluster()
+    profile = {"time": "1min", "margin": "30s"}
+    campaign = SlurmCampaign(tmp_path / "c", profile=profile, n_steps=160, step_seconds=0.25)
+    driver = campaign.start()
+    attempt = campaign.wait_until_at_work()
+    cluster.call("scontrol", "update", f"jobid={attempt.launched_as}", "TimeLimit=10")
+    finished(driver)
+    (only,) = campaign.one_task()
+    assert only.outcome is Outcome.COMPLETE and only.seconds > 35
+
+
+def test_a_limit_that_is_lowered_while_a_task_runs_is_kept(start_cluster, tmp_path: Path) -> None:
+    cluster = start_cluster(settings=FAST)
+    profile = {"time": "30min", "margin": "20s"}
+    campaign = SlurmCampaign(tmp_path / "c", profile=profile, n_steps=280, step_seconds=0.25)
+    driver = campaign.start()
+    attempt = campaign.wait_until_at_work()
+    cluster.call("scontrol", "update", f"jobid={attempt.launched_as}", "TimeLimit=1")
+    finished(driver)
+    first, second = campaign.one_task()
+    assert first.outcome is Outcome.TIMEOUT and first.progress and first.reason == "the time limit is near"
+    assert second.outcome is Outcome.COMPLETE
+
+
+# --------------------------------------------------------------------------------------------- ended from outside
+def test_a_job_that_its_user_cancels_is_told_from_a_failure_and_tried_again(start_cluster, tmp_path: Path) -> None:
+    cluster = start_cluster(accounting=True)
+    campaign = SlurmCampaign(tmp_path / "c", plan={"max_retries": 1}, **STEPS)
+    driver = campaign.start()
+    attempt = campaign.wait_until_at_work()
+    cluster.call("scancel", str(attempt.launched_as))
+    finished(driver)
+    first, second = campaign.one_task()
+    assert first.outcome is Outcome.CANCELLED and "ended as CANCELLED" in first.reason
+    assert "being cancelled: retry 1 of 1" in str(first.decision_reason)
+    assert second.outcome is Outcome.COMPLETE
+    assert undisturbed(campaign, tmp_path)
+
+
+def test_a_job_that_is_cancelled_while_it_waits_is_submitted_again(start_cluster, tmp_path: Path) -> None:
+    cluster = start_cluster(nodes=1)
+    cluster.call("sbatch", "-c2", "--wrap", "sleep 30", "-o", "/dev/null", "-J", "others")
+    campaign = SlurmCampaign(tmp_path / "c", edges=[(0, 1), (1, 2)])
+    driver = campaign.start()
+    ours = wait_for(lambda: [j for j in cluster.jobs("PD") if j["name"].startswith("small-")], what="pending jobs")
+    time.sleep(3.0)  # let the driver see that they wait
+    cluster.call("scancel", ours[0]["id"])
+    finished(driver)
+    outcomes = sorted([a.outcome for a in attempts] for attempts in campaign.attempts().values())
+    assert outcomes == [[Outcome.CANCELLED, Outcome.COMPLETE], [Outcome.COMPLETE]]
+
+
+def test_a_job_that_is_killed_without_a_word_is_tried_again(start_cluster, tmp_path: Path) -> None:
+    start_cluster()
+    campaign = SlurmCampaign(tmp_path / "c", **STEPS)
+    driver = campaign.start()
+    psutil.Process(campaign.wait_until_at_work().process.pid).kill()
+    finished(driver)
+    first, second = campaign.one_task()
+    assert first.outcome is Outcome.LOST and "ended as FAILED" in first.reason
+    assert second.outcome is Outcome.COMPLETE
+    assert undisturbed(campaign, tmp_path)
+
+
+def test_preemption_with_grace_time_keeps_the_checkpoint(start_cluster, tmp_path: Path) -> None:
+    cluster = start_cluster(
+        nodes=1,
+        settings={"PreemptType": "preempt/partition_prio", "PreemptMode": "REQUEUE"},
+        partitions=(
+            "low Nodes=n1 Default=YES State=UP PriorityTier=1 GraceTime=20 MaxTime=INFINITE",
+            "high Nodes=n1 State=UP PriorityTier=10 MaxTime=INFINITE",
+        ),
+    )
+    campaign = SlurmCampaign(tmp_path / "c", profile={"cpus": 2, "partition": "low"}, **STEPS)
+    driver = campaign.start()
+    campaign.wait_until_at_work()
+    cluster.call("sbatch", "-p", "high", "-c2", "--wrap", "sleep 5", "-o", "/dev/null")
+    finished(driver)
+    first, second = campaign.one_task()
+    assert first.outcome is Outcome.PREEMPTED and first.progress
+    assert second.outcome is Outcome.COMPLETE
+    assert undisturbed(campaign, tmp_path)
+
+
+def test_a_requeue_from_outside_makes_no_second_attempt_beside_ours(start_cluster, tmp_path: Path) -> None:
+    cluster = start_cluster()
+    campaign = SlurmCampaign(tmp_path / "c", **STEPS)
+    driver = campaign.start()
+    attempt = campaign.wait_until_at_work()
+    cluster.call("scontrol", "update", f"jobid={attempt.launched_as}", "requeue=1")
+    cluster.call("scontrol", "requeue", str(attempt.launched_as))
+    finished(driver)
+    first, second = campaign.one_task()
+    assert first.outcome is Outcome.CANCELLED
+    assert second.outcome is Outcome.COMPLETE
+    assert undisturbed(campaign, tmp_path)
+
+
+# ------------------------------------------------------------------------------------------------------ dead nodes
+def test_a_node_that_is_set_down_is_avoided_by_the_next_attempt(start_cluster, tmp_path: Path) -> None:
+    cluster = start_cluster(settings=FAST)
+    campaign = SlurmCampaign(tmp_path / "c", **STEPS)
+    driver = campaign.start()
+    node = campaign.wait_until_at_work().node
+    cluster.call("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
+    cluster.call("scontrol", "update", f"nodename={node}", "state=resume")
+    finished(driver)
+    first, second = campaign.one_task()
+    assert first.outcome in (Outcome.NODE_FAILURE, Outcome.CANCELLED)  # where its process could say so itself
+    assert second.outcome is Outcome.COMPLETE
+    assert first.outcome is Outcome.CANCELLED or second.node != node
+    assert undisturbed(campaign, tmp_path)
+
+
+def test_an_orphan_of_a_dead_node_changes_nothing_any_more(start_cluster, tmp_path: Path) -> None:
+    cluster = start_cluster(settings=FAST)
+    script = {"simulate 0 step 5": {"do": "hang", "seconds": 60, "times": 1}}
+    campaign = SlurmCampaign(tmp_path / "c", script=script, **STEPS)
+    driver = campaign.start()
+    first = campaign.wait_until_at_work()
+    cluster.end(str(first.node))  # kill -9 of slurmd; its job's process lives on
+    finished(driver)
+    orphan = first.process
+    assert orphan.is_alive()
+    before = campaign.records.task_path(next(iter(campaign.records.state().tasks.values())))
+    files = {path: path.read_bytes() for path in before.rglob("*") if path.is_file() and ".generation" not in path.name}
+    wait_for(lambda: not orphan.is_alive(), seconds=90, what="the orphan's end")
+    kept = {
+        path: path.read_bytes()
+        for path in files
+        if not path.match("shared/*/*") and path.suffix not in (".err", ".out")
+    }
+    assert kept == {path: files[path] for path in kept}
+    one, two = campaign.one_task()
+    assert one.outcome is Outcome.NODE_FAILURE and one.node != two.node
+    assert two.outcome is Outcome.COMPLETE
+    assert undisturbed(campaign, tmp_path)
+
+
+# --------------------------------------------------------------------------------------------- SLURM's own daemons
+def test_a_controller_that_is_down_for_a_minute_during_submission_loses_nothing(start_cluster, tmp_path: Path) -> None:
+    cluster = start_cluster(settings={"MessageTimeout": 5})
+    campaign = SlurmCampaign(tmp_path / "c", edges=[(0, 1), (1, 2), (2, 3)])
+    cluster.end("slurmctld")
+    driver = campaign.start()
+    time.sleep(60)
+    assert driver.poll() is None
+    cluster.start_slurmctld()
+    out = finished(driver)
+    assert "SLURM does not answer" in out
+    assert all(len(attempts) == 1 for attempts in campaign.attempts().values())
+    assert len([job for job in cluster.jobs() if job["state"] == "COMPLETED"]) == 3
+
+
+def test_a_controller_that_is_down_does_not_keep_running_tasks_from_finishing(start_cluster, tmp_path: Path) -> None:
+    cluster = start_cluster(settings={"MessageTimeout": 5})
+    campaign = SlurmCampaign(tmp_path / "c", **STEPS)
+    driver = campaign.start()
+    campaign.wait_until_at_work()
+    cluster.end("slurmctld")
+    finished(driver)  # with the controller still down: what the disk says counts
+    (only,) = campaign.one_task()
+    assert only.outcome is Outcome.COMPLETE
+    cluster.start_slurmctld()
+
+
+def test_a_graceful_stop_works_while_the_controller_is_down_for_a_minute(start_cluster, tmp_path: Path) -> None:
+    cluster = start_cluster(nodes=1, settings={"MessageTimeout": 5})
+    campaign = SlurmCampaign(tmp_path / "c", edges=[(0, 1), (1, 2), (2, 3)], n_steps=400, step_seconds=0.25)
+    driver = campaign.start()
+    wait_for(lambda: campaign.path.joinpath("workspace/slurm").exists() and len(cluster.jobs("R")) == 2, what="jobs")
+    campaign.wait_until_at_work()
+    cluster.end("slurmctld")
+    stop = campaign.path / "stop.out"
+    with open(stop, "w") as out:
+        import subprocess
+
+        stopping = subprocess.Popen(campaign.command("stop", campaign.file), stdout=out, stderr=out)
+    time.sleep(60)
+    begun = [a for attempts in campaign.attempts().values() for a in attempts]
+    assert [a.outcome for a in begun] == [Outcome.CANCELLED] * 2  # they kept their state without SLURM's help
+    cluster.start_slurmctld()
+    assert stopping.wait(120) == 3, stop.read_text()
+    driver.communicate(timeout=30)
+    wait_for(lambda: not cluster.jobs("PD,R,CG"), what="an empty queue")
+    assert campaign.json("status")["tasks"]["waiting"] == 3
+
+
+def test_accounting_that_is_down_delays_and_confuses_nothing(start_cluster, tmp_path: Path) -> None:
+    cluster = start_cluster(accounting=True, settings={"MinJobAge": 2})
+    campaign = SlurmCampaign(tmp_path / "c", edges=[(0, 1), (1, 2)], **STEPS)
+    driver = campaign.start()
+    campaign.wait_until_at_work()
+    cluster.end("slurmdbd")
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    finished(campaign.start())
+    assert all(len(attempts) == 1 for attempts in campaign.attempts().values())
+
+
+def test_sacct_that_is_missing_for_a_while_is_waited_for(start_cluster, tmp_path: Path, monkeypatch) -> None:
+    start_cluster(accounting=True, settings={"MinJobAge": 2})
+    broken = tmp_path / "broken"
+    broken.touch()
+    wrap(monkeypatch, tmp_path / "bin", "sacct", f'test -e {broken} && {{ echo "sacct: error: dlopen" >&2; exit 1; }}')
+    wrap(monkeypatch, tmp_path / "bin", "squeue", f"test -e {tmp_path}/forgets && exit 0")
+    script = {"simulate 0": {"do": "kill", "times": 1}}
+    campaign = SlurmCampaign(tmp_path / "c", script=script, **STEPS)
+    driver = campaign.start()
+    campaign.wait_until_at_work(units=0)
+    (tmp_path / "forgets").touch()  # as a controller that has forgotten the job
+    time.sleep(8)
+    assert campaign.one_task()[-1].outcome is None  # not knowing is not knowing that it is over
+    broken.unlink()
+    wait_for(lambda: campaign.one_task()[0].outcome, what="the verdict")
+    (tmp_path / "forgets").unlink()
+    finished(driver)
+    first, second = campaign.one_task()
+    assert first.outcome is Outcome.LOST and "ended as FAILED" in first.reason
+    assert second.outcome is Outcome.COMPLETE
+
+
+def test_an_sbatch_that_fails_five_times_is_tried_a_sixth_time(start_cluster, tmp_path: Path, monkeypatch) -> None:
+    cluster = start_cluster()
+    count = tmp_path / "count"
+    fail = 'echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1'
+    monkeypatch.setattr("xpm_alchem.launchers.slurm_queue._RETRY_LEAST", 1.0)
+    wrap(
+        monkeypatch,
+        tmp_path / "bin",
+        "sbatch",
+        f'case "$*" in *--test-only*) ;; *) echo x >> {count}; test $(wc -l < {count}) -le 5 && {{ {fail}; }} ;; esac',
+    )
+    campaign = SlurmCampaign(tmp_path / "c", edges=[(0, 1), (1, 2)])
+    done = campaign.run(timeout=400)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(count.read_text().split()) == 6
+    assert len(cluster.jobs()) == 2
+    assert all(len(attempts) == 1 for attempts in campaign.attempts().values())
+
+
+def test_an_sbatch_whose_answer_is_lost_submits_nothing_twice(start_cluster, tmp_path: Path, monkeypatch) -> None:
+    cluster = start_cluster()
+    once = tmp_path / "once"
+    wrap(
+        monkeypatch,
+        tmp_path / "bin",
+        "sbatch",
+        f'case "$*" in *--test-only*) ;; *) test -e {once} || {{ touch {once}; /usr/bin/sbatch "$@" > /dev/null; '
+        'echo "sbatch: error: Socket timed out on send/recv operation" >&2; exit 1; } ;; esac',
+    )
+    campaign = SlurmCampaign(tmp_path / "c", edges=[(0, 1), (1, 2)], **STEPS)
+    done = campaign.run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(cluster.jobs()) == 2
+    assert all(len(attempts) == 1 for attempts in campaign.attempts().values())
+
+
+def test_a_job_that_ends_at_midnight_while_no_driver_runs_gets_its_outcome(
+    start_cluster, tmp_path: Path, monkeypatch
+) -> None:
+    now = datetime.now(UTC)
+    minutes = (24 * 60 - (now.hour * 60 + now.minute)) - 1  # to the clock's last minute of a day, somewhere
+    hours, rest = divmod(minutes, 60)
+    monkeypatch.setenv("TZ", f"XXX-{hours:02d}:{rest:02d}:{60 - now.second - 15 if now.second < 40 else 0:02d}")
+    cluster = start_cluster(accounting=True, settings={"MinJobAge": 2})
+    campaign = SlurmCampaign(tmp_path / "c", n_steps=400, step_seconds=0.25)
+    driver = campaign.start()
+    attempt = campaign.wait_until_at_work()
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    day = cluster.call("date", "+%d")
+    wait_for(lambda: cluster.call("date", "+%d") != day, seconds=90, what="midnight")
+    os.kill(attempt.process.pid, signal.SIGKILL)
+    wait_for(lambda: not cluster.jobs(), seconds=90, what="the controller's forgetting")
+    time.sleep(4)
+    driver = campaign.start()
+    wait_for(lambda: campaign.one_task()[0].outcome, seconds=90, what="the verdict")
+    driver.terminate()
+    driver.communicate(timeout=30)
+    first = campaign.one_task()[0]
+    assert first.outcome is Outcome.LOST and "ended as FAILED" in first.reason
