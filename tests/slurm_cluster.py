@@ -33,6 +33,10 @@ def _program(name: str) -> str | None:
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
 
 
+def _unblock_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+
+
 def _free_ports(number: int) -> list[int]:
     sockets = [socket.socket() for _ in range(number)]
     for each in sockets:
@@ -216,6 +220,7 @@ class SlurmCluster:
                 stderr=subprocess.STDOUT,
                 env={**self.env, **env},
                 start_new_session=True,
+                preexec_fn=_unblock_signals,
             )
 
     def end(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
@@ -295,6 +300,7 @@ def main() -> None:
     parser.add_argument("--accounting", action="store_true")
     options = parser.parse_args()
     started = time.time()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     cluster = SlurmCluster(options.path, nodes=options.nodes, accounting=options.accounting)
     try:
         cluster.start()

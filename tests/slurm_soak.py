@@ -129,7 +129,8 @@ class Storm:
         return f"pid {process.pid}"
 
     def _scancel(self) -> str | None:
-        out = self._cluster.call(real("squeue"), "-h", "-r", "-t", "PD,R", "-o", "%i %T", check=False, timeout=30)
+        state = self._rng.choice(("RUNNING", "PENDING"))
+        out = self._cluster.call(real("squeue"), "-h", "-r", "-t", state, "-o", "%i %T", check=False, timeout=30)
         jobs = out.splitlines()
         if not jobs:
             return None
@@ -151,15 +152,16 @@ class Storm:
 class Soak:
     """A campaign, its drivers, and what was seen of them."""
 
-    def __init__(self, place: Path, *, tasks: int, slots: int) -> None:
+    def __init__(self, place: Path, *, tasks: int, slots: int, tasks_per_job: int) -> None:
         self.tasks, self._place = tasks, place
         self.edges = list(itertools.islice(itertools.combinations(range(60), 2), tasks // REPEATS))
         uniform = {"name": "uniform", "settings": {"repeats": REPEATS}, "max_tasks_per_transformation": REPEATS}
+        packing = {"tasks_per_job": tasks_per_job, "side_by_side": min(2, tasks_per_job)}
         self.campaign = SmallCampaign(
             place / "storm",
             edges=self.edges,
             plan={
-                "launcher": {"kind": "slurm", "time": "3min", "margin": "30s", "slots": slots},
+                "launcher": {"kind": "slurm", "time": "3min", "margin": "30s", "slots": slots, **packing},
                 "strategy": uniform,
                 "max_retries": 1000,
             },
@@ -318,6 +320,8 @@ class Soak:
         print(
             f"attempts: {outcomes.total()} ({dict(outcomes)}), at most {most} of a task; {fenced} units after a fence"
         )
+        jobs = Counter(path.read_text() for path in (records.workspace / "slurm").glob("*/job"))
+        print(f"ids of jobs that slurmctld gave twice: {sum(number > 1 for number in jobs.values())}")
         print(f"units finished twice: {twice or 'none'}")
         print(f"units finished, but killed before their journal said so: {unnoted or 'none'}")
         print(f"tasks not completed by exactly one attempt: {doubled or 'none'}")
@@ -366,7 +370,7 @@ def per_minute(calls: Counter[str], seconds: float) -> str:
     return ", ".join(f"{name} {number * 60 / seconds:.1f}" for name, number in calls.most_common()) or "none"
 
 
-def soak(place: Path, *, minutes: float, tasks: int, seed: int, slots: int, longest: float, patience: float) -> bool:
+def soak(place: Path, *, minutes: float, seed: int, longest: float, patience: float, **sizes: int) -> bool:
     """Run all of it in a directory; return whether everything is right."""
     if absent := missing(accounting=True):
         print(f"needs SLURM with accounting; not installed: {', '.join(absent)}")
@@ -379,7 +383,7 @@ def soak(place: Path, *, minutes: float, tasks: int, seed: int, slots: int, long
     os.environ["SLURM_CONF"] = str(cluster.conf)
     try:
         cluster.start()
-        whole = Soak(place, tasks=tasks, slots=slots)
+        whole = Soak(place, **sizes)
         storm = Storm(cluster, place, random.Random(seed), longest)
         began = time.time()
         driver = whole.weather(storm, minutes * 60)
@@ -412,6 +416,7 @@ def main() -> int:
     parser.add_argument("--tasks", type=int, default=1000, help=f"a multiple of {REPEATS}")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--slots", type=int, default=40)
+    parser.add_argument("--tasks-per-job", type=int, default=1, help="as in a launcher's profile")
     parser.add_argument("--longest", type=float, default=8.0, help="most seconds between two faults")
     parser.add_argument("--patience", type=float, default=400.0, help="seconds without any change that count as hung")
     parser.add_argument("--keep", action="store_true", help="keep the directory also if all is right")

@@ -16,7 +16,7 @@ from pathlib import Path
 import attrs
 import filelock
 import pytest
-from test_unit_execution import SLEEP, TOLD_TO_END, Task, ended, task_of, wait_until
+from test_unit_execution import SLEEP, TOLD_TO_END, Task, task_of, wait_until
 
 from xpm_alchem import fence, gufe_seam
 from xpm_alchem.attempts import Launched, Outcome
@@ -52,11 +52,11 @@ def undisturbed(tmp_path):
     return other.outputs()
 
 
-def contents(path: Path) -> dict[str, bytes]:
+def contents(path: Path, *but: str) -> dict[str, bytes]:
     """Return every file that counts; scratch, logs and locks do not."""
-    found = {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
-    void = ("scratch/", "stdout/", "stderr/", "attempt.lock", "orders.json")
-    return {name: content for name, content in found.items() if not name.startswith(void)}
+    void = ("scratch/", "stdout/", "stderr/", "attempt.lock", "orders.json", *but)
+    names = {str(file.relative_to(path)): file for file in path.rglob("*") if file.is_file()}
+    return {name: file.read_bytes() for name, file in names.items() if not name.startswith(void)}
 
 
 def at_work(task: Task, step: int = 3) -> int:
@@ -66,6 +66,17 @@ def at_work(task: Task, step: int = 3) -> int:
     pid = task.fork()
     wait_until(lambda: json.loads(task.script_path.read_text())[name]["times"] == 0)
     return pid
+
+
+def ended(pid: int) -> int:
+    """Wait for another process's end and return its exit code; one that does not end fails the test."""
+    end = time.monotonic() + 60
+    while (found := os.waitpid(pid, os.WNOHANG)) == (0, 0) and time.monotonic() < end:
+        time.sleep(0.005)
+    if found == (0, 0):
+        os.kill(pid, signal.SIGKILL)
+        found = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(found[1])
 
 
 @contextlib.contextmanager
@@ -242,11 +253,11 @@ def test_an_attempt_that_works_on_while_it_is_fenced_off_changes_its_own_checkpo
     task = Task(tmp_path, n_steps=100_000, step_seconds=0.001)
     pid = task.fork()
     wait_until(lambda: list(task.files.path.glob("shared/*/checkpoint.json")))
-    before = contents(task.files.path)
+    its_own = f"shared/{task.key('simulate 0')}/"
+    before = contents(task.files.path, its_own)
     fence_off(task.files.path)
     assert ended(pid) == TOLD_TO_END
-    checkpoint = f"shared/{task.key('simulate 0')}/checkpoint.json"
-    assert {**contents(task.files.path), checkpoint: b""} == {**before, checkpoint: b""}
+    assert contents(task.files.path, its_own) == before
 
 
 def test_the_next_attempt_goes_on_from_a_copy_of_the_checkpoint_and_gives_the_same_numbers(task, undisturbed):
@@ -598,7 +609,7 @@ def writer(path: Path, pause: float, times: int = 1_000_000):
 
 @pytest.mark.parametrize("pause", [0.0, 0.02], ids=["all the time", "now and then"])
 def test_a_checkpoint_that_is_still_written_to_is_not_taken_over(left, monkeypatch, pause):
-    monkeypatch.setattr("xpm_alchem.fence._COPY_PAUSE", 0.4)
+    monkeypatch.setattr("xpm_alchem.fence._COPY_PAUSE", 0.5)
     monkeypatch.setattr("xpm_alchem.fence._COPY_TRIES", 3)
     files, leave = left
     path = leave(0, "x")
@@ -608,7 +619,7 @@ def test_a_checkpoint_that_is_still_written_to_is_not_taken_over(left, monkeypat
 
 
 def test_a_checkpoint_is_taken_over_when_its_writer_has_stopped(left, monkeypatch):
-    monkeypatch.setattr("xpm_alchem.fence._COPY_PAUSE", 0.2)
+    monkeypatch.setattr("xpm_alchem.fence._COPY_PAUSE", 0.5)
     monkeypatch.setattr("xpm_alchem.fence._COPY_TRIES", 100)
     files, leave = left
     path = leave(0, "x")
@@ -620,7 +631,7 @@ def test_a_checkpoint_is_taken_over_when_its_writer_has_stopped(left, monkeypatc
 
 def test_a_unit_whose_checkpoint_is_still_written_to_starts_fresh_and_says_so(task, undisturbed, monkeypatch):
     monkeypatch.setattr("xpm_alchem.fence._COPY_TRIES", 2)
-    monkeypatch.setattr("xpm_alchem.fence._COPY_PAUSE", 0.3)
+    monkeypatch.setattr("xpm_alchem.fence._COPY_PAUSE", 0.5)
     pid = at_work(task)
     key = task.key("simulate 0")
     fence_off(task.files.path)

@@ -168,9 +168,9 @@ def test_a_claim_that_a_kill_cut_short_claims_nothing(tmp_path):
 
 def _take_on_all(path: Path, job: str, barrier, answers) -> None:
     batch = Batch.read(path)
-    barrier.wait(60)
     mine, unknown = [], 0
     for number in range(len(batch.scripts)):
+        barrier.wait(60)  # all of them want this one now
         if batch.claim(number, job):
             mine.append(number)
         unknown += batch.claimed_by(number) is None  # whoever was first: it is known at once

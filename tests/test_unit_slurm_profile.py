@@ -431,11 +431,10 @@ def test_lines_may_be_a_list_or_a_text_and_empty_ones_are_left_out():
     assert (listed.sbatch, listed.prologue, listed.modules) == (("--nice=5", "--hold"), ("a", "b"), ("m",))
 
 
-def test_a_prologue_cannot_hand_options_to_sbatch():
-    """SLURM reads '#SBATCH' lines up to the first command."""
-    lines = script(parse(prologue=["#SBATCH --array=0-99", "cd /"])).splitlines()
-    first_command = next(i for i, line in enumerate(lines) if line and not line.startswith("#"))
-    assert not any("--array=0-99" in line for line in lines[:first_command])
+@pytest.mark.parametrize("prologue", [["#SBATCH --array=0-99", "cd /"], "#SBATCH --mail-type=FAIL\ncd /"])
+def test_a_prologue_cannot_hand_options_to_sbatch(prologue):
+    """SLURM reads '#SBATCH' lines up to the first command: they belong under 'sbatch', where they are checked."""
+    assert refusal(prologue=prologue).startswith(f"{WHERE}.prologue")
 
 
 # --------------------------------------------------------------------------------------------------------------- price

@@ -39,8 +39,9 @@ class Demand:
 def demand(attempts: Sequence[Attempt]) -> Demand:
     """Return what the next attempt of a task with this history needs.
 
-    Running out of memory doubles the memory each time, for good. Time-outs in a row without progress double the time,
-    from the second on, until there is progress. Nodes on which attempts died without a word are avoided until then.
+    Running out of memory doubles the memory each time. Time-outs in a row without progress double the time, from the
+    second on; what it grew to is kept when it led to progress. Nodes on which attempts died without a word are avoided
+    until there is progress.
     An attempt that had to be killed at its limit although it was told to stop gets twice the time for it.
     """
     memory, timeouts, longest = 1.0, 0, 0.0

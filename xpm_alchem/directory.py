@@ -99,6 +99,12 @@ class TaskDirectory:
         """What a unit may lose."""
         return self.path / "scratch" / self._of_generation(unit)
 
+    def all_shared(self) -> list[Path]:
+        """Return the shared directories that attempts of this generation write to."""
+        suffix = f".generation-{self.generation}."
+        found = (path for path in (self.path / "shared").glob("*") if path.is_dir())
+        return [p for p in found if (suffix in f"{p.name}." if self.generation else ".generation-" not in p.name)]
+
     def _of_generation(self, unit: str) -> str:
         return _plain(unit) if self.generation == 0 else f"{_plain(unit)}.generation-{self.generation}"
 

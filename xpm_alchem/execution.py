@@ -244,7 +244,7 @@ class _Execution:
             extends = gufe_seam.load(TaskDirectory(self.spec.extends).result, self.check)
         name = f"{self.spec.transformation_id} repeat {self.spec.repeat}"
         dag = gufe_seam.create_dag(self.spec.load_transformation(), repeat=self.spec.repeat, extends=extends, name=name)
-        gufe_seam.save(dag, self.files.dag)
+        self._save(dag, self.files.dag)
         return gufe_seam.load(self.files.dag, self.check)
 
     def _load_results(self, units: Iterable[Any]) -> None:
@@ -296,6 +296,7 @@ class _Execution:
         started = time.time()
         result = self._run_unit(unit, key)
         aside = None
+        self._guard()
         if not result.ok() and inherited and not _disk_full(result):
             gufe_seam.save(result, self.files.next_failure(key))
             aside = _set_aside(self.files.shared(key)).name
@@ -357,6 +358,7 @@ class _Execution:
         self.summary.write(self.files.summary)
 
     def _end(self, outcome: Outcome, status: str, reason: str, traceback: str | None = None) -> None:
+        self._guard()
         cpu_seconds, peak = self.usage.measure()
         seconds = time.time() - self.attempt.start
         wished = self.interrupts.wished
@@ -400,7 +402,7 @@ def checkpoint_moved(files: TaskDirectory, since: float) -> bool:
 
 def _newest(files: TaskDirectory) -> float:
     newest = 0.0
-    for path in (files.path / "shared").rglob("*"):
+    for path in (path for own in files.all_shared() for path in own.rglob("*")):
         try:
             if path.is_file() and path.suffix != ".log":
                 newest = max(newest, path.stat().st_mtime)

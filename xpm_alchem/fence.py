@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 
 from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.errors import SupersededError
+from xpm_alchem.errors import FormatError, SupersededError
 from xpm_alchem.files import read_record, write_record
 
 ORDERS = "xpm-alchem orders"
@@ -56,8 +56,11 @@ class Orders:
             content = read_record(TaskDirectory(directory).orders, ORDERS, ORDERS_VERSION)
         except FileNotFoundError:
             return cls()
-        launch, stop = content.get("launch"), content.get("stop")
-        return cls(launch and str(launch), int(content.get("generation") or 0), stop and str(stop))
+        launch, generation, stop = content.get("launch"), content.get("generation"), content.get("stop")
+        texts = all(text is None or isinstance(text, str) for text in (launch, stop))
+        if not texts or isinstance(generation, bool) or not isinstance(generation, int):
+            raise FormatError(TaskDirectory(directory).orders, "damaged: its values make no sense.")
+        return cls(launch, generation, stop)
 
 
 def give_orders(directory: Path, **changes: Any) -> Orders:
@@ -135,7 +138,8 @@ def inherit(files: TaskDirectory, unit: str) -> bool:
 def _copy_at_rest(source: Path, target: Path) -> bool:
     """Copy a directory; one that changes meanwhile would give a torn checkpoint, so wait for its writer to stop."""
     partial = target.with_name(f"{target.name}.partial")
-    for attempt in range(_COPY_TRIES):
+    last_time: dict[str, tuple[int, int]] | None = None
+    for _ in range(_COPY_TRIES):
         shutil.rmtree(partial, ignore_errors=True)
         before = _stamps(source)
         try:
@@ -144,20 +148,23 @@ def _copy_at_rest(source: Path, target: Path) -> bool:
             continue  # a file vanished while it was copied
         finally:
             after = _stamps(source)
-        if before == after and (attempt or time.time() - max(before.values(), default=0.0) > _COPY_PAUSE):
+        newest = max((nanoseconds for nanoseconds, _ in before.values()), default=0) / 1e9
+        if before == after and (before == last_time or time.time() - newest > _COPY_PAUSE):
             partial.rename(target)
             return True
+        last_time = after
         time.sleep(_COPY_PAUSE)
     shutil.rmtree(partial, ignore_errors=True)
     return False
 
 
-def _stamps(directory: Path) -> dict[str, float]:
+def _stamps(directory: Path) -> dict[str, tuple[int, int]]:
     stamps = {}
     for path in directory.rglob("*"):
         try:
             if path.is_file():
-                stamps[str(path)] = path.stat().st_mtime
+                stat = path.stat()
+                stamps[str(path)] = (stat.st_mtime_ns, stat.st_size)
         except OSError:
             continue
     return stamps

@@ -64,9 +64,9 @@ class Harvest:
 
     def _look_at(self, task: TaskState) -> None:
         job = self._jobs.get(task.task)
-        if job is not None and not job.ended and not self._is_overdue(task):
-            return
         directory = self.records.task_path(task)
+        if job is not None and not job.ended and not self.launcher.has_ended(directory) and not self._is_overdue(task):
+            return
         files = TaskDirectory(directory)
         log = AttemptLog(files.attempts)
         attempts = log.read()
@@ -93,9 +93,10 @@ class Harvest:
     def _close(self, files: TaskDirectory, last: Attempt) -> None:
         """Note how an attempt ended that left no word."""
         ending = self.launcher.ending(files.path, last)
+        its_own = attrs.evolve(files, generation=Orders.read(files.path).generation)
         if not ending.is_certain:
             fence_off(files.path)
-        close_lost(files, last, ending.reason, ending.outcome or Outcome.LOST)
+        close_lost(its_own, last, ending.reason, ending.outcome or Outcome.LOST)
 
     def _find_cause(self, task: TaskState, directory: Path, log: AttemptLog, last: Attempt) -> bool:
         """Ask the launcher why an attempt was told to end; return False while it does not know yet."""

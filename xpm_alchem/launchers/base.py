@@ -85,6 +85,10 @@ class AttemptLauncher(Launcher):
             None for one that has not begun to work.
         """
 
+    def has_ended(self, directory: Path) -> bool:
+        """Return whether an attempt is known to have ended, at no cost, whatever experimaestro still waits for."""
+        return False
+
     @abstractmethod
     def ending(self, directory: Path, attempt: Attempt | None) -> Ending:
         """Return how an attempt ended that is no longer at work and left no word. Ends what it left behind."""

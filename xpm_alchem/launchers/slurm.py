@@ -139,6 +139,10 @@ class SlurmLauncher(AttemptLauncher):
             return True
         return None if entry.state is None else entry.state.is_alive
 
+    def has_ended(self, directory: Path) -> bool:
+        """Return whether the queue's thread has seen the end."""
+        return self.queue.has_ended(directory)
+
     def ending(self, directory: Path, attempt: Attempt | None) -> Ending:
         """Return what SLURM says of the job."""
         entry = self.queue.find(directory)

@@ -15,6 +15,7 @@ nothing (see fence.py).
 from __future__ import annotations
 
 import os
+import re
 import time
 import uuid
 from collections.abc import Sequence
@@ -193,6 +194,6 @@ class Batch:
 def parse_launch(root: Path, launch: str) -> tuple[Path, int] | None:
     """Return the batch's directory and the task's number, None if `launch` names no batch of `root`."""
     name, _, number = launch.partition("/")
-    if Path(name).name != name or not number.isdigit():
+    if name in ("", ".", "..") or Path(name).name != name or not re.fullmatch(r"[0-9]+", number):
         return None
     return root / name, int(number)

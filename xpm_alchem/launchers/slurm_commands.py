@@ -37,6 +37,7 @@ _UNREACHABLE = re.compile(
 _TOO_MANY = re.compile(
     r"submit.{0,20}limit|maxsubmit|violates accounting/qos policy|too many|maxjobcount", re.IGNORECASE
 )
+_TOO_BIG = re.compile(r"(QOS|Assoc)\w*(Wall|Cpu|Mem|Node|TRES|Gres|Time)\w*", re.IGNORECASE)  # of one job: lasting
 _TOO_LARGE_ARRAY = re.compile(r"invalid job array specification", re.IGNORECASE)
 _KEPT_VARIABLES = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_TIME_FORMAT")
 
@@ -255,11 +256,12 @@ class Slurm:
 def _trouble(said: str, code: int) -> Trouble:
     if "accounting storage is disabled" in said.lower():
         return Trouble.NO_ACCOUNTING
-    if code < 0 or _UNREACHABLE.search(said):
+    words = re.sub(r"/\S+", "", said)  # without paths
+    if code < 0 or _UNREACHABLE.search(words):
         return Trouble.UNREACHABLE
-    if _TOO_LARGE_ARRAY.search(said):
+    if _TOO_LARGE_ARRAY.search(words):
         return Trouble.TOO_LARGE_ARRAY
-    return Trouble.TOO_MANY if _TOO_MANY.search(said) else Trouble.REFUSED
+    return Trouble.TOO_MANY if _TOO_MANY.search(words) and not _TOO_BIG.search(words) else Trouble.REFUSED
 
 
 def _clean(environment: Mapping[str, str]) -> dict[str, str]:

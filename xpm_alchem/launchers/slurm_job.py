@@ -52,6 +52,7 @@ def main() -> int:
     with open(script.with_suffix(".out"), "ab") as out, open(script.with_suffix(".err"), "ab") as err:
         os.dup2(out.fileno(), 1)
         os.dup2(err.fileno(), 2)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until the attempt handles it; it looks at its limit itself
     os.execve(sys.executable, [sys.executable, str(script)], environment)
 
 

@@ -19,7 +19,19 @@ from xpm_alchem.plan import check_keys, duration
 
 _MEMORY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", re.IGNORECASE)
 _MEGABYTES = {"K": 1 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024**2}
-_OURS = ("--array", "--job-name", "-J", "--output", "-o", "--error", "-e", "--requeue", "--no-requeue", "--signal")
+_OURS = {
+    "--array": "-a",
+    "--job-name": "-J",
+    "--output": "-o",
+    "--error": "-e",
+    "--wait": "-W",
+    "--time": "-t",
+    "--requeue": None,
+    "--no-requeue": None,
+    "--signal": None,
+    "--wrap": None,
+}
+_LONGEST_SIGNAL = 65535  # seconds before the limit, for sbatch
 _PER = ("job-hour", "core-hour", "gpu-hour")
 
 
@@ -132,6 +144,7 @@ class SlurmProfile:
         margin = max(margin, 2 * demand.stop_seconds) * demand.margin_factor
         if time is not None:
             margin = max(self.margin, min(margin, time / 2))
+        margin = min(margin, _LONGEST_SIGNAL)
         exclude = ",".join([*([self.exclude] if self.exclude else []), *demand.avoid]) or None
         return attrs.evolve(self, time=time, mem=mem, margin=margin, exclude=exclude)
 
@@ -168,8 +181,8 @@ class SlurmProfile:
         jobs
             How many elements the job array has; None for a plain job.
         """
-        log = directory / ("%a.log" if jobs is not None else "0.log")
-        options = [f"--job-name={name}", f"--output={log}", "--open-mode=append", "--no-requeue"]
+        log = str(directory).replace("%", "%%") + ("/%a.log" if jobs is not None else "/0.log")
+        options = [f"--job-name={name}", f"--output={_quoted(log)}", "--open-mode=append", "--no-requeue"]
         if jobs is not None:
             options.append(f"--array=0-{jobs - 1}")
         options.append(f"--signal=B:USR1@{math.ceil(self.margin)}")
@@ -211,15 +224,15 @@ def _clock(seconds: float) -> str:
 
 
 def _quoted(text: str) -> str:
-    return f'"{text}"' if re.search(r"[\s&|()*]", text) else text
+    return f'"{text}"' if re.search(r"[\s&|()*#]", text) else text
 
 
 def _text(value: Any, where: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
         raise CampaignError(f"{where}: {value!r} is not a text.")
     text = str(value).strip()
-    if any(ord(sign) < 32 for sign in text) or '"' in text:
-        raise CampaignError(f"{where}: {value!r} must be one line without quotation marks.")
+    if any(ord(sign) < 32 or sign in "\"'\\" for sign in text):
+        raise CampaignError(f"{where}: {value!r} must be one line without quotation marks and backslashes.")
     return text
 
 
@@ -238,7 +251,7 @@ def _memory(value: Any, where: str) -> int:
 
 
 def _time(value: Any, where: str) -> float:
-    if not isinstance(value, str) or value.strip().isdigit():
+    if not isinstance(value, str) or re.fullmatch(r"[\d.]+", value.strip()):
         raise CampaignError(
             f"{where}: {value!r} has no unit, and sbatch would take it for minutes. Give for example '30min', '8h', "
             "'08:00:00' or '1-12'."
@@ -263,9 +276,32 @@ def _options(value: Any, where: str) -> tuple[str, ...]:
     for option in options:
         if not option.startswith("-"):
             raise CampaignError(f"{where}: {option!r} is no option of sbatch; it should begin with '-'.")
-        if (name := re.split(r"[=\s]", option)[0]) in _OURS:
-            raise CampaignError(f"{where}: '{name}' is set by xpm-alchem itself, because its bookkeeping rests on it.")
+        for word in option.split():
+            if (ours := _is_ours(word)) is not None:
+                raise CampaignError(
+                    f"{where}: '{ours}' is set by xpm-alchem itself (the profile has a key for it, or its bookkeeping "
+                    "rests on it)."
+                )
     return options
+
+
+def _is_ours(word: str) -> str | None:
+    """Return the option of ours that a word of a line is, also abbreviated ('--arr=0-9', '-a0-9')."""
+    name = word.partition("=")[0]
+    for option, short in _OURS.items():
+        if name == option or (len(name) > 4 and option.startswith(name)):
+            return option
+        if short is not None and word.startswith(short):
+            return option
+    return None
+
+
+def _prologue(value: Any, where: str) -> tuple[str, ...]:
+    lines = _lines(value, where)
+    for line in lines:
+        if line.lstrip().startswith("#SBATCH"):
+            raise CampaignError(f"{where}: {line!r} is an option of sbatch; give it under 'sbatch'.")
+    return lines
 
 
 def _environment(value: Any, where: str) -> tuple[tuple[str, str], ...]:
@@ -274,6 +310,8 @@ def _environment(value: Any, where: str) -> tuple[tuple[str, str], ...]:
     for key in value:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(key)):
             raise CampaignError(f"{where}: {key!r} is no name of an environment variable.")
+        if isinstance(value[key], bool) or not isinstance(value[key], str | int | float):
+            raise CampaignError(f"{where}.{key}: {value[key]!r} is not a text or a number.")
     return tuple(sorted((str(key), str(item)) for key, item in value.items()))
 
 
@@ -297,7 +335,8 @@ _PARSERS = {
     **dict.fromkeys(("time", "max_time"), _time),
     **dict.fromkeys(("mem", "max_mem"), _memory),
     **dict.fromkeys(("cpus", "slots", "tasks_per_job", "side_by_side"), _count),
-    **dict.fromkeys(("modules", "prologue"), _lines),
+    "modules": _lines,
+    "prologue": _prologue,
     "margin": duration,
     "sbatch": _options,
     "env": _environment,

@@ -28,7 +28,7 @@ _GATHER_SECONDS = 0.3  # to wait for more tasks to send along
 _LOOKS_PER_STEP = 100  # at files of tasks
 _STEP_SECONDS = 0.25
 _POLL_LEAST, _POLL_MOST, _POLL_GROWTH = 2.0, 60.0, 1.5
-_RETRY_LEAST, _RETRY_MOST = 5.0, 300.0
+_RETRY_LEAST, _RETRY_MOST = 2.0, 300.0
 _FOREIGN_SECONDS = 60.0  # how long an sbatch of a driver that was killed may still be under way
 _MEMORY_SECONDS = 240.0  # how long a controller surely remembers a job that has ended (MinJobAge is 300 s)
 _PATIENCE_SECONDS = 120.0  # with accounting that does not answer, or contradicts the controller
@@ -128,6 +128,12 @@ class SlurmQueue:
         if entry is not None:
             self._start()
         return entry
+
+    def has_ended(self, directory: Path) -> bool:
+        """Return whether the end of a task's attempt was seen."""
+        with self._lock:
+            entry = self._entries.get(directory)
+            return entry is not None and entry.ended
 
     def forget(self, directory: Path) -> None:
         """Forget a task: what became of it is known."""
