@@ -27,6 +27,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import psutil
 from campaigns import SmallCampaign
@@ -42,6 +43,7 @@ from xpm_alchem.network import load_network
 
 TESTS = Path(__file__).parent
 REPEATS = 10
+STEPS = 4
 NODES = 4
 SLURMD_TIMEOUT = 10  # seconds
 UNITS = {"setup", "simulate 0", "analyse"}
@@ -152,7 +154,7 @@ class Storm:
 class Soak:
     """A campaign, its drivers, and what was seen of them."""
 
-    def __init__(self, place: Path, *, tasks: int, slots: int, tasks_per_job: int) -> None:
+    def __init__(self, place: Path, *, tasks: int, slots: int, tasks_per_job: int, task_seconds: float) -> None:
         self.tasks, self._place = tasks, place
         self.edges = list(itertools.islice(itertools.combinations(range(60), 2), tasks // REPEATS))
         uniform = {"name": "uniform", "settings": {"repeats": REPEATS}, "max_tasks_per_transformation": REPEATS}
@@ -165,8 +167,8 @@ class Soak:
                 "strategy": uniform,
                 "max_retries": 1000,
             },
-            n_steps=4,
-            step_seconds=0.4,
+            n_steps=STEPS,
+            step_seconds=task_seconds / STEPS,
         )
         self.counter = SlurmCounter(place / "counter")
         self.started = 0
@@ -284,7 +286,7 @@ class Soak:
         """Return the estimates of the same network when nothing happens; waiting is not part of them."""
         path = self._place / "calm" / "network.json"
         path.parent.mkdir()
-        gufe_seam.save(dummy_network(self.edges, n_steps=4), path)
+        gufe_seam.save(dummy_network(self.edges, n_steps=STEPS), path)
         network = load_network(path, TRUST)
         found = {}
         for record in network.index.transformations:
@@ -370,7 +372,7 @@ def per_minute(calls: Counter[str], seconds: float) -> str:
     return ", ".join(f"{name} {number * 60 / seconds:.1f}" for name, number in calls.most_common()) or "none"
 
 
-def soak(place: Path, *, minutes: float, seed: int, longest: float, patience: float, **sizes: int) -> bool:
+def soak(place: Path, *, minutes: float, seed: int, longest: float, patience: float, **sizes: Any) -> bool:
     """Run all of it in a directory; return whether everything is right."""
     if absent := missing(accounting=True):
         print(f"needs SLURM with accounting; not installed: {', '.join(absent)}")
@@ -417,6 +419,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--slots", type=int, default=40)
     parser.add_argument("--tasks-per-job", type=int, default=1, help="as in a launcher's profile")
+    parser.add_argument("--task-seconds", type=float, default=1.6, help="beyond 10: orphans outlive their nodes")
     parser.add_argument("--longest", type=float, default=8.0, help="most seconds between two faults")
     parser.add_argument("--patience", type=float, default=400.0, help="seconds without any change that count as hung")
     parser.add_argument("--keep", action="store_true", help="keep the directory also if all is right")

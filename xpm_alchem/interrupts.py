@@ -34,10 +34,14 @@ class Deadline:
         Returns the seconds left, or None where there is no limit. Asked again and again: a limit may change.
     margin
         Seconds before the limit at which a unit is interrupted, so that it can unwind and its state be kept.
+    warned
+        Called, from a signal handler, for a warning that comes while time seems to be left: it makes `remaining` look
+        again. Without it a warning is believed.
     """
 
     remaining: Callable[[], float | None]
     margin: float = 10.0
+    warned: Callable[[], None] | None = None
 
     def left(self) -> float | None:
         """Return the seconds until a unit would be interrupted, or None."""
@@ -148,6 +152,10 @@ class Interrupts:
     def _handle(self, number: int, frame: FrameType | None) -> Any:
         if self.wish is None:
             left = self._left()
+            warned = None if self._deadline is None else self._deadline.warned
+            if number == INTERRUPT_SIGNAL and warned is not None and left is not None and left > 0:
+                warned()
+                return
             if number == INTERRUPT_SIGNAL or (left is not None and left <= 0):
                 self._want(Stopped(True, _NEAR))
             else:

@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 from experimaestro.connectors import Process, ProcessBuilder, ProcessState
 from experimaestro.connectors.local import LocalConnector
 from experimaestro.scriptbuilder import PythonScriptBuilder
@@ -22,12 +21,14 @@ from xpm_alchem.attempts import Attempt, Launched, Outcome
 from xpm_alchem.demand import Demand
 from xpm_alchem.errors import CampaignError
 from xpm_alchem.fence import give_orders
+from xpm_alchem.interrupts import Deadline
 from xpm_alchem.launchers.base import AttemptLauncher, AttemptLimits, Ending
 from xpm_alchem.launchers.slurm_commands import Slurm, SlurmError, Trouble
 from xpm_alchem.launchers.slurm_profile import SlurmProfile
 from xpm_alchem.launchers.slurm_queue import Entry, SlurmQueue, outcome_of, remove_old
 
 _WAIT_SECONDS = 0.5
+_VERDICT_SECONDS = 30.0
 _NOT_LAUNCHED = "not launched yet"
 _WAITING_AGAIN = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "CONFIGURING")
 _queues: dict[Path, SlurmQueue] = {}
@@ -133,7 +134,13 @@ class SlurmLauncher(AttemptLauncher):
         if attempt is not None and attempt.launched_as is None:  # of the local launcher, before it was changed
             return attempt.process.is_alive() if attempt.process.is_here else None
         entry = self.queue.find(directory)
-        if entry is None or entry.ended:
+        if entry is None:
+            return False
+        if entry.ended:
+            unknown = entry.state is None or entry.state.is_alive
+            if unknown and entry.code is not None and entry.code < 0 and time.time() - entry.seen < _VERDICT_SECONDS:
+                self.queue.ask(entry)  # killed by a signal: was it for its memory, its time, its node?
+                return None
             return False
         if entry.batch is None:
             return True
@@ -302,12 +309,13 @@ class SlurmLimits(AttemptLimits):
         self.margin = float(facts["margin"])
         self.launched = Launched(self._job, facts.get("launch"), os.environ.get("SLURMD_NODENAME"))
         self._end: float | None = None
+        self._warned = threading.Event()
         if end := os.environ.get("SLURM_JOB_END_TIME"):  # since SLURM 22.05.9
             self._end = float(end)
         else:
-            if (limit := facts.get("limit")) is not None:
-                self._end = psutil.Process().create_time() + float(limit)
-            if limit is None or limit < 6 * self.margin:
+            if (known := facts.get("end")) is not None:
+                self._end = float(known)
+            if self._end is None or self._end - time.time() < 6 * self.margin:
                 self.refresh()
         threading.Thread(target=self._keep_fresh, name="time limit", daemon=True).start()
 
@@ -326,6 +334,10 @@ class SlurmLimits(AttemptLimits):
         if left is not None:
             self._end = time.time() + left
 
+    def deadline(self) -> Deadline:
+        """Return the limits; a warning by SLURM while time seems to be left makes us ask."""
+        return Deadline(self.remaining_time, self.margin, self._warned.set)
+
     def pause(self) -> float:
         """Return the seconds until SLURM is to be asked again: a while before an attempt would be stopped, and then."""
         if self._end is None:
@@ -338,7 +350,8 @@ class SlurmLimits(AttemptLimits):
 
     def _keep_fresh(self) -> None:
         while True:
-            time.sleep(self.pause())
+            self._warned.wait(self.pause())
+            self._warned.clear()
             self.refresh()
 
 

@@ -4,7 +4,8 @@
       batch.json     written before sbatch runs: the tasks, the job's name, how many jobs
       script.sh      the batch script
       job            SLURM's id; written by whoever knows it first, the driver or the first job that starts
-      claims/<n>     which job took on task n, written by that job
+      claims/<n>     which job took on task n, where jobs take on several; written by that job
+      ended/<n>      the exit code of task n's process, written by its job
       <n>.log        what was printed before a task's own output begins
 
 Every try of an sbatch is a batch of its own with a name of its own, so that it can be found in SLURM's queue, and with
@@ -86,7 +87,8 @@ class Batch:
         """Make a batch's directory; `write` makes it count."""
         token = uuid.uuid4().hex[:10]
         path = root / f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{token}"
-        (path / "claims").mkdir(parents=True)
+        for name in ("claims", "ended"):
+            (path / name).mkdir(parents=True)
         return cls(
             path=path,
             job_name=f"{campaign[:40]}-{token}",
@@ -180,6 +182,18 @@ class Batch:
         with suppress(FileNotFoundError):
             return (self.path / "claims" / str(number)).read_text().strip() or None
         return None
+
+    def set_ended(self, number: int, code: int) -> None:
+        """Note that a task's process has ended, with its exit code, negative for a signal."""
+        with atomic_write(self.path / "ended" / str(number)) as out:
+            out.write(f"{code}\n")
+
+    def ended(self, number: int) -> int | None:
+        """Return the exit code of a task's process, None while it is not known to have ended."""
+        try:
+            return int((self.path / "ended" / str(number)).read_text())
+        except (FileNotFoundError, ValueError):
+            return None
 
     def jobs_for(self, number: int) -> list[str] | None:
         """Return the jobs that work or may work on a task; None while nobody knows the batch's."""

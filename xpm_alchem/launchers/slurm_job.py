@@ -1,7 +1,8 @@
 """What a SLURM job runs on its node: ``python -m xpm_alchem.launchers.slurm_job BATCH``.
 
-A job of one task becomes that task's process, so that SLURM's signals reach it. A job of several takes on one task
-after another until its time is nearly over; what is left is for other jobs.
+It starts the task's process, hands SLURM's signals on to it, and notes how it ended: on the disk, so that nobody has to
+ask SLURM. A job of several tasks takes on one after another until its time is nearly over; what is left is for other
+jobs of its pool.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from xpm_alchem.launchers.slurm_commands import Slurm
 
 _LEAST_SECONDS = 30.0  # a task that would get less than this beside the margin is left to another job
 _LINGER_SECONDS = 10.0  # for the next task to become ready
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 0.1
 _LOOK_SECONDS = 2.0  # between two looks at the pool that found nothing
 _POOL_DAYS = 7
 
@@ -33,44 +34,32 @@ def main() -> int:
     if batch is None:
         sys.stderr.write(f"{path}: no such batch\n")
         return 2
-    job = os.environ["SLURM_JOB_ID"]
+    job = submitted_as = os.environ["SLURM_JOB_ID"]
     index = 0
-    submitted_as = job
     if batch.is_array:
         submitted_as = os.environ["SLURM_ARRAY_JOB_ID"]
         index = int(os.environ["SLURM_ARRAY_TASK_ID"])
         job = f"{submitted_as}_{index}"
     if batch.job() is None:  # the driver that ran sbatch was killed before it heard the answer, or has not heard it yet
         batch.set_job(submitted_as)
-    if batch.tasks_per_job > 1:
-        return _Worker(batch, job).run()
-    script = Path(batch.scripts[index])
-    if not _may_run(batch, index):
-        sys.stderr.write(f"{script.parent}: given to another job meanwhile; nothing to do\n")
-        return 0
-    environment = _environment(batch, index, job)
-    with open(script.with_suffix(".out"), "ab") as out, open(script.with_suffix(".err"), "ab") as err:
-        os.dup2(out.fileno(), 1)
-        os.dup2(err.fileno(), 2)
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until the attempt handles it; it looks at its limit itself
-    os.execve(sys.executable, [sys.executable, str(script)], environment)
-
-
-def _may_run(batch: Batch, number: int) -> bool:
-    return Orders.read(Path(batch.scripts[number]).parent).launch == batch.launch(number)
-
-
-def _environment(batch: Batch, number: int, job: str) -> dict[str, str]:
-    facts = {"job": job, "launch": batch.launch(number), "margin": batch.margin, "limit": batch.limit}
-    return {**os.environ, "XPM_ALCHEM_SLURM": json.dumps(facts)}
+    return _Worker(batch, job, index if batch.tasks_per_job == 1 else None).run()
 
 
 class _Worker:
-    """A job that takes on tasks of its pool as long as it has time."""
+    """A job at work.
 
-    def __init__(self, batch: Batch, job: str) -> None:
-        self._batch, self._job = batch, job
-        self._children: list[subprocess.Popen[bytes]] = []
+    Parameters
+    ----------
+    batch, job
+        Its batch, and its id.
+    only
+        The one task it is for; None if it takes on what it finds in its pool.
+    """
+
+    def __init__(self, batch: Batch, job: str, only: int | None) -> None:
+        self._batch, self._job, self._only = batch, job, only
+        self._children: dict[tuple[Path, int], subprocess.Popen[bytes]] = {}
+        self._codes: list[int] = []
         self._stopping = False
         self._end = float("inf") if batch.limit is None else time.time() + batch.limit
         self._asked = self._looked = 0.0
@@ -78,25 +67,60 @@ class _Worker:
     def run(self) -> int:
         for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._hand_on)
+        if self._only is None:
+            self._run_pool()
+        elif _may_run(self._batch, self._only):
+            self._start(self._batch, self._only)
+            while self._children:
+                self._reap()
+                time.sleep(_POLL_SECONDS)
+        else:
+            sys.stderr.write(f"{self._batch.launch(self._only)}: given to another job meanwhile; nothing to do\n")
+        return next((abs(code) for code in self._codes if code), 0)
+
+    def _run_pool(self) -> None:
         idle_since = time.time()
         while True:
-            self._children = [child for child in self._children if child.poll() is None]
+            self._reap()
             while len(self._children) < self._batch.side_by_side and self._has_time():
                 if not self._take_one():
                     break
-                idle_since = time.time()
             if self._children:
                 idle_since = time.time()
             elif not self._has_time() or time.time() - idle_since > _LINGER_SECONDS:
-                return 0
+                return
             time.sleep(_POLL_SECONDS)
 
     def _hand_on(self, number: int, frame: object) -> None:
         self._stopping = True
-        for child in self._children:
+        for child in list(self._children.values()):
             if child.poll() is None:
                 child.send_signal(number)
 
+    def _reap(self) -> None:
+        for (path, number), child in list(self._children.items()):
+            if (code := child.poll()) is not None:
+                batch = self._batch if path == self._batch.path else Batch.read(path)
+                if batch is not None:
+                    batch.set_ended(number, code)
+                self._codes.append(code)
+                del self._children[path, number]
+
+    def _start(self, batch: Batch, number: int) -> None:
+        script = Path(batch.scripts[number])
+        facts = {"job": self._job, "launch": batch.launch(number), "margin": self._batch.margin}
+        facts["end"] = None if self._end == float("inf") else self._end
+        with open(script.with_suffix(".out"), "ab") as out, open(script.with_suffix(".err"), "ab") as err:
+            self._children[batch.path, number] = subprocess.Popen(
+                [sys.executable, str(script)],
+                env={**os.environ, "XPM_ALCHEM_SLURM": json.dumps(facts)},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                preexec_fn=_ignore_the_warning,
+            )
+
+    # -------------------------------------------------------------------------------------------- several tasks a job
     def _has_time(self) -> bool:
         now = time.time()
         need = self._batch.margin + _LEAST_SECONDS
@@ -111,18 +135,7 @@ class _Worker:
             return False
         for batch, number in self._open():
             if batch.claim(number, self._job):
-                script = Path(batch.scripts[number])
-                with open(script.with_suffix(".out"), "ab") as out, open(script.with_suffix(".err"), "ab") as err:
-                    self._children.append(
-                        subprocess.Popen(
-                            [sys.executable, str(script)],
-                            env=_environment(batch, number, self._job),
-                            stdin=subprocess.DEVNULL,
-                            stdout=out,
-                            stderr=err,
-                            start_new_session=True,
-                        )
-                    )
+                self._start(batch, number)
                 return True
         self._looked = time.time()
         return False
@@ -137,6 +150,15 @@ class _Worker:
             for number in range(len(batch.scripts)):
                 if batch.claimed_by(number) is None and _may_run(batch, number):
                     yield batch, number
+
+
+def _may_run(batch: Batch, number: int) -> bool:
+    return Orders.read(Path(batch.scripts[number]).parent).launch == batch.launch(number)
+
+
+def _ignore_the_warning() -> None:
+    """SIGUSR1 must not kill an attempt that does not handle it yet; it looks at its limit itself when it begins."""
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 if __name__ == "__main__":

@@ -201,6 +201,7 @@ class SlurmProfile:
         }
         options += [f"--{option}={_quoted(str(value))}" for option, value in named.items() if value is not None]
         lines = ["#!/bin/bash", *(f"#SBATCH {option}" for option in (*options, *self.sbatch)), ""]
+        lines.append("trap '' USR1  # SLURM's warning is for the attempt; it must not kill what comes before it")
         lines += [f"module load {shlex.quote(module)}" for module in self.modules]
         lines += self.prologue
         threads = "${SLURM_CPUS_PER_TASK:-1}"

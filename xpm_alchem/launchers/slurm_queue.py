@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import signal
 import threading
 import time
 from pathlib import Path
@@ -30,6 +31,7 @@ _STEP_SECONDS = 0.25
 _POLL_LEAST, _POLL_MOST, _POLL_GROWTH = 2.0, 60.0, 1.5
 _RETRY_LEAST, _RETRY_MOST = 2.0, 300.0
 _FOREIGN_SECONDS = 60.0  # how long an sbatch of a driver that was killed may still be under way
+_WORD_SECONDS = 30.0  # after an attempt said that it ends, its process is gone although nobody noted that
 _MEMORY_SECONDS = 240.0  # how long a controller surely remembers a job that has ended (MinJobAge is 300 s)
 _PATIENCE_SECONDS = 120.0  # with accounting that does not answer, or contradicts the controller
 _LIMIT_SECONDS = 60.0  # between two tries when a site's limit on jobs is reached
@@ -53,10 +55,14 @@ class Entry:
         Whether it is over, by its own word or by SLURM's.
     lost
         Whether no job will ever come of its launch.
+    code, seen
+        The exit code of its process, where its job could note it, and when that was seen.
     asked
         Whether somebody wants to know how its job ended although the attempt has said that it did.
     missing
         When SLURM first did not know its job any more.
+    stamp, word
+        Of the journal of attempts when it was read last, and when it was found to tell of the end.
     """
 
     script: Path
@@ -68,8 +74,11 @@ class Entry:
     ended: bool = False
     lost: bool = False
     asked: bool = False
+    code: int | None = None
+    seen: float = 0.0
     missing: float | None = None
     stamp: tuple[int, int] = (0, 0)
+    word: float | None = None
 
     @property
     def directory(self) -> Path:
@@ -248,8 +257,14 @@ class SlurmQueue:
                 self._submit_at = min(self._submit_at, time.time() + _POLL_LEAST)  # there is room for another one
 
     def _says_it_ended(self, entry: Entry) -> bool:
-        if any(entry.script.with_suffix(suffix).exists() for suffix in (".done", ".failed")):
+        """Whether a task's process has ended, by the word of its job; or of the attempt, a while ago."""
+        assert entry.batch is not None
+        entry.code = entry.batch.ended(entry.number)
+        if entry.code is not None:
+            entry.seen = time.time()
             return True
+        if entry.word is not None:
+            return time.time() - entry.word > _WORD_SECONDS
         path = TaskDirectory(entry.directory).attempts
         try:
             stat = path.stat()
@@ -259,9 +274,10 @@ class SlurmQueue:
             return False
         attempts = AttemptLog(path).read()
         entry.stamp = stamp
-        assert entry.batch is not None
         jobs = entry.batch.jobs_for(entry.number) or []
-        return bool(attempts) and attempts[-1].outcome is not None and attempts[-1].launched_as in jobs
+        if attempts and attempts[-1].outcome is not None and attempts[-1].launched_as in jobs:
+            entry.word = time.time()  # its process may still be on its way out
+        return False
 
     # ---------------------------------------------------------------------------------------------------- submitting
     def _submit_gathered(self, now: float) -> None:
@@ -471,6 +487,8 @@ _USUAL_REASONS = {"None", "Priority", "Resources", "BeginTime", "JobArrayTaskLim
 def outcome_of(entry: Entry) -> tuple[Outcome, str, bool]:
     """Return how an attempt ended that did not say so: outcome, reason, whether its processes are surely gone."""
     state = entry.state
+    if entry.code is not None and (state is None or state.is_alive or state.outcome is Outcome.LOST):
+        return Outcome.LOST, f"its process {_ended_with(entry.code)} without a word", True
     if state is not None and state.state == "PENDING":  # SLURM keeps no record of an element that was cancelled so
         return Outcome.CANCELLED, f"SLURM job {state.job} was cancelled while it waited", True
     if state is None or state.is_alive:
@@ -478,6 +496,15 @@ def outcome_of(entry: Entry) -> tuple[Outcome, str, bool]:
     where = f" on {state.node}" if state.node else ""
     code = f", exit code {state.exit_code}" if state.exit_code not in ("", "0:0") else ""
     return state.outcome, f"SLURM job {state.job}{where} ended as {state.state}{code}", state.is_certain
+
+
+def _ended_with(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"
 
 
 def remove_old(root: Path, days: float = 60.0) -> None:
