@@ -20,7 +20,7 @@ from xpm_alchem.attempts import Outcome
 pytestmark = pytest.mark.slurm
 
 STEPS: dict[str, Any] = {"n_steps": 24, "step_seconds": 0.25}  # 6 s
-MORE_STEPS: dict[str, Any] = {"n_steps": 80, "step_seconds": 0.25}  # 20 s
+MORE_STEPS: dict[str, Any] = {"n_steps": 200, "step_seconds": 0.25}  # 50 s
 FAST = {"SlurmdTimeout": 10, "KillWait": 3}
 
 
@@ -141,10 +141,10 @@ def test_a_job_that_is_killed_without_a_word_is_tried_again(start_cluster, tmp_p
 def test_preemption_with_grace_time_keeps_the_checkpoint(start_cluster, tmp_path: Path) -> None:
     cluster = start_cluster(
         nodes=1,
-        settings={"PreemptType": "preempt/partition_prio", "PreemptMode": "REQUEUE"},
+        settings={"PreemptType": "preempt/partition_prio", "PreemptMode": "CANCEL"},
         partitions=(
-            "low Nodes=n1 Default=YES State=UP PriorityTier=1 GraceTime=20 MaxTime=INFINITE",
-            "high Nodes=n1 State=UP PriorityTier=10 MaxTime=INFINITE",
+            "low Nodes=n1 Default=YES State=UP PriorityTier=1 GraceTime=15 MaxTime=1-0 DefaultTime=10",
+            "high Nodes=n1 State=UP PriorityTier=10 MaxTime=1-0 DefaultTime=10",
         ),
     )
     campaign = SlurmCampaign(tmp_path / "c", profile={"cpus": 2, "partition": "low"}, **MORE_STEPS)

@@ -142,7 +142,6 @@ class Driver:
         self._harvest.look()
         if once:
             self._settle()
-            self._harvest.look()
         self._iterate()
         if self._finished():
             return self._ending()
@@ -366,6 +365,7 @@ class Driver:
         """Wait until the launcher knows what became of everything and has started what was submitted."""
         until = time.time() + _SETTLE_SECONDS
         while time.time() < until:
+            self._harvest.look()
             if all(job.launched for job in self._jobs.values()) and self.launcher.is_settled():
                 return
             time.sleep(0.05)

@@ -22,6 +22,7 @@ from xpm_alchem.submission import Job, failure_reason, stderr_of
 from xpm_alchem.task_state import TaskState, TaskStatus
 
 _OVERDUE_SECONDS = 20.0
+_STUCK_SECONDS = 5.0
 _CAUSE_SECONDS = 60.0  # to wait for the launcher's word why an attempt was told to end
 
 
@@ -55,6 +56,7 @@ class Harvest:
         self.records, self.launcher, self.observe = records, launcher, observe
         self._jobs, self._max_retries, self._patterns = jobs, max_retries, patterns
         self._checked: dict[str, float] = {}
+        self._ended: dict[tuple[str, float], float] = {}
 
     def look(self) -> None:
         """Look at every task that was running; the journal gains what became of it."""
@@ -65,7 +67,7 @@ class Harvest:
     def _look_at(self, task: TaskState) -> None:
         job = self._jobs.get(task.task)
         directory = self.records.task_path(task)
-        if job is not None and not job.ended and not self.launcher.has_ended(directory) and not self._is_overdue(task):
+        if job is not None and not job.ended and not self._is_stuck(task, directory) and not self._is_overdue(task):
             return
         files = TaskDirectory(directory)
         log = AttemptLog(files.attempts)
@@ -106,6 +108,13 @@ class Harvest:
         if cause.outcome is not None and (cause.outcome, cause.reason) != (last.outcome, last.reason):
             log.correct(last, cause.outcome, cause.reason)
         return True
+
+    def _is_stuck(self, task: TaskState, directory: Path) -> bool:
+        """Whether experimaestro waits in vain: for a lock, say, that an orphan holds of an attempt known to be over."""
+        if not self.launcher.has_ended(directory):
+            return False
+        since = self._ended.setdefault((task.task, task.submitted), time.time())
+        return time.time() - since > _STUCK_SECONDS
 
     def _is_overdue(self, task: TaskState) -> bool:
         """Whether a task's attempt has said how it ended, some time ago: then nobody waits for experimaestro."""

@@ -191,9 +191,9 @@ class SlurmLauncher(AttemptLauncher):
 
     def forget(self, directory: Path, *, again: bool) -> None:
         """Take note that the end of a task's job was dealt with; it must not be found again."""
-        self.queue.forget(directory)
         if again:
-            give_orders(directory, launch=_NOT_LAUNCHED)
+            give_orders(directory, launch=_NOT_LAUNCHED)  # first: the queue would take up what the orders name
+        self.queue.forget(directory)
 
     def withdraw(self, directory: Path) -> None:
         """Cancel the task's job."""
@@ -267,7 +267,7 @@ class SlurmAttempt(Process):  # type: ignore[misc]
 
     def _has_ended(self) -> bool:
         entry = self._entry
-        return entry is None or entry.ended or self._queue.find(self._directory) is not entry
+        return entry is None or entry.ended or not self._queue.holds(entry)
 
     async def aio_state(self, timeout: float | None = None) -> ProcessState:
         """Return whether it waits or runs, as far as is known."""

@@ -138,6 +138,11 @@ class SlurmQueue:
             self._start()
         return entry
 
+    def holds(self, entry: Entry) -> bool:
+        """Whether an entry was neither forgotten nor replaced."""
+        with self._lock:
+            return self._entries.get(entry.directory) is entry
+
     def has_ended(self, directory: Path) -> bool:
         """Return whether the end of a task's attempt was seen."""
         with self._lock:
