@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 DEMO = experiments/hydration
 JOBS ?= 2
+SLURM_JOBS ?= 4
 
 .PHONY: demo test lint bench clean
 
@@ -19,8 +20,10 @@ demo: $(VENV)/.installed
 	$(BIN)/xpm-alchem run --quiet $(DEMO)/demo.yaml
 	$(BIN)/xpm-alchem results $(DEMO)/demo.yaml
 
+# The tests on a real SLURM wait more than they work: more of them run at once.
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not slurm' $(ARGS)
+	$(BIN)/python -m pytest -n $(SLURM_JOBS) -m slurm $(ARGS)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -149,7 +149,7 @@ def test_a_packed_job_that_is_killed_costs_only_what_it_was_at(start_cluster, tm
 def test_stop_keeps_checkpoints_cancels_what_waits_and_run_goes_on(start_cluster, tmp_path: Path) -> None:
     cluster = start_cluster(nodes=1)
     plan = {"strategy": {"name": "uniform", "settings": {"repeats": 4}, "max_tasks_per_transformation": 4}}
-    campaign = SlurmCampaign(tmp_path / "c", plan=plan, n_steps=40, step_seconds=0.25)
+    campaign = SlurmCampaign(tmp_path / "c", plan=plan, n_steps=120, step_seconds=0.25)
     driver = campaign.start()
     wait_for(lambda: campaign.path.joinpath("workspace/slurm").exists() and len(cluster.jobs("R")) == 2, what="jobs")
     campaign.wait_until_at_work()
@@ -183,7 +183,7 @@ def test_cron_calls_alone_finish_a_campaign_in_which_a_task_dies_without_a_word(
 
 def test_a_second_driver_is_refused_and_a_second_campaign_runs_no_task_again(start_cluster, tmp_path: Path) -> None:
     cluster = start_cluster()
-    campaign = SlurmCampaign(tmp_path / "c", edges=[(0, 1), (1, 2)], n_steps=20, step_seconds=0.25)
+    campaign = SlurmCampaign(tmp_path / "c", edges=[(0, 1), (1, 2)], n_steps=100, step_seconds=0.25)
     driver = campaign.start()
     campaign.wait_until_at_work()
     refused = campaign.run()
@@ -199,7 +199,7 @@ def test_a_second_driver_is_refused_and_a_second_campaign_runs_no_task_again(sta
 
 def test_a_driver_that_is_killed_leaves_its_jobs_and_the_next_one_takes_them_up(start_cluster, tmp_path: Path) -> None:
     cluster = start_cluster(nodes=1)
-    campaign = SlurmCampaign(tmp_path / "c", edges=[(0, 1), (1, 2), (2, 3)], n_steps=30, step_seconds=0.25)
+    campaign = SlurmCampaign(tmp_path / "c", edges=[(0, 1), (1, 2), (2, 3)], n_steps=100, step_seconds=0.25)
     driver = campaign.start()
     campaign.wait_until_at_work()
     driver.send_signal(signal.SIGKILL)

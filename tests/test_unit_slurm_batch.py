@@ -131,14 +131,14 @@ def test_any_job_of_a_packed_batch_may_take_on_a_task_until_one_has(tmp_path):
     assert batch.jobs_for(4) is None
     batch.set_job("17")
     assert batch.jobs_for(4) == ["17_0", "17_1", "17_2"]
-    batch.claim(4, "17_1")
+    batch.claim(4, "17_1", "small-0")
     assert batch.jobs_for(4) == ["17_1"]
     assert batch.jobs_for(3) == ["17_0", "17_1", "17_2"]
 
 
 def test_a_task_that_a_job_of_another_batch_took_on_belongs_to_that_job(tmp_path):
     batch = make(tmp_path, 5, tasks_per_job=2)
-    batch.claim(0, "99_0")
+    batch.claim(0, "99_0", "small-0")
     assert batch.jobs_for(0) == ["99_0"]  # although nobody knows this batch's own id
 
 
@@ -146,24 +146,24 @@ def test_a_task_that_a_job_of_another_batch_took_on_belongs_to_that_job(tmp_path
 def test_a_task_is_taken_on_by_the_first_job_and_by_no_other(tmp_path):
     batch = make(tmp_path, 2, tasks_per_job=2)
     assert batch.claimed_by(0) is None
-    assert batch.claim(0, "17_0")
-    assert not batch.claim(0, "17_1")
+    assert batch.claim(0, "17_0", "small-0")
+    assert not batch.claim(0, "17_1", "small-0")
     assert (batch.claimed_by(0), batch.claimed_by(1)) == ("17_0", None)
 
 
 def test_a_job_that_was_requeued_finds_its_own_claim(tmp_path):
     batch = written(tmp_path, 2, tasks_per_job=2)
-    assert batch.claim(0, "17_0")
+    assert batch.claim(0, "17_0", "small-0")
     again = Batch.read(batch.path)
-    assert again.claim(0, "17_0")
-    assert not again.claim(0, "17_1")
+    assert again.claim(0, "17_0", "small-0")
+    assert not again.claim(0, "17_1", "small-0")
 
 
 def test_a_claim_that_a_kill_cut_short_claims_nothing(tmp_path):
     batch = make(tmp_path, 2, tasks_per_job=2)
     (batch.path / "claims" / ".0.12345678").write_text("17_1\n")  # killed before it got its name
     assert batch.claimed_by(0) is None
-    assert batch.claim(0, "17_0") and batch.claimed_by(0) == "17_0"
+    assert batch.claim(0, "17_0", "small-0") and batch.claimed_by(0) == "17_0"
 
 
 def _take_on_all(path: Path, job: str, barrier, answers) -> None:
@@ -171,7 +171,7 @@ def _take_on_all(path: Path, job: str, barrier, answers) -> None:
     mine, unknown = [], 0
     for number in range(len(batch.scripts)):
         barrier.wait(60)  # all of them want this one now
-        if batch.claim(number, job):
+        if batch.claim(number, job, "small-0"):
             mine.append(number)
         unknown += batch.claimed_by(number) is None  # whoever was first: it is known at once
     answers.put((job, mine, unknown))
@@ -229,3 +229,10 @@ def test_a_batch_of_another_path_is_the_same_but_for_its_path(tmp_path):
     moved = tmp_path / "there" / batch.path.name
     batch.path.rename(moved)
     assert Batch.read(moved) == attrs.evolve(batch, path=moved)
+
+
+def test_the_job_that_took_on_a_task_of_another_batch_is_known_by_that_batchs_name(tmp_path):
+    batch = make(tmp_path, tasks_per_job=4)
+    assert batch.name_for(0) == batch.job_name
+    batch.claim(0, "17_0", "other-1234567890")
+    assert batch.name_for(0) == "other-1234567890" and batch.name_for(1) == batch.job_name

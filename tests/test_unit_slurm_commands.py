@@ -190,18 +190,18 @@ def test_a_command_that_asks_gets_no_answer_from_the_terminal(programs):
 
 
 @pytest.mark.parametrize(
-    ("name", "call"),
+    ("name", "call", "trouble"),
     [
-        ("sbatch", lambda: Slurm().submit(Path("script.sh"))),
-        ("squeue", lambda: Slurm().queue()),
-        ("sacct", lambda: Slurm().accounts(["1"], [], 0.0)),
+        ("sbatch", lambda: Slurm().submit(Path("script.sh")), Trouble.REFUSED),
+        ("squeue", lambda: Slurm().queue(), Trouble.REFUSED),
+        ("sacct", lambda: Slurm().accounts(["1"], [], 0.0), Trouble.NO_ACCOUNTING),
     ],
 )
-def test_without_slurm_every_question_is_refused(programs, monkeypatch, name, call):
+def test_without_slurm_every_question_is_refused(programs, monkeypatch, name, call, trouble):
     monkeypatch.setenv("PATH", str(programs.path))
     with pytest.raises(SlurmError, match=f"{name} is not on PATH") as caught:
         call()
-    assert caught.value.trouble is Trouble.REFUSED
+    assert caught.value.trouble is trouble
 
 
 def test_slurm_is_installed_where_its_three_commands_are_on_path(programs, monkeypatch):

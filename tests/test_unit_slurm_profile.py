@@ -83,6 +83,7 @@ EMPTY_SCRIPT = f"""\
 #SBATCH --no-requeue
 #SBATCH --signal=B:USR1@120
 
+trap '' USR1  # SLURM's warning is for the attempt; it must not kill what comes before it
 export OMP_NUM_THREADS=${{SLURM_CPUS_PER_TASK:-1}}
 export MKL_NUM_THREADS=${{SLURM_CPUS_PER_TASK:-1}}
 export OPENBLAS_NUM_THREADS=${{SLURM_CPUS_PER_TASK:-1}}
@@ -112,6 +113,7 @@ FULL_SCRIPT = f"""\
 #SBATCH --mail-type=FAIL
 #SBATCH --nice=100
 
+trap '' USR1  # SLURM's warning is for the attempt; it must not kill what comes before it
 module load cuda/12.4
 module load 'openmm 8'
 ulimit -c 0
@@ -136,6 +138,7 @@ PACKED_SCRIPT = f"""\
 #SBATCH --time=08:00:00
 #SBATCH --cpus-per-task=7
 
+trap '' USR1  # SLURM's warning is for the attempt; it must not kill what comes before it
 export OMP_NUM_THREADS=$(( (${{SLURM_CPUS_PER_TASK:-1}} + 1) / 2 ))
 export MKL_NUM_THREADS=$(( (${{SLURM_CPUS_PER_TASK:-1}} + 1) / 2 ))
 export OPENBLAS_NUM_THREADS=$(( (${{SLURM_CPUS_PER_TASK:-1}} + 1) / 2 ))
@@ -548,7 +551,7 @@ def test_jobs_share_tasks_only_if_they_ask_for_the_same():
 def test_a_profile_says_what_it_asks_for():
     assert parse().describe() == "SLURM: the default partition, the default time limit; at most 200 tasks in its queue"
     assert parse(**FULL | PACKED).describe() == (
-        "SLURM: partition gpu, 08:00:00 each, 7 cores, gpus a100:1, 16384 MB, up to 10 tasks a job, 2 at once, "
+        "SLURM: partition gpu, 08:00:00 each, 7 cores, gpus a100:1, 16384 MB, a job for 10 tasks, 2 at once, "
         "2.5 EUR per gpu-hour; at most 50 tasks in its queue"
     )
     assert "gres shard:4" in parse(gres="shard:4").describe()

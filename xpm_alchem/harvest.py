@@ -140,6 +140,8 @@ class Harvest:
         if "TaskBusyError" in printed:
             fence_off(directory)
             outcome, said = Outcome.LOST, "a process of an earlier attempt held the task; it was fenced off"
+        elif "SupersededError" in printed:
+            outcome, said = Outcome.LOST, "a process of an earlier launch came too late"
         elif reason in ("cancelled", "timeout"):
             outcome = Outcome.CANCELLED if reason == "cancelled" else Outcome.TIMEOUT
             said = "told to end before it began"

@@ -99,7 +99,9 @@ def run_command(
     forecast = given.forecast()
     if dry_run:
         _print_forecast(out, forecast)
-        given.launcher.check()
+        if word := given.launcher.check():
+            out.print(word)
+        out.print("dry run: nothing was changed")
         sys.exit(0)
     for change in forecast.changes:
         out.print(f"plan changed: {change}")
@@ -132,7 +134,6 @@ def _print_forecast(out: Console, forecast: Forecast) -> None:
     else:
         least, most = (seconds * len(forecast.tasks) / 3600 for seconds in forecast.seconds_each)
         out.print(f"expected cost: {least:.3g} to {most:.3g} hours of attempts (each task as long as those complete)")
-    out.print("dry run: nothing was changed")
 
 
 def _detach(out: Console, campaign: Campaign, launcher: str | None) -> NoReturn:

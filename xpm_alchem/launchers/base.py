@@ -58,8 +58,15 @@ class AttemptLauncher(Launcher):
     def close(self) -> None:
         """End being used; attempts go on."""
 
-    def check(self) -> None:
-        """Raise CampaignError if no attempt could be started at all."""
+    def check(self) -> str:
+        """Return whether attempts can be started, in a sentence, '' if that goes without saying.
+
+        Raises
+        ------
+        CampaignError
+            None could be started at all.
+        """
+        return ""
 
     def for_task(self, demand: Demand) -> AttemptLauncher:
         """Return a launcher for a task whose history demands more than the profile gives."""

@@ -89,8 +89,8 @@ class SlurmLauncher(AttemptLauncher):
             raise RuntimeError("the launcher is not open")
         return _queue(self._root)
 
-    def check(self) -> None:
-        """Ask SLURM whether it would accept a job of this profile.
+    def check(self) -> str:
+        """Ask SLURM whether it would accept a job of this profile, and return what it says.
 
         Raises
         ------
@@ -108,8 +108,14 @@ class SlurmLauncher(AttemptLauncher):
             try:
                 Slurm().check(script)
             except SlurmError as error:
-                if error.trouble is Trouble.REFUSED:
+                if error.trouble is Trouble.REFUSED and not self._may_pass(str(error)):
                     raise CampaignError(f"launcher {self.name}: SLURM would refuse its jobs: {error}") from None
+                return f"SLURM could not be asked whether it would accept such a job ({error})"
+        return "SLURM would accept such a job"
+
+    def _may_pass(self, said: str) -> bool:
+        """Whether a refusal is for the moment only: --test-only refuses what sbatch accepts while all nodes are down."""
+        return "node configuration is not available" in said and not Slurm().has_nodes_up(self.profile.partition)
 
     def for_task(self, demand: Demand) -> SlurmLauncher:
         """Return a launcher whose profile has grown as a task's history demands."""
@@ -138,7 +144,9 @@ class SlurmLauncher(AttemptLauncher):
             return False
         if entry.ended:
             unknown = entry.state is None or entry.state.is_alive
-            if unknown and entry.code is not None and entry.code < 0 and time.time() - entry.seen < _VERDICT_SECONDS:
+            alone = entry.batch is not None and entry.batch.tasks_per_job == 1
+            killed = alone and entry.code is not None and entry.code < 0
+            if unknown and killed and time.time() - entry.seen < _VERDICT_SECONDS:
                 self.queue.ask(entry)  # killed by a signal: was it for its memory, its time, its node?
                 return None
             return False
@@ -159,7 +167,7 @@ class SlurmLauncher(AttemptLauncher):
         taken_on = batch is not None and (batch.tasks_per_job == 1 or batch.claimed_by(entry.number) is not None)
         if attempt is None and (entry.lost or not taken_on):
             return Ending(None, "no SLURM job took it on")
-        outcome, reason, certain = outcome_of(entry)
+        outcome, reason, certain = outcome_of(entry, begun=attempt is not None)
         unknown = entry.state is None or entry.state.is_alive
         if unknown and attempt is not None and attempt.limit and time.time() >= attempt.start + attempt.limit:
             outcome, reason = Outcome.TIMEOUT, "its SLURM job is gone; its time limit is over"
@@ -176,7 +184,7 @@ class SlurmLauncher(AttemptLauncher):
                 return Ending(Outcome.CANCELLED, f"{attempt.reason}: its SLURM job was requeued from outside")
             self.queue.ask(entry)
             return None
-        outcome, reason, _ = outcome_of(entry)
+        outcome, reason, _ = outcome_of(entry, begun=True)
         return super().cause(directory, attempt) if outcome is Outcome.LOST else Ending(outcome, reason)
 
     def process_spec(self, directory: Path, attempt: Attempt | None) -> dict[str, Any]:

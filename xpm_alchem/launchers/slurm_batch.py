@@ -164,11 +164,19 @@ class Batch:
         return [job for index in range(self.jobs) if (job := self.job_of(index)) is not None]
 
     # -------------------------------------------------------------------------------------------------------- claims
-    def claim(self, number: int, job: str) -> bool:
-        """Take on a task for a job; return False if another job has. A job that was requeued finds its own again."""
+    def claim(self, number: int, job: str, name: str) -> bool:
+        """Take on a task for a job; return False if another job has. A job that was requeued finds its own again.
+
+        Parameters
+        ----------
+        number
+            The task's.
+        job, name
+            The job's id, and its name.
+        """
         target = self.path / "claims" / str(number)
         partial = target.with_name(f".{number}.{uuid.uuid4().hex[:8]}")
-        partial.write_text(job + "\n")
+        partial.write_text(f"{job}\n{name}\n")
         try:
             os.link(partial, target)
             return True
@@ -179,9 +187,17 @@ class Batch:
 
     def claimed_by(self, number: int) -> str | None:
         """Return the job that took on a task, None if none has."""
+        return next(iter(self._claim(number)), None)
+
+    def _claim(self, number: int) -> list[str]:
         with suppress(FileNotFoundError):
-            return (self.path / "claims" / str(number)).read_text().strip() or None
-        return None
+            return (self.path / "claims" / str(number)).read_text().split()
+        return []
+
+    def name_for(self, number: int) -> str:
+        """Return the name of the jobs that work or may work on a task: an id alone may have been given away again."""
+        claim = self._claim(number)
+        return claim[1] if len(claim) > 1 else self.job_name
 
     def set_ended(self, number: int, code: int) -> None:
         """Note that a task's process has ended, with its exit code, negative for a signal."""

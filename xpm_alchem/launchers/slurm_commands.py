@@ -220,6 +220,15 @@ class Slurm:
             if error.trouble is Trouble.UNREACHABLE:
                 raise
 
+    def has_nodes_up(self, partition: str | None) -> bool:
+        """Return whether a node of a partition (None: of any) can run jobs at this moment, as far as SLURM can say."""
+        options = [] if partition is None else ["-p", partition]
+        try:
+            states = self._call("sinfo", "-h", "-o", "%T", *options).split()
+        except SlurmError:
+            return False
+        return any(re.fullmatch(r"(idle|mixed|allocated|completing)[^a-z*]*", state) for state in states)
+
     def time_left(self, job: str) -> float | None:
         """Return the seconds until a running job's limit, infinity for no limit, None if SLURM cannot say."""
         try:
@@ -240,9 +249,8 @@ class Slurm:
                 start_new_session=True,  # Ctrl-C on the driver must not end an sbatch half way
             )
         except FileNotFoundError:
-            raise SlurmError(
-                Trouble.REFUSED, f"{program} is not on PATH: is this a machine of a SLURM cluster?"
-            ) from None
+            trouble = Trouble.NO_ACCOUNTING if program == "sacct" else Trouble.REFUSED
+            raise SlurmError(trouble, f"{program} is not on PATH: is this a machine of a SLURM cluster?") from None
         except subprocess.TimeoutExpired:
             raise SlurmError(Trouble.UNREACHABLE, f"{program} did not answer within {self._timeout:g} s") from None
         except OSError as error:

@@ -134,7 +134,7 @@ class _Worker:
         if time.time() - self._looked < _LOOK_SECONDS:
             return False
         for batch, number in self._open():
-            if batch.claim(number, self._job):
+            if batch.claim(number, self._job, self._batch.job_name):
                 self._start(batch, number)
                 return True
         self._looked = time.time()

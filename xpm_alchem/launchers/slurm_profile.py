@@ -72,7 +72,8 @@ class SlurmProfile:
     margin
         Seconds before the limit at which an attempt is told to stop; grows where stopping was seen to take longer.
     tasks_per_job
-        How many tasks a job takes on, one after another, before its time is over.
+        For how many tasks one job is submitted. It takes on one after another, and then others that are ready, until
+        its time is nearly over.
     side_by_side
         How many of them at once (on a share of the GPU or of the cores each).
     price
@@ -158,13 +159,13 @@ class SlurmProfile:
         parts = [f"partition {self.partition}" if self.partition else "the default partition"]
         parts += ["the default time limit" if self.time is None else f"{_clock(self.time)} each"]
         if self.cpus:
-            parts.append(f"{self.cpus} cores")
+            parts.append("1 core" if self.cpus == 1 else f"{self.cpus} cores")
         if self.gpus or self.gres:
             parts.append(f"gpus {self.gpus}" if self.gpus else f"gres {self.gres}")
         if self.mem:
             parts.append(f"{self.mem} MB")
         if self.tasks_per_job > 1:
-            parts.append(f"up to {self.tasks_per_job} tasks a job, {self.side_by_side} at once")
+            parts.append(f"a job for {self.tasks_per_job} tasks, {self.side_by_side} at once")
         if self.price:
             parts.append(str(self.price))
         return f"SLURM: {', '.join(parts)}; at most {self.slots} tasks in its queue"
@@ -260,7 +261,12 @@ def _time(value: Any, where: str) -> float:
     if match := re.fullmatch(r"(\d+)-(\d{1,2})(?::(\d\d))?(?::(\d\d))?", value.strip()):
         days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
         return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
-    if (given := duration(value, where)) <= 0:
+    try:
+        given = duration(value, where)
+    except CampaignError:
+        good = "'30min', '8h', '08:00:00' or '1-12'"
+        raise CampaignError(f"{where}: {value!r} is no time. Give for example {good}.") from None
+    if given <= 0:
         raise CampaignError(f"{where}: {value!r} must be longer than nothing.")
     return given
 

@@ -160,10 +160,18 @@ class SlurmQueue:
             entry = self._entries.get(directory) or self._from_disk(directory)
             if entry is None:
                 return
-            if entry.batch is None:
+            self._entries[directory] = entry
+            batch = entry.batch
+            if batch is None:
                 entry.lost = entry.ended = True
-            elif entry.batch.tasks_per_job == 1:
-                self._cancel.update(entry.batch.jobs_for(entry.number) or ())
+            elif batch.tasks_per_job == 1 or batch.claimed_by(entry.number) is not None:
+                self._cancel.update(batch.jobs_for(entry.number) or ())
+            else:  # no job has taken it on; from now on none will
+                give_orders(directory, launch=f"withdrawn/{entry.number}")
+                entry.lost = entry.ended = True
+                ours = [other for other in self._entries.values() if other.batch == batch]
+                if all(other.ended for other in ours):
+                    self._cancel.update(batch.all_jobs())
         self._start()
         self._wake.set()
 
@@ -445,6 +453,8 @@ class SlurmQueue:
         states = [by_job[job] for job in jobs if job in by_job]
         if not states and jobs and (whole := by_job.get(jobs[0].partition("_")[0])) is not None:
             states = [whole]  # elements that were cancelled while they waited are listed as the array itself
+        name = entry.batch.name_for(entry.number)  # a controller that crashed gives the ids it forgot away again
+        states = [state for state in states if state.name == name]
         return next((state for state in states if state.is_alive), states[0] if states else None)
 
     def _is_missing(self, entry: Entry, *, from_accounts: bool) -> None:
@@ -489,13 +499,19 @@ class SlurmQueue:
 _USUAL_REASONS = {"None", "Priority", "Resources", "BeginTime", "JobArrayTaskLimit", "Cleaning", ""}
 
 
-def outcome_of(entry: Entry) -> tuple[Outcome, str, bool]:
-    """Return how an attempt ended that did not say so: outcome, reason, whether its processes are surely gone."""
+def outcome_of(entry: Entry, *, begun: bool) -> tuple[Outcome, str, bool]:
+    """Return how an attempt ended that did not say so: outcome, reason, whether its processes are surely gone.
+
+    Parameters
+    ----------
+    begun
+        Whether the attempt has said that it began.
+    """
     state = entry.state
     if entry.code is not None and (state is None or state.is_alive or state.outcome is Outcome.LOST):
         return Outcome.LOST, f"its process {_ended_with(entry.code)} without a word", True
-    if state is not None and state.state == "PENDING":  # SLURM keeps no record of an element that was cancelled so
-        return Outcome.CANCELLED, f"SLURM job {state.job} was cancelled while it waited", True
+    if state is not None and state.state == "PENDING" and not begun:  # of a cancelled element SLURM keeps no record
+        return Outcome.CANCELLED, f"SLURM job {state.job} was cancelled or forgotten while it waited", True
     if state is None or state.is_alive:
         return Outcome.LOST, "its SLURM job is gone, and SLURM does not say how it ended", False
     where = f" on {state.node}" if state.node else ""

@@ -172,7 +172,9 @@ def why_table(view: View) -> RenderableType:
         parts.append(Text("no attempt yet"))
         return Group(*parts)
     table = Table()
-    for heading in ("attempt", "start", "host", "pid", "outcome", "units", "seconds", "MB", "then"):
+    jobs = any(attempt["job"] for attempt in view["attempts"])
+    number = "job" if jobs else "pid"
+    for heading in ("attempt", "start", "host", number, "outcome", "units", "seconds", "MB", "then"):
         table.add_column(heading, overflow="fold")
     for attempt in view["attempts"]:
         outcome = attempt["outcome"] or "at work"
@@ -187,7 +189,7 @@ def why_table(view: View) -> RenderableType:
             str(attempt["attempt"]),
             _when(attempt["start"]),
             attempt["host"],
-            str(attempt["pid"]),
+            str(attempt["job"] or "") if jobs else str(attempt["pid"]),
             Text(outcome),
             str(attempt["units_done"]),
             f"{attempt['seconds']:.1f}",

@@ -216,7 +216,8 @@ def why_view(records: CampaignRecords, text: str) -> View:
         "attempts": [
             {
                 "attempt": attempt.number,
-                "host": attempt.process.host,
+                "host": attempt.node or attempt.process.host,
+                "job": attempt.launched_as,
                 "pid": attempt.process.pid,
                 "start": attempt.start,
                 "end": attempt.end,
