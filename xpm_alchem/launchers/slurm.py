@@ -114,7 +114,7 @@ class SlurmLauncher(AttemptLauncher):
         return "SLURM would accept such a job"
 
     def _may_pass(self, said: str) -> bool:
-        """Whether a refusal is for the moment only: --test-only refuses what sbatch accepts while all nodes are down."""
+        """Whether a refusal may be for the moment: while all nodes are down --test-only refuses what sbatch accepts."""
         return "node configuration is not available" in said and not Slurm().has_nodes_up(self.profile.partition)
 
     def for_task(self, demand: Demand) -> SlurmLauncher:
