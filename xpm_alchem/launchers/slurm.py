@@ -24,8 +24,9 @@ from xpm_alchem.fence import give_orders
 from xpm_alchem.interrupts import Deadline
 from xpm_alchem.launchers.base import AttemptLauncher, AttemptLimits, Ending
 from xpm_alchem.launchers.slurm_commands import Slurm, SlurmError, Trouble
+from xpm_alchem.launchers.slurm_entry import Entry, outcome_of
 from xpm_alchem.launchers.slurm_profile import SlurmProfile
-from xpm_alchem.launchers.slurm_queue import Entry, SlurmQueue, outcome_of, remove_old
+from xpm_alchem.launchers.slurm_queue import SlurmQueue, remove_old
 
 _WAIT_SECONDS = 0.5
 _VERDICT_SECONDS = 30.0

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from pathlib import Path
@@ -280,8 +279,3 @@ def _clean(environment: Mapping[str, str]) -> dict[str, str]:
         if key in _KEPT_VARIABLES or not key.startswith(("SLURM_", "SBATCH_", "SQUEUE_", "SACCT_", "SRUN_"))
     }
     return {**kept, "LC_ALL": "C"}
-
-
-def now() -> float:
-    """Return the time; one name, so that tests of the queue can shift it."""
-    return time.time()

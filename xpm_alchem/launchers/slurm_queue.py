@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import logging
 import shutil
-import signal
 import threading
 import time
 from pathlib import Path
 
 import attrs
 
-from xpm_alchem.attempts import AttemptLog, Outcome
+from xpm_alchem.attempts import AttemptLog
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.errors import FormatError
 from xpm_alchem.fence import Orders, give_orders
 from xpm_alchem.launchers.slurm_batch import Batch, parse_launch
 from xpm_alchem.launchers.slurm_commands import JobState, Slurm, SlurmError, Trouble
+from xpm_alchem.launchers.slurm_entry import Entry
 from xpm_alchem.launchers.slurm_profile import SlurmProfile
 
 _log = logging.getLogger("xpm.alchem.slurm")
 
-_GATHER_SECONDS = 0.3  # to wait for more tasks to send along
+_GATHER_SECONDS, _GATHER_MOST = 0.3, 5.0  # to wait for more tasks to send along, after the last one and in all
 _LOOKS_PER_STEP = 100  # at files of tasks
 _STEP_SECONDS = 0.25
 _POLL_LEAST, _POLL_MOST, _POLL_GROWTH = 2.0, 60.0, 1.5
@@ -35,55 +35,6 @@ _WORD_SECONDS = 30.0  # after an attempt said that it ends, its process is gone 
 _MEMORY_SECONDS = 240.0  # how long a controller surely remembers a job that has ended (MinJobAge is 300 s)
 _PATIENCE_SECONDS = 120.0  # with accounting that does not answer, or contradicts the controller
 _LIMIT_SECONDS = 60.0  # between two tries when a site's limit on jobs is reached
-
-
-@attrs.define
-class Entry:
-    """A task that was handed to SLURM, or is about to be.
-
-    Attributes
-    ----------
-    script
-        experimaestro's script of the task.
-    profile
-        What its job asks for; None if an earlier driver launched it.
-    batch, number
-        Its launch; the batch None while it is gathered.
-    state
-        What SLURM said last; None while it has not been asked.
-    ended
-        Whether it is over, by its own word or by SLURM's.
-    lost
-        Whether no job will ever come of its launch.
-    code, seen
-        The exit code of its process, where its job could note it, and when that was seen.
-    asked
-        Whether somebody wants to know how its job ended although the attempt has said that it did.
-    missing
-        When SLURM first did not know its job any more.
-    stamp, word
-        Of the journal of attempts when it was read last, and when it was found to tell of the end.
-    """
-
-    script: Path
-    profile: SlurmProfile | None = None
-    batch: Batch | None = None
-    number: int = 0
-    gathered: float = 0.0
-    state: JobState | None = None
-    ended: bool = False
-    lost: bool = False
-    asked: bool = False
-    code: int | None = None
-    seen: float = 0.0
-    missing: float | None = None
-    stamp: tuple[int, int] = (0, 0)
-    word: float | None = None
-
-    @property
-    def directory(self) -> Path:
-        """The task's directory."""
-        return self.script.parent
 
 
 class SlurmQueue:
@@ -296,7 +247,10 @@ class SlurmQueue:
     def _submit_gathered(self, now: float) -> None:
         with self._lock:
             waiting = [entry for entry in self._entries.values() if entry.batch is None and not entry.ended]
-        if not waiting or now - max(entry.gathered for entry in waiting) < _GATHER_SECONDS > now - waiting[0].gathered:
+        if not waiting:
+            return
+        oldest, newest = (pick(entry.gathered for entry in waiting) for pick in (min, max))
+        if now - newest < _GATHER_SECONDS and now - oldest < _GATHER_MOST:
             return
         groups: dict[SlurmProfile, list[Entry]] = {}
         for entry in waiting:
@@ -338,6 +292,8 @@ class SlurmQueue:
         if trouble is None:
             self._retry = _RETRY_LEAST
             return True
+        if trouble.trouble is not Trouble.UNREACHABLE:
+            shutil.rmtree(batch.path, ignore_errors=True)
         self._after_refusal(trouble, batch)
         return False
 
@@ -497,35 +453,6 @@ class SlurmQueue:
 
 
 _USUAL_REASONS = {"None", "Priority", "Resources", "BeginTime", "JobArrayTaskLimit", "Cleaning", ""}
-
-
-def outcome_of(entry: Entry, *, begun: bool) -> tuple[Outcome, str, bool]:
-    """Return how an attempt ended that did not say so: outcome, reason, whether its processes are surely gone.
-
-    Parameters
-    ----------
-    begun
-        Whether the attempt has said that it began.
-    """
-    state = entry.state
-    if entry.code is not None and (state is None or state.is_alive or state.outcome is Outcome.LOST):
-        return Outcome.LOST, f"its process {_ended_with(entry.code)} without a word", True
-    if state is not None and state.state == "PENDING" and not begun:  # of a cancelled element SLURM keeps no record
-        return Outcome.CANCELLED, f"SLURM job {state.job} was cancelled or forgotten while it waited", True
-    if state is None or state.is_alive:
-        return Outcome.LOST, "its SLURM job is gone, and SLURM does not say how it ended", False
-    where = f" on {state.node}" if state.node else ""
-    code = f", exit code {state.exit_code}" if state.exit_code not in ("", "0:0") else ""
-    return state.outcome, f"SLURM job {state.job}{where} ended as {state.state}{code}", state.is_certain
-
-
-def _ended_with(code: int) -> str:
-    if code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        return f"was killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was killed by signal {-code}"
 
 
 def remove_old(root: Path, days: float = 60.0) -> None:

@@ -1,0 +1,91 @@
+"""A task in SLURM's hands, as a driver knows it, and what its end means."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import attrs
+
+from xpm_alchem.attempts import Outcome
+from xpm_alchem.launchers.slurm_batch import Batch
+from xpm_alchem.launchers.slurm_commands import JobState
+from xpm_alchem.launchers.slurm_profile import SlurmProfile
+
+
+@attrs.define
+class Entry:
+    """A task that was handed to SLURM, or is about to be.
+
+    Attributes
+    ----------
+    script
+        experimaestro's script of the task.
+    profile
+        What its job asks for; None if an earlier driver launched it.
+    batch, number
+        Its launch; the batch None while it is gathered.
+    state
+        What SLURM said last; None while it has not been asked.
+    ended
+        Whether it is over, by its own word or by SLURM's.
+    lost
+        Whether no job will ever come of its launch.
+    code, seen
+        The exit code of its process, where its job could note it, and when that was seen.
+    asked
+        Whether somebody wants to know how its job ended although the attempt has said that it did.
+    missing
+        When SLURM first did not know its job any more.
+    stamp, word
+        Of the journal of attempts when it was read last, and when it was found to tell of the end.
+    """
+
+    script: Path
+    profile: SlurmProfile | None = None
+    batch: Batch | None = None
+    number: int = 0
+    gathered: float = 0.0
+    state: JobState | None = None
+    ended: bool = False
+    lost: bool = False
+    asked: bool = False
+    code: int | None = None
+    seen: float = 0.0
+    missing: float | None = None
+    stamp: tuple[int, int] = (0, 0)
+    word: float | None = None
+
+    @property
+    def directory(self) -> Path:
+        """The task's directory."""
+        return self.script.parent
+
+
+def outcome_of(entry: Entry, *, begun: bool) -> tuple[Outcome, str, bool]:
+    """Return how an attempt ended that did not say so: outcome, reason, whether its processes are surely gone.
+
+    Parameters
+    ----------
+    begun
+        Whether the attempt has said that it began.
+    """
+    state = entry.state
+    if entry.code is not None and (state is None or state.is_alive or state.outcome is Outcome.LOST):
+        return Outcome.LOST, f"its process {_ended_with(entry.code)} without a word", True
+    if state is not None and state.state == "PENDING" and not begun:  # of a cancelled element SLURM keeps no record
+        return Outcome.CANCELLED, f"SLURM job {state.job} was cancelled or forgotten while it waited", True
+    if state is None or state.is_alive:
+        return Outcome.LOST, "its SLURM job is gone, and SLURM does not say how it ended", False
+    where = f" on {state.node}" if state.node else ""
+    code = f", exit code {state.exit_code}" if state.exit_code not in ("", "0:0") else ""
+    return state.outcome, f"SLURM job {state.job}{where} ended as {state.state}{code}", state.is_certain
+
+
+def _ended_with(code: int) -> str:
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"
