@@ -146,6 +146,23 @@ def test_a_packed_job_that_is_killed_costs_only_what_it_was_at(start_cluster, tm
     assert sum(len(attempts) for attempts in campaign.attempts().values()) <= 5
 
 
+def test_stop_takes_back_tasks_whose_packed_job_still_waits(start_cluster, tmp_path: Path) -> None:
+    cluster = start_cluster(nodes=1)
+    cluster.call("sbatch", "-c2", "--wrap", "sleep 300", "-o", "/dev/null", "-J", "others")
+    wait_for(lambda: cluster.jobs("R"), what="the others' job")
+    campaign = SlurmCampaign(tmp_path / "c", plan=EIGHT_REPEATS, profile={"tasks_per_job": 4, "cpus": 2})
+    driver = campaign.start()
+    wait_for(lambda: len(cluster.jobs("PD")) == 2, what="two jobs that wait")
+    assert campaign.call("stop", campaign.file).returncode == 3
+    assert driver.wait(60) == 3
+    driver.communicate()
+    wait_for(lambda: not cluster.jobs("PD"), what="an empty queue")
+    assert campaign.json("status")["tasks"]["waiting"] == 8
+    assert not any(campaign.attempts().values())
+    cluster.call("scancel", "-n", "others")
+    assert campaign.run().returncode == 0
+
+
 def test_stop_keeps_checkpoints_cancels_what_waits_and_run_goes_on(start_cluster, tmp_path: Path) -> None:
     cluster = start_cluster(nodes=1)
     plan = {"strategy": {"name": "uniform", "settings": {"repeats": 4}, "max_tasks_per_transformation": 4}}

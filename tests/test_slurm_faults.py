@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -255,6 +256,32 @@ def test_a_graceful_stop_works_while_the_controller_is_down_for_a_minute(start_c
     driver.communicate(timeout=30)
     wait_for(lambda: not cluster.jobs("PD,R,CG"), what="an empty queue")
     assert campaign.json("status")["tasks"]["waiting"] == 3
+
+
+def test_a_job_id_that_a_crashed_controller_gives_away_again_is_not_taken_for_ours(
+    start_cluster, tmp_path: Path
+) -> None:
+    cluster = start_cluster(nodes=1)
+    cluster.call("sbatch", "-c2", "-J", "filler", "-o", "/dev/null", "--wrap", "sleep 1000")
+    time.sleep(7)  # the controller saves its state every 5 s
+    shutil.copytree(cluster.path / "state", tmp_path / "state")
+    campaign = SlurmCampaign(tmp_path / "c")
+    driver = campaign.start()
+    batches = campaign.path / "workspace" / "slurm"
+    ours = wait_for(lambda: [path.read_text().strip() for path in batches.glob("*/job")], what="our job")[0]
+    cluster.end("slurmctld")
+    shutil.rmtree(cluster.path / "state")
+    shutil.copytree(tmp_path / "state", cluster.path / "state")  # as after a crash just after our sbatch
+    cluster.start_slurmctld()
+    wait_for(lambda: cluster.call("squeue", "-h", check=False), what="the controller")
+    while int(cluster.call("sbatch", "--parsable", "-J", "theirs", "-o", "/dev/null", "--wrap", "sleep 300")) < int(
+        ours
+    ):
+        pass
+    cluster.call("scancel", "-n", "filler")
+    finished(driver, 180)
+    assert campaign.one_task()[-1].outcome is Outcome.COMPLETE
+    assert [job["state"] for job in cluster.jobs() if job["name"] == "theirs"].count("RUNNING")
 
 
 def test_accounting_that_is_down_delays_and_confuses_nothing(start_cluster, tmp_path: Path) -> None:
