@@ -274,9 +274,8 @@ def test_a_job_id_that_a_crashed_controller_gives_away_again_is_not_taken_for_ou
     shutil.copytree(tmp_path / "state", cluster.path / "state")  # as after a crash just after our sbatch
     cluster.start_slurmctld()
     wait_for(lambda: cluster.call("squeue", "-h", check=False), what="the controller")
-    while int(cluster.call("sbatch", "--parsable", "-J", "theirs", "-o", "/dev/null", "--wrap", "sleep 300")) < int(
-        ours
-    ):
+    theirs = ("sbatch", "--parsable", "-J", "theirs", "-o", "/dev/null", "--wrap", "sleep 300")
+    while int(cluster.call(*theirs)) < int(ours):
         pass
     cluster.call("scancel", "-n", "filler")
     finished(driver, 180)
