@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from experimaestro import GracefulExperimentExit, experiment
+from experimaestro.connectors import Process
 from experimaestro.experiments.configuration import DirtyGitAction
 from experimaestro.settings import WorkspaceSettings
 
@@ -61,6 +62,7 @@ class Session:
         self._stack = ExitStack()
 
     def __enter__(self) -> Session:
+        Process.handler("local")  # fills a table now that two threads would fill, and one of them read half full
         if self._own:
             self._stack.enter_context(self._experiment)
         return self
