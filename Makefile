@@ -22,8 +22,8 @@ demo: $(VENV)/.installed
 
 # The tests on a real SLURM wait more than they work: more of them run at once.
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n $(JOBS) -m 'not slurm' $(ARGS)
-	$(BIN)/python -m pytest -n $(SLURM_JOBS) -m slurm $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not slurm' $(ARGS)
+	$(BIN)/python -m pytest -n $(SLURM_JOBS) --dist worksteal -m slurm $(ARGS)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .
