@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
@@ -16,7 +15,7 @@ import pytest
 from campaigns import SmallCampaign, wait_for
 from slurm_campaigns import SlurmCampaign, wrap
 
-from xpm_alchem.attempts import Outcome
+from xpm_alchem.attempts import Attempt, Outcome
 
 pytestmark = pytest.mark.slurm
 
@@ -38,6 +37,15 @@ def undisturbed(campaign: SmallCampaign, path: Path, steps: dict[str, Any] = STE
     assert local.run().returncode == 0
     once = all(set(units.values()) == {1} for units in campaign.units_done().values())
     return once and campaign.estimates() == local.estimates()
+
+
+def kill_with_its_job(attempt: Attempt) -> None:
+    """SIGKILL an attempt and before it the job's own process, which would have noted the end."""
+    process = psutil.Process(attempt.process.pid)
+    job = process.parent()
+    assert job is not None
+    for each in (job, process):
+        each.kill()
 
 
 # ------------------------------------------------------------------------------------------------------- the walltime
@@ -134,7 +142,7 @@ def test_a_job_that_is_killed_without_a_word_is_tried_again(start_cluster, tmp_p
     psutil.Process(campaign.wait_until_at_work().process.pid).kill()
     finished(driver)
     first, second = campaign.one_task()
-    assert first.outcome is Outcome.LOST and "ended as FAILED" in first.reason
+    assert first.outcome is Outcome.LOST and "was killed by SIGKILL" in first.reason
     assert second.outcome is Outcome.COMPLETE
     assert undisturbed(campaign, tmp_path)
 
@@ -274,13 +282,13 @@ def test_a_job_id_that_a_crashed_controller_gives_away_again_is_not_taken_for_ou
     shutil.copytree(tmp_path / "state", cluster.path / "state")  # as after a crash just after our sbatch
     cluster.start_slurmctld()
     wait_for(lambda: cluster.call("squeue", "-h", check=False), what="the controller")
-    theirs = ("sbatch", "--parsable", "-J", "theirs", "-o", "/dev/null", "--wrap", "sleep 300")
+    theirs = ("sbatch", "--parsable", "-J", "theirs", "-o", "/dev/null", "--wrap", "sleep 20")
     while int(cluster.call(*theirs)) < int(ours):
         pass
     cluster.call("scancel", "-n", "filler")
     finished(driver, 180)
     assert campaign.one_task()[-1].outcome is Outcome.COMPLETE
-    assert [job["state"] for job in cluster.jobs() if job["name"] == "theirs"].count("RUNNING")
+    assert {job["state"] for job in cluster.jobs() if job["name"] == "theirs"} <= {"RUNNING", "COMPLETED"}
 
 
 def test_accounting_that_is_down_delays_and_confuses_nothing(start_cluster, tmp_path: Path) -> None:
@@ -301,11 +309,11 @@ def test_sacct_that_is_missing_for_a_while_is_waited_for(start_cluster, tmp_path
     broken.touch()
     wrap(monkeypatch, tmp_path / "bin", "sacct", f'test -e {broken} && {{ echo "sacct: error: dlopen" >&2; exit 1; }}')
     wrap(monkeypatch, tmp_path / "bin", "squeue", f"test -e {tmp_path}/forgets && exit 0")
-    script = {"simulate 0": {"do": "kill", "times": 1}}
-    campaign = SlurmCampaign(tmp_path / "c", script=script, **STEPS)
+    campaign = SlurmCampaign(tmp_path / "c", **MORE_STEPS)
     driver = campaign.start()
-    campaign.wait_until_at_work(units=0)
+    attempt = campaign.wait_until_at_work()
     (tmp_path / "forgets").touch()  # as a controller that has forgotten the job
+    kill_with_its_job(attempt)
     time.sleep(8)
     assert campaign.one_task()[-1].outcome is None  # not knowing is not knowing that it is over
     broken.unlink()
@@ -367,7 +375,7 @@ def test_a_job_that_ends_at_midnight_while_no_driver_runs_gets_its_outcome(
     driver.wait()
     day = cluster.call("date", "+%d")
     wait_for(lambda: cluster.call("date", "+%d") != day, seconds=90, what="midnight")
-    os.kill(attempt.process.pid, signal.SIGKILL)
+    kill_with_its_job(attempt)
     wait_for(lambda: not cluster.jobs(), seconds=90, what="the controller's forgetting")
     time.sleep(4)
     driver = campaign.start()

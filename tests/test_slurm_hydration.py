@@ -34,7 +34,7 @@ def both_legs_of_one_mutation() -> Any:
     spec.loader.exec_module(build)
     molecules = build.read_molecules()
     water = SolventComponent(neutralize=False, ion_concentration=0.0 * unit.molar)
-    settings = GBHydrationSettings(n_windows=6, production_ps=450.0, equilibration_ps=5.0, segment_ps=5.0)
+    settings = GBHydrationSettings(n_windows=6, production_ps=900.0, equilibration_ps=5.0, segment_ps=5.0)
     edges = []
     for leg, around in (("vacuum", {}), ("solvent", {"solvent": water})):
         first, second = (
