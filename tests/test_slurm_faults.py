@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -360,24 +360,26 @@ def test_an_sbatch_whose_answer_is_lost_submits_nothing_twice(start_cluster, tmp
     assert all(len(attempts) == 1 for attempts in campaign.attempts().values())
 
 
-def test_a_job_that_ends_at_midnight_while_no_driver_runs_gets_its_outcome(
+def time_zone_of_midnight() -> str:
+    """Return a POSIX time zone in which it was midnight a second ago."""
+    now = datetime.now(UTC)
+    ahead = timedelta(days=1, seconds=1) - timedelta(hours=now.hour, minutes=now.minute, seconds=now.second)
+    return f"XXX-{ahead // timedelta(hours=1)}:{ahead.seconds // 60 % 60:02d}:{ahead.seconds % 60:02d}"
+
+
+def test_a_job_that_ended_before_midnight_while_no_driver_runs_gets_its_outcome(
     start_cluster, tmp_path: Path, monkeypatch
 ) -> None:
-    now = datetime.now(UTC)
-    minutes = (24 * 60 - (now.hour * 60 + now.minute)) - 1  # to the clock's last minute of a day, somewhere
-    hours, rest = divmod(minutes, 60)
-    monkeypatch.setenv("TZ", f"XXX-{hours:02d}:{rest:02d}:{60 - now.second - 15 if now.second < 40 else 0:02d}")
     cluster = start_cluster(accounting=True, settings={"MinJobAge": 2})
     campaign = SlurmCampaign(tmp_path / "c", n_steps=400, step_seconds=0.25)
     driver = campaign.start()
     attempt = campaign.wait_until_at_work()
     driver.send_signal(signal.SIGKILL)
     driver.wait()
-    day = cluster.call("date", "+%d")
-    wait_for(lambda: cluster.call("date", "+%d") != day, seconds=90, what="midnight")
     kill_with_its_job(attempt)
     wait_for(lambda: not cluster.jobs(), seconds=90, what="the controller's forgetting")
-    time.sleep(4)
+    monkeypatch.setenv("TZ", time_zone_of_midnight())
+    assert subprocess.check_output(["date", "+%H:%M"], text=True).strip() == "00:00"
     driver = campaign.start()
     wait_for(lambda: campaign.one_task()[0].outcome, seconds=90, what="the verdict")
     driver.terminate()
