@@ -73,6 +73,11 @@ class Attempt:
     decision: str | None = None
     decision_reason: str | None = None
 
+    @property
+    def is_overdue(self) -> bool:
+        """Whether its time limit is over by now."""
+        return self.limit is not None and time.time() >= self.start + self.limit
+
 
 @attrs.frozen
 class Launched:

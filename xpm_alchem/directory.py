@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from xpm_alchem.errors import FormatError
-from xpm_alchem.files import read_record, write_record
+from xpm_alchem.files import first_free, read_record, write_record
 
 SUMMARY = "xpm-alchem task summary"
 SUMMARY_VERSION = 1
@@ -86,10 +86,7 @@ class TaskDirectory:
 
     def next_failure(self, unit: str) -> Path:
         """The path for the next failure of a unit."""
-        number = 0
-        while self.failure(unit, number).exists():
-            number += 1
-        return self.failure(unit, number)
+        return first_free(lambda number: self.failure(unit, number), start=0)
 
     def shared(self, unit: str) -> Path:
         """What a unit keeps over attempts: checkpoints, and files that later units read."""

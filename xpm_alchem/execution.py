@@ -21,6 +21,7 @@ from xpm_alchem.attempts import Attempt, AttemptLog, Launched, Outcome
 from xpm_alchem.directory import TaskDirectory, TaskSummary
 from xpm_alchem.errors import FormatError, TaskBusyError
 from xpm_alchem.fence import Fence, inherit
+from xpm_alchem.files import first_free
 from xpm_alchem.interrupts import Deadline, Interrupts, Stopped
 from xpm_alchem.measures import Durations, Usage, versions
 from xpm_alchem.trust import check_module
@@ -199,14 +200,15 @@ class _Execution:
 
     # ---------------------------------------------------------------------------------------------- the fence
     def _orders(self) -> Stopped | None:
-        if (reason := self.fence.superseded()) is not None:
-            return Stopped(False, reason, superseded=True)
-        return None if (reason := self.fence.stop()) is None else Stopped(False, reason)
+        orders = self.fence.orders()
+        if orders is None:
+            return _superseded()
+        return None if orders.stop is None else Stopped(False, orders.stop)
 
     def _guard(self) -> None:
         """Raise `Stopped` if the task was given to another attempt: nothing may be written then."""
-        if (reason := self.fence.superseded()) is not None:
-            raise Stopped(False, reason, superseded=True)
+        if self.fence.orders() is None:
+            raise _superseded()
 
     def _save(self, obj: Any, path: Path) -> None:
         """Write a result. Never over one of a newer attempt, even if this process was frozen while it wrote."""
@@ -383,6 +385,10 @@ class _Execution:
         )
 
 
+def _superseded() -> Stopped:
+    return Stopped(False, "superseded: the task was given to another attempt", superseded=True)
+
+
 def close_lost(files: TaskDirectory, attempt: Attempt, reason: str, outcome: Outcome = Outcome.LOST) -> None:
     """Note the outcome of an attempt that can no longer do so itself."""
     last = max([attempt.start, *(unit.get("time", 0.0) for unit in attempt.units), _newest(files)])
@@ -416,11 +422,7 @@ def _has_content(path: Path) -> bool:
 
 
 def _set_aside(path: Path) -> Path:
-    number = 1
-    while (target := path.with_name(f"{path.name}.set-aside-{number}")).exists():
-        number += 1
-    path.rename(target)
-    return target
+    return path.rename(first_free(lambda number: path.with_name(f"{path.name}.set-aside-{number}")))
 
 
 def _disk_full(failure: Any) -> bool:

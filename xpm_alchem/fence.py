@@ -101,20 +101,17 @@ class Fence:
         self._directory, self._launch = directory, launch
         orders = Orders.read(directory)
         self.generation = orders.generation
-        if orders.launch is not None and orders.launch != launch:
+        if not self._allowed_by(orders):
             mine = launch or "started by hand"
             raise SupersededError(f"{directory}: this attempt ({mine}) came too late: {orders.launch} is to work here.")
 
-    def superseded(self) -> str | None:
-        """Return why this attempt may not go on, None if it may."""
+    def orders(self) -> Orders | None:
+        """Return what this attempt must heed, None if the task was given to another one: it may not go on."""
         orders = Orders.read(self._directory)
-        if orders.generation != self.generation or orders.launch not in (None, self._launch):
-            return "superseded: the task was given to another attempt"
-        return None
+        return orders if self._allowed_by(orders) else None
 
-    def stop(self) -> str | None:
-        """Return why this attempt is to stop, None if it may go on."""
-        return Orders.read(self._directory).stop
+    def _allowed_by(self, orders: Orders) -> bool:
+        return orders.generation == self.generation and orders.launch in (None, self._launch)
 
 
 def inherit(files: TaskDirectory, unit: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import shutil
@@ -52,6 +53,11 @@ def _linked(tmp: Path, path: Path) -> bool:
         if path.exists():
             raise FileExistsError(errno.EEXIST, "exists already", str(path)) from None
         return False
+
+
+def first_free(path_of: Callable[[int], Path], start: int = 1) -> Path:
+    """Return the path of the lowest number, from `start` on, that does not exist."""
+    return next(path for path in map(path_of, itertools.count(start)) if not path.exists())
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -19,6 +19,7 @@ from experimaestro.connectors import Process
 from experimaestro.experiments.configuration import DirtyGitAction
 from experimaestro.settings import WorkspaceSettings
 
+from xpm_alchem.files import first_free
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.tasks import RunTransformation
 
@@ -156,10 +157,7 @@ def clear_markers(directory: Path) -> None:
 
 def _keep(log: Path) -> None:
     if log.exists() and log.stat().st_size:
-        number = 1
-        while (target := log.with_name(f"{log.stem}.{number}{log.suffix}")).exists():
-            number += 1
-        log.rename(target)
+        log.rename(first_free(lambda number: log.with_name(f"{log.stem}.{number}{log.suffix}")))
 
 
 def pid_file(directory: Path) -> Path:

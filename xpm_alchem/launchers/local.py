@@ -94,11 +94,7 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
     def is_running(self, directory: Path, attempt: Attempt | None) -> bool | None:
         """Return whether the attempt's process is alive; None if it belongs to another machine."""
         if attempt is None:
-            try:
-                spec = json.loads(_pid_file(directory).read_text())
-                return Process.fromDefinition(self.connector, spec) is not None
-            except (OSError, ValueError, KeyError, StopIteration):
-                return False
+            return self._process(directory) is not None
         return attempt.process.is_alive() if attempt.process.is_here else None
 
     def ending(self, directory: Path, attempt: Attempt | None) -> Ending:
@@ -107,24 +103,27 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
             return Ending(Outcome.LOST, "ended before it began, without a word")
         killed = kill_session(attempt.process.pid, attempt.process.start)
         left = f"; {killed} process(es) it had left behind were killed" if killed else ""
-        if attempt.limit is not None and time.time() >= attempt.start + attempt.limit:
+        if attempt.is_overdue:
             return Ending(Outcome.TIMEOUT, f"killed at its time limit{left}")
         return Ending(Outcome.LOST, f"its process on {attempt.process.host} ended without a word (killed?){left}")
 
     def process_spec(self, directory: Path, attempt: Attempt | None) -> dict[str, Any]:
         """Return pid, start and host."""
         if attempt is None:
-            return dict(json.loads(_pid_file(directory).read_text()))
+            return _spec(directory)
         return LocalAttempt(attempt.process).tospec()
 
     def withdraw(self, directory: Path) -> None:
         """Kill the process that the pid file names, with all its children."""
-        try:
-            process = Process.fromDefinition(self.connector, json.loads(_pid_file(directory).read_text()))
-        except (OSError, ValueError, KeyError, StopIteration):
-            return
-        if process is not None:
+        if (process := self._process(directory)) is not None:
             process.kill()
+
+    def _process(self, directory: Path) -> Process | None:
+        """Return the live process that the pid file names."""
+        try:
+            return Process.fromDefinition(self.connector, _spec(directory))
+        except (OSError, ValueError, KeyError, StopIteration):
+            return None
 
     def describe(self) -> str:
         """Return slots, threads and limit."""
@@ -161,9 +160,9 @@ class LocalAttemptBuilder(ProcessBuilder):  # type: ignore[misc]
         return LocalAttempt(ProcessIdentity.of(process.pid), process)
 
 
-def _pid_file(directory: Path) -> Path:
-    """Return experimaestro's pid file, named after the type of the task."""
-    return next(directory.glob("*.pid"))
+def _spec(directory: Path) -> dict[str, Any]:
+    """Return what experimaestro's pid file, which is named after the type of the task, says."""
+    return dict(json.loads(next(directory.glob("*.pid")).read_text()))
 
 
 class LocalAttempt(Process):  # type: ignore[misc]

@@ -1,11 +1,9 @@
-"""Attempts as SLURM jobs: the launcher, an attempt as experimaestro sees it, and what an attempt knows of its limit."""
+"""Attempts as SLURM jobs: the launcher, and an attempt as experimaestro sees it."""
 
 from __future__ import annotations
 
 import asyncio
 import copy
-import json
-import os
 import tempfile
 import threading
 import time
@@ -15,14 +13,12 @@ from typing import Any
 from experimaestro.connectors import Process, ProcessBuilder, ProcessState
 from experimaestro.connectors.local import LocalConnector
 from experimaestro.scriptbuilder import PythonScriptBuilder
-from experimaestro.taskglobals import Env
 
 from xpm_alchem.attempts import Attempt, Launched, Outcome
 from xpm_alchem.demand import Demand
 from xpm_alchem.errors import CampaignError
 from xpm_alchem.fence import give_orders
-from xpm_alchem.interrupts import Deadline
-from xpm_alchem.launchers.base import AttemptLauncher, AttemptLimits, Ending
+from xpm_alchem.launchers.base import AttemptLauncher, Ending
 from xpm_alchem.launchers.slurm_commands import Slurm, SlurmError, Trouble
 from xpm_alchem.launchers.slurm_entry import Entry, outcome_of
 from xpm_alchem.launchers.slurm_profile import SlurmProfile
@@ -36,11 +32,11 @@ _queues: dict[Path, SlurmQueue] = {}
 _queues_lock = threading.Lock()
 
 
-def _queue(root: Path, campaign: str = "xpm-alchem") -> SlurmQueue:
+def _queue(root: Path) -> SlurmQueue:
     """Return this process's queue of a workspace: the driver's, or one for a monitor that only looks."""
     with _queues_lock:
         if root not in _queues:
-            _queues[root] = SlurmQueue(root, campaign, Slurm())
+            _queues[root] = SlurmQueue(root, "xpm-alchem", Slurm())
         return _queues[root]
 
 
@@ -65,7 +61,7 @@ class SlurmLauncher(AttemptLauncher):
 
     def launcher_info_code(self) -> str:
         """Return the lines of an attempt's script that tell it of its job."""
-        return "    from xpm_alchem.launchers.slurm import limit_this_job\n    limit_this_job()\n"
+        return "    from xpm_alchem.launchers.slurm_limits import limit_this_job\n    limit_this_job()\n"
 
     # --------------------------------------------------------------------------------------------------- the driver's
     def open(self, workspace: Path, campaign: str) -> None:
@@ -84,11 +80,16 @@ class SlurmLauncher(AttemptLauncher):
             queue.close()
 
     @property
-    def queue(self) -> SlurmQueue:
-        """The driver's dealings with SLURM."""
+    def root(self) -> Path:
+        """The directory of the batches."""
         if self._root is None:
             raise RuntimeError("the launcher is not open")
-        return _queue(self._root)
+        return self._root
+
+    @property
+    def queue(self) -> SlurmQueue:
+        """The driver's dealings with SLURM."""
+        return _queue(self.root)
 
     def check(self) -> str:
         """Ask SLURM whether it would accept a job of this profile, and return what it says.
@@ -144,10 +145,9 @@ class SlurmLauncher(AttemptLauncher):
         if entry is None:
             return False
         if entry.ended:
-            unknown = entry.state is None or entry.state.is_alive
             alone = entry.batch is not None and entry.batch.tasks_per_job == 1
             killed = alone and entry.code is not None and entry.code < 0
-            if unknown and killed and time.time() - entry.seen < _VERDICT_SECONDS:
+            if entry.is_undecided and killed and time.time() - entry.seen < _VERDICT_SECONDS:
                 self.queue.ask(entry)  # killed by a signal: was it for its memory, its time, its node?
                 return None
             return False
@@ -169,8 +169,7 @@ class SlurmLauncher(AttemptLauncher):
         if attempt is None and (entry.lost or not taken_on):
             return Ending(None, "no SLURM job took it on")
         outcome, reason, certain = outcome_of(entry, begun=attempt is not None)
-        unknown = entry.state is None or entry.state.is_alive
-        if unknown and attempt is not None and attempt.limit and time.time() >= attempt.start + attempt.limit:
+        if entry.is_undecided and attempt is not None and attempt.is_overdue:
             outcome, reason = Outcome.TIMEOUT, "its SLURM job is gone; its time limit is over"
         return Ending(outcome, reason, launched, certain)
 
@@ -179,7 +178,7 @@ class SlurmLauncher(AttemptLauncher):
         entry = self.queue.find(directory)
         if entry is None:
             return super().cause(directory, attempt)
-        if entry.state is None or entry.state.is_alive:
+        if entry.is_undecided:
             if entry.state is not None and entry.asked and entry.state.state in _WAITING_AGAIN:
                 self.queue.cancel(directory)
                 return Ending(Outcome.CANCELLED, f"{attempt.reason}: its SLURM job was requeued from outside")
@@ -190,13 +189,7 @@ class SlurmLauncher(AttemptLauncher):
 
     def process_spec(self, directory: Path, attempt: Attempt | None) -> dict[str, Any]:
         """Return the task's directory: its orders name the launch."""
-        return _spec(self.queue_root, directory)
-
-    @property
-    def queue_root(self) -> Path:
-        """The directory of the batches."""
-        assert self._root is not None
-        return self._root
+        return _spec(self.root, directory)
 
     def forget(self, directory: Path, *, again: bool) -> None:
         """Take note that the end of a task's job was dealt with; it must not be found again."""
@@ -247,7 +240,7 @@ class SlurmAttemptBuilder(ProcessBuilder):  # type: ignore[misc]
         """Return at once; the queue's thread runs sbatch."""
         script = Path(self.command[-1]).absolute()
         self._launcher.queue.submit(script, self._launcher.profile)
-        return SlurmAttempt(self._launcher.queue, self._launcher.queue_root, script.parent)
+        return SlurmAttempt(self._launcher.queue, self._launcher.root, script.parent)
 
 
 def _spec(root: Path, directory: Path) -> dict[str, Any]:
@@ -302,68 +295,3 @@ class SlurmAttempt(Process):  # type: ignore[misc]
     def __repr__(self) -> str:
         job = _launched(self._entry).job if self._entry is not None else None
         return f"SlurmAttempt({job or 'not submitted yet'})"
-
-
-class SlurmLimits(AttemptLimits):
-    """The time limit of a job: computed at first, asked from SLURM afresh when it comes near, for it may be changed.
-
-    Attributes
-    ----------
-    is_known
-        Whether the end is known, also where it is never.
-    """
-
-    def __init__(self, facts: dict[str, Any], slurm: Slurm | None = None) -> None:
-        self._slurm, self._job = slurm or Slurm(timeout=20.0), str(facts["job"])
-        self.margin = float(facts["margin"])
-        self.launched = Launched(self._job, facts.get("launch"), os.environ.get("SLURMD_NODENAME"))
-        self._end: float | None = None
-        self._warned = threading.Event()
-        if end := os.environ.get("SLURM_JOB_END_TIME"):  # since SLURM 22.05.9
-            self._end = float(end)
-        else:
-            if (known := facts.get("end")) is not None:
-                self._end = float(known)
-            if self._end is None or self._end - time.time() < 6 * self.margin:
-                self.refresh()
-        threading.Thread(target=self._keep_fresh, name="time limit", daemon=True).start()
-
-    @property
-    def is_known(self) -> bool:
-        """Whether the end is known (it may be never)."""
-        return self._end is not None
-
-    def remaining_time(self) -> float | None:
-        """Return the seconds left, None where there is no limit or it is not known (see `is_known`)."""
-        return None if self._end is None or self._end == float("inf") else self._end - time.time()
-
-    def refresh(self) -> None:
-        """Ask SLURM for the end; what was known stays if SLURM does not answer."""
-        left = self._slurm.time_left(self._job)
-        if left is not None:
-            self._end = time.time() + left
-
-    def deadline(self) -> Deadline:
-        """Return the limits; a warning by SLURM while time seems to be left makes us ask."""
-        return Deadline(self.remaining_time, self.margin, self._warned.set)
-
-    def pause(self) -> float:
-        """Return the seconds until SLURM is to be asked again: a while before an attempt would be stopped, and then."""
-        if self._end is None:
-            return 60.0
-        left = self._end - time.time()
-        for before in (2 * self.margin + 60.0, self.margin + 15.0):
-            if left > before + 1.0:
-                return min(left - before, 86400.0)
-        return 30.0
-
-    def _keep_fresh(self) -> None:
-        while True:
-            self._warned.wait(self.pause())
-            self._warned.clear()
-            self.refresh()
-
-
-def limit_this_job() -> None:
-    """Tell this process of its job; called in an attempt's script."""
-    Env.instance().launcher_info = SlurmLimits(json.loads(os.environ["XPM_ALCHEM_SLURM"]))

@@ -61,6 +61,16 @@ class Entry:
         """The task's directory."""
         return self.script.parent
 
+    @property
+    def is_undecided(self) -> bool:
+        """Whether SLURM has not said that its job has ended."""
+        return self.state is None or self.state.is_alive
+
+    @property
+    def is_open(self) -> bool:
+        """Whether SLURM is to be asked about its job."""
+        return self.asked or not self.ended
+
 
 def outcome_of(entry: Entry, *, begun: bool) -> tuple[Outcome, str, bool]:
     """Return how an attempt ended that did not say so: outcome, reason, whether its processes are surely gone.
@@ -71,11 +81,11 @@ def outcome_of(entry: Entry, *, begun: bool) -> tuple[Outcome, str, bool]:
         Whether the attempt has said that it began.
     """
     state = entry.state
-    if entry.code is not None and (state is None or state.is_alive or state.outcome is Outcome.LOST):
+    if entry.code is not None and (state is None or entry.is_undecided or state.outcome is Outcome.LOST):
         return Outcome.LOST, f"its process {_ended_with(entry.code)} without a word", True
     if state is not None and state.state == "PENDING" and not begun:  # of a cancelled element SLURM keeps no record
         return Outcome.CANCELLED, f"SLURM job {state.job} was cancelled or forgotten while it waited", True
-    if state is None or state.is_alive:
+    if state is None or entry.is_undecided:
         return Outcome.LOST, "its SLURM job is gone, and SLURM does not say how it ended", False
     where = f" on {state.node}" if state.node else ""
     code = f", exit code {state.exit_code}" if state.exit_code not in ("", "0:0") else ""

@@ -34,6 +34,7 @@ _FOREIGN_SECONDS = 60.0  # how long an sbatch of a driver that was killed may st
 _WORD_SECONDS = 30.0  # after an attempt said that it ends, its process is gone although nobody noted that
 _MEMORY_SECONDS = 240.0  # how long a controller surely remembers a job that has ended (MinJobAge is 300 s)
 _PATIENCE_SECONDS = 120.0  # with accounting that does not answer, or contradicts the controller
+_USUAL_REASONS = {"None", "Priority", "Resources", "BeginTime", "JobArrayTaskLimit", "Cleaning", ""}
 _LIMIT_SECONDS = 60.0  # between two tries when a site's limit on jobs is reached
 
 
@@ -190,7 +191,7 @@ class SlurmQueue:
             self._submit_gathered(now)
         if self._cancel and now >= self._cancel_at:
             self._cancel_some(now)
-        if now >= self._poll_at and any(entry.asked or not entry.ended for entry in self._launched()):
+        if now >= self._poll_at and any(entry.is_open for entry in self._launched()):
             self._poll()
 
     def _launched(self) -> list[Entry]:
@@ -344,7 +345,7 @@ class SlurmQueue:
             with self._lock:
                 changed = self._take_in(found, from_accounts=accounts)
             self._interval = _POLL_LEAST if changed else min(_POLL_MOST, self._interval * _POLL_GROWTH)
-        if self._ask_accounts or any(entry.missing for entry in self._launched() if entry.asked or not entry.ended):
+        if self._ask_accounts or any(entry.missing for entry in self._launched() if entry.is_open):
             self._interval = _POLL_LEAST
         self._poll_at = time.time() + self._interval
 
@@ -354,7 +355,7 @@ class SlurmQueue:
         since = self._asked
         for entry in self._launched():
             assert entry.batch is not None
-            if entry.missing is not None and (entry.asked or not entry.ended):
+            if entry.missing is not None and entry.is_open:
                 since = min(since, entry.batch.made)
                 known = entry.batch.jobs_for(entry.number)
                 jobs.update(known or ())
@@ -384,7 +385,7 @@ class SlurmQueue:
         names = {state.name: state.job for state in found}
         changed = False
         for entry in self._launched():
-            if entry.ended and not entry.asked:
+            if not entry.is_open:
                 continue
             if from_accounts and entry.missing is None:
                 continue
@@ -450,9 +451,6 @@ class SlurmQueue:
         reason = state.reason.strip("()")
         if state.state == "PENDING" and reason not in _USUAL_REASONS:
             self._tell(f"job {state.job} waits: {reason} (`squeue -j {state.job}`)", f"waits {reason}")
-
-
-_USUAL_REASONS = {"None", "Priority", "Resources", "BeginTime", "JobArrayTaskLimit", "Cleaning", ""}
 
 
 def remove_old(root: Path, days: float = 60.0) -> None:
