@@ -272,6 +272,16 @@ def with_results_to_come(protocol: Any, result: Any, to_come: int) -> Any:
     return protocol.result_cls(n_protocol_dag_results=count, **({} if result is None else result.data))
 
 
+def mapping_of(transformation: Any) -> Any:
+    """Return the one LigandAtomMapping of a Transformation, or None."""
+    mapping = getattr(transformation, "mapping", None)  # a NonTransformation has none
+    if isinstance(mapping, Mapping):  # --- gufe 0.4 only
+        mapping = list(mapping.values())
+    if isinstance(mapping, list | tuple):
+        mapping = mapping[0] if len(mapping) == 1 else None
+    return mapping if hasattr(mapping, "componentA_unique") else None
+
+
 def in_kcal_per_mol(value: Any) -> float:
     """Return an energy (a quantity with units, or a number taken as kcal/mol) as a float in kcal/mol."""
     if hasattr(value, "m_as"):
@@ -388,6 +398,7 @@ __all__ = [
     "load",
     "make_context",
     "make_dag_result",
+    "mapping_of",
     "parse",
     "resolve_inputs",
     "save",

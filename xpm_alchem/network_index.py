@@ -194,42 +194,52 @@ def _record(key: str, entries: Mapping[str, dict[str, Any]], ids: Mapping[str, s
     for system in keys:
         components = entries[system]["components"].values()
         parts.append({ids[ref[":gufe-key:"]]: entries[ref[":gufe-key:"]] for ref in components})
-    shared = {part: parts[0][part] for part in parts[0] if part in parts[1]}
-    only_a, only_b = ([item for item in end if item not in shared] for end in parts)
-    ligands = [parts[0][item] for item in only_a] + [parts[1][item] for item in only_b]
-    small = not any(item["__qualname__"] in (*_PROTEINS, "SolventComponent") for item in ligands)
-    if is_none:
-        kind = "none"
-    elif len(only_a) == len(only_b) == 1 and small:
-        kind = "relative"
-    else:
-        kind = "absolute" if not (only_a and only_b) else "other"
+    change = change_between(*({item: content["__qualname__"] for item, content in end.items()} for end in parts))
     names = [str(entries[system].get("name") or system.split("-")[-1][:8]) for system in keys]
-    relative = kind == "relative"
+    a, b = change.ligand_a, change.ligand_b
     return TransformationRecord(
         id=ids[key],
         key=key,
         name=str(content.get("name") or ""),
-        kind=kind,
+        kind="none" if is_none else change.kind,
         system_a=names[0],
         system_b=names[1],
         system_a_id=ids[keys[0]],
         system_b_id=ids[keys[1]],
         protocol=str(entries[next(keys_in(content["protocol"]))]["__qualname__"]),
-        environment=_environment([*parts[0].values(), *parts[1].values()]),
-        environment_id="+".join(sorted(shared)),
-        ligand_a=_molecule_name(ligands[0], only_a[0]) if relative else names[0],
-        ligand_b=_molecule_name(ligands[1], only_b[0]) if relative else names[1],
-        ligand_a_id=only_a[0] if relative else "",
-        ligand_b_id=only_b[0] if relative else "",
+        environment=change.environment,
+        environment_id=change.environment_id,
+        ligand_a=_molecule_name(parts[0][a], a) if a else names[0],
+        ligand_b=_molecule_name(parts[1][b], b) if b else names[1],
+        ligand_a_id=a,
+        ligand_b_id=b,
     )
 
 
-def _environment(components: Iterable[Mapping[str, Any]]) -> str:
-    kinds = {component["__qualname__"] for component in components}
-    if kinds & set(_PROTEINS):
-        return "complex"
-    return "solvent" if "SolventComponent" in kinds else "vacuum"
+@attrs.frozen
+class Change:
+    """What a transformation changes and where; the fields are those of `TransformationRecord`."""
+
+    kind: str
+    environment: str
+    environment_id: str
+    ligand_a: str
+    ligand_b: str
+
+
+def change_between(state_a: Mapping[str, str], state_b: Mapping[str, str]) -> Change:
+    """Compare two chemical systems, each given as the class names of its components by their ids."""
+    shared = state_a.keys() & state_b.keys()
+    only_a, only_b = ([item for item in state if item not in shared] for state in (state_a, state_b))
+    kinds = {*state_a.values(), *state_b.values()}
+    changed = [state_a[item] for item in only_a] + [state_b[item] for item in only_b]
+    small = not any(kind in (*_PROTEINS, "SolventComponent") for kind in changed)
+    relative = len(only_a) == len(only_b) == 1 and small
+    kind = "relative" if relative else "absolute" if not (only_a and only_b) else "other"
+    has_protein, has_solvent = kinds & set(_PROTEINS), "SolventComponent" in kinds
+    environment = "complex" if has_protein else "solvent" if has_solvent else "vacuum"
+    ligands = (only_a[0], only_b[0]) if relative else ("", "")
+    return Change(kind, environment, "+".join(sorted(shared)), *ligands)
 
 
 def _molecule_name(content: Mapping[str, Any], content_id: str) -> str:

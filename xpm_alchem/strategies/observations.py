@@ -1,0 +1,89 @@
+"""What a strategy can learn from a ProtocolResult about the repeats of a transformation."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import attrs
+
+from xpm_alchem.gufe_seam import in_kcal_per_mol
+
+
+@attrs.frozen
+class Observation:
+    """The repeats of one transformation. Energies in kcal/mol.
+
+    Attributes
+    ----------
+    known
+        Repeats whose results are there.
+    to_come
+        Repeats that are on their way.
+    mean
+        Of the known ones; NaN without any.
+    squares
+        Sum of their squared deviations from the mean.
+    given_variance
+        Mean of the squares of the protocol's own uncertainties (MBAR's); NaN where it gives none. 0.0, which openfe
+        says of a single repeat, is no certainty and counts as none.
+    cost
+        Of one more repeat, in any unit; NaN while unknown.
+    blocked
+        Whether no more repeats will come: a task is in error.
+    """
+
+    known: int = 0
+    to_come: int = 0
+    mean: float = math.nan
+    squares: float = 0.0
+    given_variance: float = math.nan
+    cost: float = math.nan
+    blocked: bool = False
+
+    def without_those_to_come(self) -> Observation:
+        """Return what is known, whatever is on its way."""
+        return self if self.to_come == 0 else attrs.evolve(self, to_come=0)
+
+
+def observe(result: Any) -> Observation:
+    """Read a ProtocolResult: of the project (with its single repeats), of openfe (too), or any that has an estimate."""
+    if result is None:
+        return Observation()
+    to_come = int(getattr(result, "to_come", 0))
+    known = int(result.n_protocol_dag_results) - to_come
+    cost, blocked = float(getattr(result, "cost", math.nan)), bool(getattr(result, "blocked", False))
+    if known <= 0:
+        return Observation(to_come=to_come, cost=cost, blocked=blocked)
+    if (repeats := _repeats(result)) is not None:
+        values, uncertainties = repeats
+        mean = math.fsum(values) / len(values)
+        given = [uncertainty**2 for uncertainty in uncertainties if uncertainty > 0]
+        squares = math.fsum([(value - mean) ** 2 for value in values])
+        given_variance = math.fsum(given) / len(given) if given else math.nan
+        return Observation(len(values), to_come, mean, squares, given_variance, cost, blocked)
+    mean, spread = _number(result.get_estimate()), _number(result.get_uncertainty())
+    if not math.isfinite(mean):  # results that say nothing: more of them would not either
+        return Observation(to_come=to_come, cost=cost, blocked=True)
+    squares = (known - 1) * spread**2 if known > 1 and math.isfinite(spread) else 0.0
+    return Observation(known, to_come, mean, squares, math.nan, cost, blocked)
+
+
+def _repeats(result: Any) -> tuple[list[float], list[float]] | None:
+    """Return estimate and uncertainty of every repeat where the result tells them apart."""
+    individual = getattr(result, "get_individual_estimates", None)
+    if individual is None:
+        return None
+    try:
+        pairs = [(_number(value), _number(uncertainty)) for value, uncertainty in individual()]
+    except (TypeError, ValueError):  # some protocols return one list for each part of a cycle
+        return None
+    kept = [pair for pair in pairs if math.isfinite(pair[0])]
+    return ([value for value, _ in kept], [uncertainty for _, uncertainty in kept]) if kept else None
+
+
+def _number(value: Any) -> float:
+    """Return kcal/mol of a number or a quantity; NaN where there is none."""
+    if isinstance(value, float):
+        return value
+    return math.nan if value is None else in_kcal_per_mol(value)
