@@ -163,6 +163,16 @@ def test_a_task_that_was_removed_and_run_again_is_gathered_again(case):
     assert case.read() == [f"{case.ids[0]}-{repeat}" for repeat in (1, 2, 3)]
 
 
+def test_another_gufe_gathers_for_itself(case, monkeypatch):
+    case.all(case.results())
+    case.read()
+    monkeypatch.setattr(seam, "GUFE_VERSION", "99.0")
+    case.all(case.results())
+    assert len(case.read()) == 3 * REPEATS
+    case.all(case.results())
+    assert case.read() == []
+
+
 def test_results_to_come_are_counted_beside_what_was_gathered(case):
     case.keep(n0=2)
     for results in (case.results(), case.results(), case.results(cache=None)):

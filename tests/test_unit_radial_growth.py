@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 from types import SimpleNamespace
 
 import networkx as nx
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from proposals import NEEDS_STRATOCASTER, counted, edge, network_of, weights_by_name
 
-from xpm_alchem.strategies.radial_growth import RadialGrowthStrategy, RadialGrowthStrategySettings
+from xpm_alchem.strategies.radial_growth import RadialGrowthStrategy, RadialGrowthStrategySettings, _eccentricities
 
 CHAIN = [(0, 1), (1, 2), (2, 3), (3, 4)]  # tiers of the systems: 4 3 2 3 4
 
@@ -80,6 +81,21 @@ def test_a_non_transformation_has_the_tier_of_its_system():
     found = weights(pairs, {"1-2": 1, "2-3": 1, "2-2": 1})  # 0.5 x 0.5**(2 - 4 - 1)
     assert found == {"0-1": 1.0, "1-2": 2.0, "2-2": 4.0, "2-3": 2.0, "3-4": 1.0, "4-4": 1.0}
     assert weights([(0, 0)], {"0-0": 1}) == {"0-0": 0.5}
+
+
+def test_a_strategy_may_be_asked_about_another_network():
+    strategy = ours()
+    for pairs in (CHAIN, [(0, 1), (1, 2)], CHAIN):
+        assert weights_by_name(strategy, network(pairs), {}) == weights(pairs, {})
+
+
+def test_the_tiers_are_eccentricities_as_networkx_has_them():
+    generator = random.Random(5)
+    for _ in range(50):
+        graph = nx.Graph((n, generator.randrange(n)) for n in range(1, generator.randint(2, 30)))
+        graph.add_edges_from(generator.choices(list(itertools.combinations(graph, 2)), k=generator.randint(0, 10)))
+        graph.add_edges_from((n, n) for n in generator.sample(list(graph), 2))
+        assert _eccentricities(graph.adj) == nx.eccentricity(graph)
 
 
 def test_a_result_of_nothing_is_no_result():

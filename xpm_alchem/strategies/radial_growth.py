@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import reduce
 from operator import or_
 from typing import Any
@@ -66,23 +66,20 @@ class RadialGrowthStrategy(Strategy[RadialGrowthStrategySettings]):
         """At most three results, and one tier beyond the complete ones."""
         return RadialGrowthStrategySettings()
 
+    def __init__(self, settings: RadialGrowthStrategySettings) -> None:
+        super().__init__(settings)
+        self._asked: tuple[Any, list[_Part]] = (None, [])  # the network last asked about; it is asked about often
+
     def _propose(self, alchemical_network: Any, protocol_results: Mapping[str, Any]) -> dict[str, float | None]:
-        ends = {str(t.key): (str(t.stateA.key), str(t.stateB.key)) for t in alchemical_network.edges}
-        graph: nx.Graph[str] = nx.Graph(list(ends.values()))
-        parts: dict[int, list[str]] = defaultdict(list)
-        number = {system: n for n, systems in enumerate(nx.connected_components(graph)) for system in systems}
-        for key, (system, _) in ends.items():
-            parts[number[system]].append(key)
+        if self._asked[0] is not alchemical_network:
+            self._asked = (alchemical_network, _parts(alchemical_network))
         weights: dict[str, float | None] = {}
-        for part in parts.values():
-            tiers = _eccentricities(graph.subgraph({system for key in part for system in ends[key]}))
-            inner = {key: min(tiers[system] for system in ends[key]) for key in part}
-            outer = {key: max(tiers[system] for system in ends[key]) for key in part}
-            count = {key: n_results(protocol_results, key) for key in part}
-            outermost = max(tiers.values())
-            complete = min((inner[k] for k in part if not count[k] and outer[k] < outermost), default=outermost)
-            for key in part:
-                weights[key] = self._weight(count[key], outer[key] - complete)
+        for part in self._asked[1]:
+            count = {key: n_results(protocol_results, key) for key in part.outer}
+            lacking = (key for key, n in count.items() if n == 0 and part.outer[key] < part.outermost)
+            complete = min((part.inner[key] for key in lacking), default=part.outermost)
+            for key, tier in part.outer.items():
+                weights[key] = self._weight(count[key], tier - complete)
         return {key: weights[key] for key in sorted(weights)}
 
     def _weight(self, count: int, distance: int) -> float | None:
@@ -99,13 +96,49 @@ class RadialGrowthStrategy(Strategy[RadialGrowthStrategySettings]):
         return settings.decay_repeat_rate**count * factor
 
 
-def _eccentricities(graph: nx.Graph[str]) -> dict[str, int]:
+@attrs.frozen
+class _Part:
+    """A connected part of a network.
+
+    Attributes
+    ----------
+    inner, outer
+        Tiers of the two systems of each transformation, by its key.
+    outermost
+        The largest tier.
+    """
+
+    inner: dict[str, int]
+    outer: dict[str, int]
+    outermost: int
+
+
+def _parts(network: Any) -> list[_Part]:
+    """Return the connected parts of a network that have transformations."""
+    ends = {str(t.key): (str(t.stateA.key), str(t.stateB.key)) for t in network.edges}
+    graph: nx.Graph[str] = nx.Graph(list(ends.values()))
+    number: dict[str, int] = {}
+    tiers: dict[str, int] = {}
+    for n, systems in enumerate(nx.connected_components(graph)):
+        number.update(dict.fromkeys(systems, n))
+        tiers.update(_eccentricities({system: list(graph.adj[system]) for system in systems}))
+    keys: dict[int, list[str]] = defaultdict(list)
+    for key, (system, _) in ends.items():
+        keys[number[system]].append(key)
+    parts = []
+    for part in keys.values():
+        inner = {key: min(tiers[system] for system in ends[key]) for key in part}
+        outer = {key: max(tiers[system] for system in ends[key]) for key in part}
+        parts.append(_Part(inner, outer, max(outer.values())))
+    return parts
+
+
+def _eccentricities(neighbours: Mapping[str, Collection[str]]) -> dict[str, int]:
     """Return the eccentricity of every node of a connected graph.
 
     All searches are made at once: the nodes that each one has reached are the bits of an integer. For 5,000 nodes
     that takes a few milliseconds a step, and there are as many steps as the diameter has edges.
     """
-    neighbours = {node: list(graph.adj[node]) for node in graph}
     reached = {node: 1 << bit for bit, node in enumerate(neighbours)}
     everything = (1 << len(neighbours)) - 1
     found: dict[str, int] = {}
