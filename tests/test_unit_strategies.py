@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
+import attrs
 import pytest
-from dummy_protocol import DummyProtocol, DummySettings, dummy_network, small_molecule
+from dummy_protocol import DummyProtocol, DummySettings, dummy_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from proposals import NEEDS_STRATOCASTER, counted, edge, network_of, system, weights_by_name
 
 from xpm_alchem import gufe_seam as seam
 from xpm_alchem.directory import TaskDirectory
@@ -17,7 +23,7 @@ from xpm_alchem.errors import CampaignError, MissingPackageError, UntrustedModul
 from xpm_alchem.execution import TaskSpec, run
 from xpm_alchem.network import load_network
 from xpm_alchem.plan import Plan, StrategyPlan
-from xpm_alchem.strategies import make_strategy
+from xpm_alchem.strategies import BUILT_IN, make_strategy
 from xpm_alchem.strategies.base import StrategyResult
 from xpm_alchem.strategies.connectivity import ConnectivityStrategy, ConnectivityStrategySettings
 from xpm_alchem.strategies.uniform import UniformStrategy, UniformStrategySettings
@@ -26,21 +32,7 @@ from xpm_alchem.strategy import DORMANT, ERROR, StrategyState
 from xpm_alchem.task_state import CampaignState
 
 TRUSTED = ("dummy_protocol",)
-NEEDS_STRATOCASTER = "stratocaster is not on PyPI; its own classes are compared where conda has it"
 THEIRS = "stratocaster.strategies:ConnectivityStrategy"
-
-
-def counted(network, counts):
-    """Return protocol results that say no more than how many there are, by gufe key; `counts` go by name."""
-    return {
-        str(t.key): seam.with_results_to_come(t.protocol, None, counts.get(t.name, 0)) if counts.get(t.name) else None
-        for t in network.edges
-    }
-
-
-def weights_by_name(strategy, network, counts):
-    names = {str(t.key): t.name for t in network.edges}
-    return {names[str(k)]: w for k, w in strategy.propose(network, counted(network, counts)).weights.items()}
 
 
 def connectivity(**values):
@@ -88,17 +80,6 @@ def test_connectivity_stops_below_its_cutoff():
 def test_connectivity_settings_that_make_no_sense_are_refused(bad):
     with pytest.raises((ValueError, TypeError)):
         ConnectivityStrategySettings(**bad)
-
-
-def network_of(transformations):
-    return seam.AlchemicalNetwork(edges=transformations)
-
-
-def system(number, *, solvent=False):
-    components = {"ligand": small_molecule(f"ligand_{number}", "C" * (number + 1))}
-    if solvent:
-        components["solvent"] = seam.SolventComponent()
-    return seam.ChemicalSystem(components, name=f"s_{number}")
 
 
 @pytest.fixture(scope="module")
@@ -192,18 +173,73 @@ def test_a_built_in_strategy_with_a_setting_changed():
     assert isinstance(strategy, UniformStrategy) and strategy.settings.repeats == 5
     strategy = make_strategy("connectivity", {"decay_rate": 0.9})
     assert (strategy.settings.decay_rate, strategy.settings.max_runs) == (0.9, 3)
+    strategy = make_strategy("radial-growth", {"candidacy_max_distance": 2})
+    assert (strategy.settings.candidacy_max_distance, strategy.settings.max_runs) == (2, 3)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_every_setting_of_a_built_in_strategy_says_what_it_is(name):
+    fields = attrs.fields(type(BUILT_IN[name].default_settings()))
+    assert fields and all(field.metadata["description"] for field in fields)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_built_in_strategy_knows_its_way_around_an_odd_network(name):
+    """Two parts, parallel transformations, a loop, an isolated system: all get a weight, none is negative."""
+    pairs = [(0, 1), (1, 2), (1, 2, 1), (2, 1), (1, 1), (3, 4), (5, 5)]
+    network = seam.AlchemicalNetwork(edges=[edge(*pair) for pair in pairs], nodes=[system(6)])
+    strategy = make_strategy(name, {})
+    for counts in ({}, {"1-2": 1}, {"1-2": 3, "1-1": 2}, {t.name: 3 for t in network.edges}):
+        found = weights_by_name(strategy, network, counts)
+        assert set(found) == {t.name for t in network.edges}
+        assert all((weight is None) == (counts.get(key, 0) >= 3) for key, weight in found.items())
+        assert all(weight is None or weight >= 0 for weight in found.values())
+        strategy.propose(network, counted(network, counts)).resolve()
+
+
+SEEDED = """
+import json, sys
+from proposals import edge, network_of, weights_by_name
+from xpm_alchem.strategies import BUILT_IN, make_strategy
+pairs = [tuple(pair) for pair in json.loads(sys.argv[1])]
+network = network_of([edge(*pair) for pair in pairs])
+counts = json.loads(sys.argv[2])
+print(json.dumps([list(weights_by_name(make_strategy(name, {}), network, counts).items()) for name in BUILT_IN]))
+print([t.name for t in network.edges])
+"""
+
+
+def test_the_weights_depend_neither_on_the_hash_seed_nor_on_the_order_of_edges():
+    pairs = [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 0), (2, 6), (6, 7), (7, 8), (2, 6, 1), (6, 6)]
+    counts = {"2-6": 1, "2-3": 2, "1-2": 1}
+    answers, orders = set(), set()
+    for seed, edges in ((1, pairs), (2, pairs[::-1])):
+        done = subprocess.run(
+            [sys.executable, "-c", SEEDED, json.dumps(edges), json.dumps(counts)],
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        answer, order = done.stdout.splitlines()
+        answers.add(answer)
+        orders.add(order)
+    assert len(orders) == 2  # gufe's networks are sets: the order differs
+    assert len(answers) == 1  # the weights do not, nor does their order
 
 
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [
         ("unifrom", {}, r"strategy\.name: there is no 'unifrom'; did you mean 'uniform'\?"),
-        ("best", {}, "known are: connectivity, module:Class, uniform"),
+        ("best", {}, "known are: connectivity, module:Class, radial-growth, uniform"),
         ("uniform", {"repeat": 3}, r"strategy 'uniform': settings: unknown key 'repeat'; did you mean 'repeats'\?"),
         ("connectivity", {"maxruns": 3}, "did you mean 'max_runs'"),
         ("uniform", {"repeats": 0}, "strategy 'uniform': bad settings"),
         ("uniform", {"repeats": "three"}, "strategy 'uniform': bad settings"),
         ("connectivity", {"decay_rate": 2}, "strategy 'connectivity': bad settings"),
+        ("radial-growth", {"decay_rate": 0.5}, "strategy 'radial-growth': settings: unknown key 'decay_rate'"),
+        ("radial-growth", {"candidacy_max_distance": 0}, "strategy 'radial-growth': bad settings"),
         ("connectivity", {"decay_rate": "fast"}, "strategy 'connectivity': bad settings"),
         ("connectivity", {"max_runs": None}, "at least one of 'max_runs' and 'cutoff' must be set"),
         ("gufe:NoSuchStrategy", {}, "the module 'gufe' has no 'NoSuchStrategy'"),

@@ -111,6 +111,11 @@ class CampaignRecords:
         """The network as given."""
         return self.path / "network.json"
 
+    @property
+    def cache_path(self) -> Path:
+        """What may be deleted at any time: it can be made again."""
+        return self.path / "cache"
+
     @cached_property
     def index(self) -> Index:
         """The network's index.

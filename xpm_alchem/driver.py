@@ -81,7 +81,7 @@ class Driver:
         self._jobs: dict[str, Job] = {}
         self._plan = records.plan()
         self._network = records.network
-        self._strategist = Strategist(self._plan, self._network, records.workspace, strategy)
+        self._strategist = Strategist(self._plan, self._network, records.workspace, strategy, cache=records.cache_path)
         self._strategy = StrategyState()
         self._weights: dict[str, float | None] = {}
         self._inbox = 0

@@ -15,7 +15,7 @@ import copy
 import inspect
 import json
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,11 @@ def save(obj: Any, path: Path, *, exclusive: bool = False) -> None:
     """Write a gufe object as keyed-chain JSON, atomically; FileExistsError if `exclusive` and the file exists."""
     with atomic_write(path, exclusive=exclusive) as out:
         json.dump(to_chain(obj), out, cls=JSON_HANDLER.encoder, sort_keys=True)
+
+
+def to_text(obj: Any) -> str:
+    """Return what `save` writes; `parse` and `decode` read it."""
+    return json.dumps(to_chain(obj), cls=JSON_HANDLER.encoder, sort_keys=True)
 
 
 def load(path: Path, check_module: CheckModule) -> Any:
@@ -251,12 +256,19 @@ def dag_ok(result: Any) -> bool:
 
 
 # ---------------------------------------------------------------------------------------------------- gathering
-def gather(transformation: Any, dag_results: Iterable[Any]) -> Any:
-    """Return the ProtocolResult of the ProtocolDAGResults of a transformation."""
-    dag_results = list(dag_results)
-    result = transformation.gather(dag_results)
-    if not hasattr(result, "n_protocol_dag_results"):
-        result.n_protocol_dag_results = len(dag_results)
+def gather(transformation: Any, dag_results: Collection[Any]) -> Any:
+    """Return the ProtocolResult of the ProtocolDAGResults of a transformation.
+
+    They are handed on as they are given: a collection that makes each one when it is asked for is never all in memory.
+    """
+    return with_count(transformation.gather(dag_results), len(dag_results))
+
+
+def with_count(result: Any, count: int) -> Any:
+    """Return a ProtocolResult that says of how many ProtocolDAGResults it was made, as gufe 0.4's do not."""
+    if IS_GUFE_0_4:
+        result = copy.copy(result)  # equal ones are one object
+        result.n_protocol_dag_results = count
     return result
 
 
@@ -266,9 +278,7 @@ def with_results_to_come(protocol: Any, result: Any, to_come: int) -> Any:
         return result
     count = to_come if result is None else result.n_protocol_dag_results + to_come
     if IS_GUFE_0_4:
-        counted = protocol.result_cls() if result is None else copy.copy(result)
-        counted.n_protocol_dag_results = count
-        return counted
+        return with_count(protocol.result_cls() if result is None else result, count)
     return protocol.result_cls(n_protocol_dag_results=count, **({} if result is None else result.data))
 
 
@@ -404,5 +414,7 @@ __all__ = [
     "save",
     "subgraphs",
     "to_chain",
+    "to_text",
+    "with_count",
     "with_results_to_come",
 ]

@@ -96,7 +96,7 @@ class StrategyPlan:
     Attributes
     ----------
     name
-        'uniform', 'connectivity', or 'module:Class' of a stratocaster Strategy.
+        'uniform', 'connectivity', 'radial-growth', or 'module:Class' of a stratocaster Strategy.
     settings
         Of the strategy.
     mode

@@ -133,7 +133,10 @@ class Preparation:
             records = CampaignRecords.open(path)
             self.check_same_network(records)
             changes, state = self.changes(records), records.state()
-        proposal = Strategist(self.plan, self.network, self.workspace).iterate(StrategyState(), state, time.time())
+        strategist = Strategist(
+            self.plan, self.network, self.workspace, cache=CampaignRecords(path).cache_path, read_only=True
+        )
+        proposal = strategist.iterate(StrategyState(), state, time.time())
         if proposal.state.exception:
             raise CampaignError(f"the strategy '{self.plan.strategy.name}' raised {proposal.state.exception}")
         names = {record.id: record.name for record in self.network.index.transformations}

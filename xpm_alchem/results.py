@@ -5,16 +5,11 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
 
 import attrs
 
-from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.network import Network
 from xpm_alchem.network_index import Index
 from xpm_alchem.task_state import TaskState, TaskStatus
-from xpm_alchem.trust import check_module
 
 
 @attrs.frozen
@@ -126,34 +121,3 @@ class CountedResult:
     def get_uncertainty(self) -> float | None:
         """Return their standard deviation in kcal/mol, None before the second."""
         return self.result.sd
-
-
-class ProtocolResults:
-    """gufe ProtocolResults for strategies that need them, gathered again only where a result was added."""
-
-    def __init__(self, network: Network, workspace: Path, trusted: tuple[str, ...]) -> None:
-        self._network, self._workspace = network, workspace
-        self._check = check_module("a task's result.json", trusted)
-        self._gathered: dict[str, tuple[tuple[str, ...], Any]] = {}
-
-    def of(self, transformation: str, tasks: Iterable[TaskState], to_come: int) -> Any:
-        """Return the ProtocolResult of the complete tasks, or None without any.
-
-        Parameters
-        ----------
-        to_come
-            Results that are on their way; they are counted as if they were there.
-        """
-        from xpm_alchem import gufe_seam
-
-        complete = [task for task in tasks if task.status is TaskStatus.COMPLETE]
-        names = tuple(sorted(task.task for task in complete))
-        transformed = self._network.transformation(transformation)
-        known = self._gathered.get(transformation)
-        if known is None or known[0] != names:
-            dag_results = (
-                gufe_seam.load(TaskDirectory(self._workspace / task.directory).result, self._check) for task in complete
-            )
-            known = (names, gufe_seam.gather(transformed, dag_results) if names else None)
-            self._gathered[transformation] = known
-        return gufe_seam.with_results_to_come(transformed.protocol, known[1], to_come)

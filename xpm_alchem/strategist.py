@@ -8,7 +8,8 @@ from typing import Any
 
 from xpm_alchem.network import Network
 from xpm_alchem.plan import Plan
-from xpm_alchem.results import CountedResult, ProtocolResults, TransformationResult, transformation_results
+from xpm_alchem.protocol_results import ProtocolResults, ResultsByKey
+from xpm_alchem.results import CountedResult, TransformationResult, transformation_results
 from xpm_alchem.strategies import make_strategy
 from xpm_alchem.strategies.base import Strategy
 from xpm_alchem.strategy import Counts, Proposal, StrategyState, Weights, iterate
@@ -18,15 +19,33 @@ from xpm_alchem.task_state import CampaignState, TaskState, TaskStatus, grouped
 class Strategist:
     """Asks the plan's strategy about the campaign's network.
 
-    Our own strategies get counts and means, made from summaries; any other gets gufe ProtocolResults.
-    An instance of a strategy may be given instead of the one that the plan names.
+    Our own strategies get counts and means, made from summaries; any other gets gufe ProtocolResults, each one made
+    when it is asked for.
+
+    Parameters
+    ----------
+    plan, network, workspace
+        What the campaign is of.
+    strategy
+        An instance of a strategy instead of the one that the plan names.
+    cache, read_only
+        Where gathered ProtocolResults are kept, if anywhere, and whether to write nothing there.
     """
 
-    def __init__(self, plan: Plan, network: Network, workspace: Path, strategy: Any = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        network: Network,
+        workspace: Path,
+        strategy: Any = None,
+        *,
+        cache: Path | None = None,
+        read_only: bool = False,
+    ) -> None:
         self.plan = plan
         self._network = network
         self.strategy = strategy or make_strategy(plan.strategy.name, plan.strategy.settings, plan.trusted_modules)
-        self._results = ProtocolResults(network, workspace, plan.trusted_modules)
+        self._results = ProtocolResults(network, workspace, plan.trusted_modules, cache, read_only=read_only)
 
     def iterate(self, state: StrategyState, campaign: CampaignState, now: float) -> Proposal:
         """Make one iteration of the strategy (see `strategy.iterate`)."""
@@ -39,10 +58,11 @@ class Strategist:
         id_of_key = self._network.id_of_key
 
         def propose(to_come: Mapping[str, int]) -> Weights:
-            results = {
-                key: self._result(known[stable_id], tasks.get(stable_id, []), to_come.get(stable_id, 0))
-                for key, stable_id in id_of_key.items()
-            }
+            def result(key: str) -> Any:
+                stable_id = id_of_key[key]
+                return self._result(known[stable_id], tasks.get(stable_id, []), to_come.get(stable_id, 0))
+
+            results = ResultsByKey(id_of_key, result)
             answer = self.strategy.propose(self._network.alchemical_network, results)
             weights = answer.weights if hasattr(answer, "weights") else answer.resolve()
             return {id_of_key[str(key)]: weight for key, weight in weights.items()}

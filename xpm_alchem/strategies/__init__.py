@@ -12,12 +12,14 @@ from xpm_alchem.near_miss import unknown_key
 from xpm_alchem.strategies.a_optimal import AOptimalStrategy
 from xpm_alchem.strategies.base import Strategy
 from xpm_alchem.strategies.connectivity import ConnectivityStrategy
+from xpm_alchem.strategies.radial_growth import RadialGrowthStrategy
 from xpm_alchem.strategies.uniform import UniformStrategy
 from xpm_alchem.trust import check_module
 
 BUILT_IN: dict[str, type[Strategy[Any]]] = {
     "uniform": UniformStrategy,
     "connectivity": ConnectivityStrategy,
+    "radial-growth": RadialGrowthStrategy,
     "a-optimal": AOptimalStrategy,
 }
 
