@@ -48,6 +48,7 @@ from xpm_alchem.strategies.connectivity import ConnectivityStrategy, Connectivit
 from xpm_alchem.strategies.legs import NetworkLegs, network_legs
 from xpm_alchem.strategies.observations import Observation
 from xpm_alchem.strategies.repeat_plan import AllocationState, repeats_of
+from xpm_alchem.strategies.radial_growth import RadialGrowthStrategy, RadialGrowthStrategySettings
 from xpm_alchem.strategies.uniform import UniformStrategy, UniformStrategySettings
 from xpm_alchem.strategy import Counts, StrategyState, iterate
 
@@ -204,6 +205,7 @@ def policies(*, legs: bool, pilot: int, tau: float) -> dict[str, tuple[Any, str]
         "uniform": (UniformStrategy(UniformStrategySettings(repeats=ENDLESS)), "max"),
         "connectivity-sum": (connectivity, "sum"),
         "connectivity-max": (connectivity, "max"),
+        "radial-growth": (RadialGrowthStrategy(RadialGrowthStrategySettings(max_runs=TASKS_AN_EDGE)), "max"),
         "variance-greedy": (VarianceGreedy(settings(pilot)), "max"),
         "d-optimal": (DOptimal(settings(pilot)), "max"),
         "a-optimal": (AOptimalStrategy(settings(pilot)), "max"),

@@ -232,7 +232,7 @@ def test_the_weights_depend_neither_on_the_hash_seed_nor_on_the_order_of_edges()
     ("name", "values", "message"),
     [
         ("unifrom", {}, r"strategy\.name: there is no 'unifrom'; did you mean 'uniform'\?"),
-        ("best", {}, "known are: connectivity, module:Class, radial-growth, uniform"),
+        ("best", {}, "known are: a-optimal, connectivity, module:Class, radial-growth, uniform"),
         ("uniform", {"repeat": 3}, r"strategy 'uniform': settings: unknown key 'repeat'; did you mean 'repeats'\?"),
         ("connectivity", {"maxruns": 3}, "did you mean 'max_runs'"),
         ("uniform", {"repeats": 0}, "strategy 'uniform': bad settings"),

@@ -95,9 +95,9 @@ class AOptimalStrategy(Strategy[AOptimalStrategySettings]):
     def _propose(self, alchemical_network: Any, protocol_results: Mapping[str, Any]) -> dict[str, float | None]:
         legs, seen = self._observed(alchemical_network, protocol_results)
         plan = self._planned(seen)
-        weights = {key: plan.weight(leg, seen[key].known + seen[key].to_come) for leg, key in enumerate(legs.keys)}
+        weights = {key: plan.weight(leg, seen[key].counted) for leg, key in enumerate(legs.keys)}
         for key in legs.apart:  # nothing to be learned about differences: the pilot's number, as a user expects
-            missing = self.settings.pilot - seen[key].known - seen[key].to_come
+            missing = self.settings.pilot - seen[key].counted
             weights[key] = float(missing) if missing > 0 else None
         return weights
 

@@ -31,6 +31,8 @@ class Observation:
         Of one more repeat, in any unit; NaN while unknown.
     blocked
         Whether no more repeats will come: a task is in error.
+    silent
+        Results from which the protocol gets no estimate.
     """
 
     known: int = 0
@@ -40,6 +42,12 @@ class Observation:
     given_variance: float = math.nan
     cost: float = math.nan
     blocked: bool = False
+    silent: int = 0
+
+    @property
+    def counted(self) -> int:
+        """Repeats that are there or on their way."""
+        return self.known + self.to_come + self.silent
 
     def without_those_to_come(self) -> Observation:
         """Return what is known, whatever is on its way."""
@@ -62,9 +70,12 @@ def observe(result: Any) -> Observation:
         squares = math.fsum([(value - mean) ** 2 for value in values])
         given_variance = math.fsum(given) / len(given) if given else math.nan
         return Observation(len(values), to_come, mean, squares, given_variance, cost, blocked)
-    mean, spread = _number(result.get_estimate()), _number(result.get_uncertainty())
-    if not math.isfinite(mean):  # results that say nothing: more of them would not either
-        return Observation(to_come=to_come, cost=cost, blocked=True)
+    try:
+        mean, spread = _number(result.get_estimate()), _number(result.get_uncertainty())
+    except Exception:  # whatever a protocol raises
+        mean = spread = math.nan
+    if not math.isfinite(mean):
+        return Observation(to_come=to_come, cost=cost, blocked=blocked, silent=known)
     squares = (known - 1) * spread**2 if known > 1 and math.isfinite(spread) else 0.0
     return Observation(known, to_come, mean, squares, math.nan, cost, blocked)
 

@@ -89,10 +89,10 @@ class AllocationState:
         p^2 v + (1 - p)^2 R, and ``tr C`` by |C b|^2 / h^2 times as much. Here v is integrated over its posterior, and
         v' after the repeat over what the repeat may say of it.
         """
-        edges, n = self.legs.edges, self.counts
+        edges, n = self.legs.edges, np.maximum(self.counts, 1.0)
         weights, own = self.weights[edges], np.maximum(self.own[edges], 1e-300)
         rest_of_network = (own / (1.0 - np.minimum(weights * own, 1.0 - 1e-9)))[:, None]
-        of_mean = self.variances / np.maximum(n, 1.0)
+        of_mean = self.variances / n
         others = self.legs.edge_sums(of_mean, len(self.weights))[edges] - of_mean
         others = (self.tau**2 + np.maximum(others, 0.0))[:, None]
         now = self._left(rest_of_network, others + of_mean[:, None], others + self._possible / n[:, None])
@@ -171,7 +171,7 @@ class RepeatPlan:
         self.counts = repeats.counts
         self.costs = _costs(legs, known, limits.costs)
         self._spreads = spreads
-        self._blocked = np.array([one.blocked for one in known], dtype=bool)
+        self._blocked = np.array([one.blocked or one.silent >= limits.pilot for one in known], dtype=bool)
         self.repeats = repeats
         self.fit = fit_nodes(legs.topology, self.repeats, limits.tau)
         usable = self.repeats.edge_sums((self._blocked & (self.counts == 0)).astype(float), len(self.fit.weights)) == 0

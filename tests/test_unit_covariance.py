@@ -1,0 +1,100 @@
+"""The covariance of node values: against plain matrices, dense and sparse, and changed edge by edge."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xpm_alchem import covariance
+from xpm_alchem.covariance import Covariance, Topology
+
+
+@st.composite
+def networks(draw):
+    """Connected or not, with cycles and parallel edges, and weights of which some are 0."""
+    nodes = draw(st.integers(2, 9))
+    pair = st.tuples(st.integers(0, nodes - 1), st.integers(0, nodes - 1)).filter(lambda p: p[0] != p[1])
+    pairs = draw(st.lists(pair, min_size=1, max_size=16))
+    weight = st.one_of(st.just(0.0), st.floats(0.1, 100.0))
+    weights = draw(st.lists(weight, min_size=len(pairs), max_size=len(pairs)))
+    heads, tails = np.array(pairs).T
+    return Topology(nodes, heads, tails), np.array(weights)
+
+
+def incidence(topology: Topology) -> np.ndarray:
+    edges = np.arange(len(topology.heads))
+    matrix = np.zeros((topology.nodes, len(edges)))
+    matrix[topology.heads, edges], matrix[topology.tails, edges] = 1.0, -1.0
+    return matrix
+
+
+def plain(topology: Topology, weights: np.ndarray) -> np.ndarray:
+    b = incidence(topology)
+    return np.linalg.pinv(b @ np.diag(weights) @ b.T, rcond=1e-10, hermitian=True)
+
+
+@pytest.fixture(params=["dense", "sparse"])
+def kind(request, monkeypatch):
+    if request.param == "sparse":
+        monkeypatch.setattr(covariance, "_DENSE_NODES", 0)
+        monkeypatch.setattr(covariance, "_BLOCK", 3)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@given(network=networks())
+@settings(deadline=None)
+def test_it_is_the_pseudo_inverse_of_the_laplacian(network, sparse):
+    topology, weights = network
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(covariance, "_DENSE_NODES", 0 if sparse else 800)
+        made = Covariance(topology, weights)
+    assert np.allclose(made.apply(np.eye(topology.nodes)), plain(topology, weights), atol=1e-8)
+
+
+@given(network=networks(), data=st.data())
+@settings(deadline=None)
+def test_an_edge_that_changes_changes_it_as_if_it_were_made_anew(network, data):
+    topology, weights = network
+    used = np.flatnonzero(weights)
+    if not len(used):
+        return
+    for nodes in (800, 0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(covariance, "_DENSE_NODES", nodes)
+            made, after = Covariance(topology, weights), weights.copy()
+        for _ in range(3):
+            edge = int(data.draw(st.sampled_from(list(used))))
+            before = plain(topology, after)
+            column, reach, factor = made.change(edge, 2.5)
+            b = incidence(topology)[:, edge]
+            assert np.allclose(column, before @ b, atol=1e-7) and np.allclose(reach, before @ before @ b, atol=1e-6)
+            after[edge] += 2.5
+            assert np.allclose(before - factor * np.outer(column, column), plain(topology, after), atol=1e-7)
+        assert np.allclose(made.apply(np.eye(topology.nodes)), plain(topology, after), atol=1e-7)
+
+
+def test_a_scan_looks_at_every_edge(kind):
+    topology = Topology(5, np.array([1, 2, 3, 4, 4, 2]), np.array([0, 1, 2, 3, 0, 0]))
+    weights = np.array([1.0, 2.0, 0.5, 4.0, 1.5, 3.0])
+    matrix, b = plain(topology, weights), incidence(topology)
+    own, gains, sums = Covariance(topology, weights).scan(np.stack([weights, weights**2], axis=1))
+    assert np.allclose(own, np.diag(b.T @ matrix @ b))
+    assert np.allclose(gains, ((matrix @ b) ** 2).sum(axis=0))
+    assert np.allclose(sums[:, 0], np.diag(matrix))  # C L C = C
+    assert np.allclose(sums[:, 1], (matrix @ b) ** 2 @ weights**2)
+
+
+def test_edges_without_weight_join_nothing(kind):
+    topology = Topology(4, np.array([1, 2, 3]), np.array([0, 1, 2]))
+    assert topology.parts(np.array([1.0, 0.0, 1.0])).tolist() == [0, 0, 1, 1]
+    values = Covariance(topology, np.array([1.0, 0.0, 1.0])).apply(topology.divergence(np.array([2.0, 0.0, 4.0])))
+    assert values.tolist() == pytest.approx([-1.0, 1.0, -2.0, 2.0])  # each part around its own mean
+
+
+def test_differences_and_divergence_are_transposes():
+    topology = Topology(3, np.array([1, 2, 2]), np.array([0, 1, 0]))
+    b = incidence(topology)
+    assert np.allclose(topology.differences(np.array([1.0, 5.0, 7.0])), b.T @ [1.0, 5.0, 7.0])
+    assert np.allclose(topology.divergence(np.array([1.0, 2.0, 3.0])), b @ [1.0, 2.0, 3.0])
