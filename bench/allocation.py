@@ -10,7 +10,7 @@ strategist's iteration, until there are 6 tasks an edge. Node values come from t
 
 gain            mean squared error of the node values, uniform's over the policy's: geometric mean over systems
 p10, p90        of the systems' gains
-tasks_to_match  tasks with which the policy reaches uniform's error at 6 an edge, over uniform's: median
+tasks_to_match  tasks with which the policy reaches uniform's error at 6 an edge, over uniform's: median (never: null)
 cost_to_match   the same in GPU cost (one complex repeat costs 5.9 solvent repeats)
 calibration     predicted over actual variance of the node values
 regret          mean squared error over that of the policy that knows the true variances, minus 1
@@ -415,12 +415,16 @@ def measure_all(systems: Sequence[System], *, tau: float, pilot: int, draws: int
     return found
 
 
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
 def main() -> int:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?", type=Path, default=DATA, help="a table of repeats (see above)")
     parser.add_argument("--json", action="store_true", help="print JSON; only tau 0 and a pilot of 3")
-    parser.add_argument("--draws", type=int, default=48, help="of every system")
+    parser.add_argument("--draws", type=int, default=24, help="of every system")
     parser.add_argument("--quick", action="store_true", help="few systems and draws: does it run at all")
     given = parser.parse_args()
     if not given.data.is_file():
@@ -433,7 +437,8 @@ def main() -> int:
     draws = 2 if given.quick else given.draws
     systems = systems[:2] if given.quick else systems
     if given.json:
-        print(json.dumps({"policies": measure_all(systems, tau=0.0, pilot=3, draws=draws)}, indent=1))
+        found = measure_all(systems, tau=0.0, pilot=3, draws=draws)
+        print(json.dumps({"policies": {n: {k: _finite(v) for k, v in f.items()} for n, f in found.items()}}, indent=1))
         return 0
     print(f"{len(systems)} systems, {sum(len(s.edges) for s in systems)} edges, {draws} draws each")
     for tau in (0.0, 0.17):

@@ -20,6 +20,8 @@ class TransformationResult:
     ----------
     repeats
         The estimate of each complete repeat, by repeat.
+    uncertainties
+        What the protocol says of each of them; None where it says nothing.
     estimate
         Their mean; None without any.
     sd
@@ -32,6 +34,7 @@ class TransformationResult:
     name: str
     environment: str
     repeats: tuple[float, ...]
+    uncertainties: tuple[float | None, ...]
     estimate: float | None
     sd: float | None
     protocol_uncertainty: float | None
@@ -82,6 +85,7 @@ def transformation_results(index: Index, tasks: Mapping[str, Iterable[TaskState]
             name=record.name,
             environment=record.environment,
             repeats=values,
+            uncertainties=tuple(task.uncertainty for task in complete),
             estimate=statistics.fmean(values) if values else None,
             sd=statistics.stdev(values) if len(values) > 1 else None,
             protocol_uncertainty=statistics.fmean(given) if given else None,
@@ -109,10 +113,31 @@ def edge_results(index: Index, results: Mapping[str, TransformationResult]) -> l
 
 @attrs.frozen
 class CountedResult:
-    """As much of a ProtocolResult as our own strategies ask for, made from summaries alone."""
+    """As much of a ProtocolResult as our own strategies ask for, made from summaries alone.
+
+    Attributes
+    ----------
+    n_protocol_dag_results
+        Results, those to come among them.
+    result
+        What the complete tasks say.
+    to_come
+        How many results are on their way.
+    cost
+        Mean seconds of a complete task; NaN before the first.
+    blocked
+        Whether nothing more will come before a user deals with a task in error.
+    """
 
     n_protocol_dag_results: int
     result: TransformationResult
+    to_come: int = 0
+    cost: float = math.nan
+    blocked: bool = False
+
+    def get_individual_estimates(self) -> list[tuple[float, float]]:
+        """Return estimate and the protocol's own uncertainty (0.0 where it gives none) of each repeat in kcal/mol."""
+        return [(x, u or 0.0) for x, u in zip(self.result.repeats, self.result.uncertainties, strict=True)]
 
     def get_estimate(self) -> float | None:
         """Return the mean of the repeats in kcal/mol, None before the first."""

@@ -69,7 +69,8 @@ def observe(result: Any) -> Observation:
         given = [uncertainty**2 for uncertainty in uncertainties if uncertainty > 0]
         squares = math.fsum([(value - mean) ** 2 for value in values])
         given_variance = math.fsum(given) / len(given) if given else math.nan
-        return Observation(len(values), to_come, mean, squares, given_variance, cost, blocked)
+        silent = known - len(values)
+        return Observation(len(values), to_come, mean, squares, given_variance, cost, blocked, silent)
     try:
         mean, spread = _number(result.get_estimate()), _number(result.get_uncertainty())
     except Exception:  # whatever a protocol raises
