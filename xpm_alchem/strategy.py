@@ -151,7 +151,7 @@ def iterate(
     """Make one iteration.
 
     Mode 'partial' adds to what is in flight. Mode 'full' asks what would be in flight if nothing were, and goes there:
-    so a second iteration without a new result changes nothing. Transformations with a task in error keep what they have.
+    so a second iteration without a new result changes nothing. A transformation with a task in error keeps what it has.
 
     Parameters
     ----------

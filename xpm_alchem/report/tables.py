@@ -18,14 +18,15 @@ def number(value: Any, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _when(seconds: float | None) -> str:
+def when(seconds: float | None) -> str:
+    """Return a moment in local time, or a dash where there is none."""
     return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def _driver(driver: dict[str, Any] | None) -> str:
     if driver is None:
         return "none"
-    return f"host {driver['host']}, pid {driver['pid']}, since {_when(driver['since'])}"
+    return f"host {driver['host']}, pid {driver['pid']}, since {when(driver['since'])}"
 
 
 def status_table(view: View) -> RenderableType:
@@ -34,7 +35,7 @@ def status_table(view: View) -> RenderableType:
     lines = [
         f"campaign  {view['campaign']}  ({view['path']})",
         f"driver    {_driver(view['driver'])}",
-        f"strategy  {strategy['name']}, mode {strategy['mode']}, {strategy['status']}, "
+        f"strategy  {strategy['name'] or 'none'}, mode {strategy['mode']}, {strategy['status']}, "
         f"{strategy['iterations']} iteration(s)",
         "tasks     "
         + ", ".join(f"{count} {status}" for status, count in view["tasks"].items() if count)
@@ -187,7 +188,7 @@ def why_table(view: View) -> RenderableType:
             then += f": {attempt['decision_reason']}"
         table.add_row(
             str(attempt["attempt"]),
-            _when(attempt["start"]),
+            when(attempt["start"]),
             attempt["host"],
             str(attempt["job"] or "") if jobs else str(attempt["pid"]),
             Text(outcome),
