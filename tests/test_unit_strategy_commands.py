@@ -19,6 +19,7 @@ from xpm_alchem.errors import CampaignError, InputError
 from xpm_alchem.launchers.local import LocalLauncher
 from xpm_alchem.network import load_network
 from xpm_alchem.plan import StrategyPlan, parse_plan
+from xpm_alchem.report.strategy_tables import explain_table
 from xpm_alchem.strategies.uniform import UniformStrategy, UniformStrategySettings
 from xpm_alchem.strategy import StrategyState
 from xpm_alchem.task_state import TaskStatus
@@ -241,6 +242,18 @@ def test_an_exception_stays_until_it_is_set_awake_whatever_else_happens(campaign
     assert campaign.get_network_strategy_status() == "awake"
 
 
+def test_what_is_asked_for_while_a_driver_is_about_to_leave_keeps_it(campaign, call):
+    call("mode", "disabled", "")
+    at_work = driver(campaign)
+    with at_work.records.lock():
+        at_work._remember()
+        assert at_work._is_over()
+        call("mode", "partial", "")
+        assert not at_work._is_over()
+        at_work._iterate()
+        assert len(at_work.records.state().tasks) == 4
+
+
 def test_a_wish_that_can_no_longer_be_granted_is_said_and_passed_over(campaign):
     said = []
     at_work = driver(campaign, observe=lambda event: said.append(event.what))
@@ -335,6 +348,16 @@ def test_explain_says_what_would_be_done_and_why_and_changes_nothing(campaign, c
     assert "no transformation is called 'x'" in call("explain", "", "x", ok=False)
     text = call("explain", "")
     assert "an iteration is due" in text and "create 2" in text
+
+
+def test_explaining_a_large_network_is_plain_text(campaign):
+    view = campaign.explain_network_strategy()
+    (first, second) = explain_table(view).renderables[:2]
+    assert "an iteration is due" in str(first) and not isinstance(second, str)
+    view["rows"] *= 150
+    lines = str(explain_table(view).renderables[1]).splitlines()
+    assert len(lines) == 302
+    assert lines[-1].endswith("create 2  its weight of 1 is worth 3 task(s)")
 
 
 def explained(campaign: Campaign, *tasks: tuple[int, str, dict]) -> dict:

@@ -146,7 +146,7 @@ class Driver:
             self._settle()
         self._iterate()
         self._end_unwanted()
-        if self._finished():
+        if self._is_over():
             return self._ending()
         self.launcher.check()
         session = Session(
@@ -161,7 +161,7 @@ class Driver:
             if once:
                 self._settle()
                 return self._ending()
-            while not self._finished():
+            while not self._is_over():
                 self._wait()
                 self._take_wishes()
                 if self._stopping:
@@ -194,6 +194,12 @@ class Driver:
         if task.task not in self._withdrawn and (not begun or patience <= 0) and orders.stop:
             self._withdrawn.add(task.task)
             self.launcher.withdraw(directory)
+
+    def _is_over(self) -> bool:
+        """Whether the campaign is finished, also after a last look for what the user asked for meanwhile."""
+        if self._finished():
+            self._take_wishes()
+        return self._finished()
 
     def _finished(self) -> bool:
         """Whether nothing is in flight and the strategy wants nothing more."""

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from xpm_alchem.report.tables import number, when
+from xpm_alchem.report.tables import MANY_ROWS, columns, number, when
 from xpm_alchem.report.views import View
 
 _PLAIN = ("mode", "task_scaling", "normalization", "max_tasks_per_transformation", "max_tasks_per_network")
@@ -50,17 +50,17 @@ def _lines(campaign: str, rows: list[tuple[str, str]]) -> Text:
 
 def explain_table(view: View) -> RenderableType:
     """Render `explain_view`."""
-    parts: list[RenderableType] = [Text(f"strategy {view['name'] or 'none'} of {view['campaign']}: {_standing(view)}")]
-    table = Table(title=f"what an iteration would do now ({view['unit']})", title_justify="left")
-    table.add_column("transformation", overflow="fold")
-    table.add_column("leg")
-    for heading in ("results", "estimate", "SD", "weight", "target", "in flight"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("decision", "why"):
-        table.add_column(heading, overflow="fold")
-    for row in view["rows"]:
-        table.add_row(
-            Text(row["transformation"]),
+    head = Text(f"strategy {view['name'] or 'none'} of {view['campaign']}: {_standing(view)}")
+    return Group(head, _rows_table(view), *(Text(remark) for remark in view["remarks"]))
+
+
+_HEADINGS = ("transformation", "leg", "results", "estimate", "SD", "weight", "target", "in flight", "decision", "why")
+
+
+def _rows_table(view: View) -> RenderableType:
+    rows = [
+        (
+            row["transformation"],
             row["leg"],
             str(row["results"]),
             number(row["estimate"], 3),
@@ -68,13 +68,21 @@ def explain_table(view: View) -> RenderableType:
             number(row["weight"]),
             str(row["target"]),
             str(row["in_flight"]),
-            Text(row["decision"]),
-            Text(row["why"]),
-            style="red" if row["error"] else None,
+            row["decision"],
+            row["why"],
         )
-    parts.append(table)
-    parts += [Text(remark) for remark in view["remarks"]]
-    return Group(*parts)
+        for row in view["rows"]
+    ]
+    title = f"what an iteration would do now ({view['unit']})"
+    if len(rows) > MANY_ROWS:
+        return Text("\n".join([title, *columns([_HEADINGS, *rows], right=range(2, 8))]), no_wrap=True)
+    table = Table(title=title, title_justify="left")
+    for i, heading in enumerate(_HEADINGS):
+        number_like = 2 <= i < 8
+        table.add_column(heading, justify="right" if number_like else "left", no_wrap=number_like, overflow="fold")
+    for cells, row in zip(rows, view["rows"], strict=True):
+        table.add_row(*map(Text, cells), style="red" if row["error"] else None)
+    return table
 
 
 def _standing(view: View) -> str:

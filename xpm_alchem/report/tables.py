@@ -47,7 +47,7 @@ def status_table(view: View) -> RenderableType:
 
 
 _SHOW_HEADINGS = ("transformation", "leg", "done", "run", "wait", "err", "estimate", "SD", "weight", "next")
-_MANY_ROWS = 200  # more are written as plain columns: laying out a table of 1,000 rows takes seconds
+MANY_ROWS = 200  # more are written as plain columns: laying out a table of 1,000 rows takes seconds
 
 
 def show_table(view: View) -> RenderableType:
@@ -65,8 +65,8 @@ def show_table(view: View) -> RenderableType:
         for row in view["rows"]
     ]
     title = f"{view['campaign']} ({view['unit']})"
-    if len(rows) > _MANY_ROWS:
-        return Text("\n".join([title, *_columns([_SHOW_HEADINGS, *rows], right=range(2, 9))]), no_wrap=True)
+    if len(rows) > MANY_ROWS:
+        return Text("\n".join([title, *columns([_SHOW_HEADINGS, *rows], right=range(2, 9))]), no_wrap=True)
     table = Table(title=title, title_justify="left")
     for i, heading in enumerate(_SHOW_HEADINGS):
         table.add_column(
@@ -80,7 +80,8 @@ def show_table(view: View) -> RenderableType:
     return table
 
 
-def _columns(rows: list[tuple[str, ...]], right: range) -> Iterator[str]:
+def columns(rows: list[tuple[str, ...]], right: range) -> Iterator[str]:
+    """Yield rows as lines; the columns in `right` are aligned to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
