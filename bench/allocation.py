@@ -47,8 +47,8 @@ from xpm_alchem.strategies.a_optimal import AOptimalStrategy, AOptimalStrategySe
 from xpm_alchem.strategies.connectivity import ConnectivityStrategy, ConnectivityStrategySettings
 from xpm_alchem.strategies.legs import NetworkLegs, network_legs
 from xpm_alchem.strategies.observations import Observation
-from xpm_alchem.strategies.repeat_plan import AllocationState, repeats_of
 from xpm_alchem.strategies.radial_growth import RadialGrowthStrategy, RadialGrowthStrategySettings
+from xpm_alchem.strategies.repeat_plan import AllocationState, repeats_of
 from xpm_alchem.strategies.uniform import UniformStrategy, UniformStrategySettings
 from xpm_alchem.strategy import Counts, StrategyState, iterate
 

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from xpm_alchem.campaign import CampaignRecords
+
 ROOT = Path(__file__).parent.parent
 TRUSTED = ["dummy_protocol", "recording_protocol"]
 BLOCK = re.compile(r"^```python\n# file: (\S+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -125,9 +127,7 @@ def test_init_tasks_of_a_campaign_run_in_every_attempt_and_leave_the_tasks_the_s
     assert [each["LAB_SCRATCH"] for each in environments(lab / "workspace")] == ["/scratch"] * 2
     campaign = lab / "workspace" / "campaigns" / "lab"
     assert statuses(campaign) == ["complete"] * 2
-    with open(campaign / "tasks.jsonl") as lines:
-        journal = [json.loads(line) for line in lines]
-    directories = {lab / "workspace" / event["directory"] for event in journal if event.get("event") == "created"}
+    directories = {lab / "workspace" / task.directory for task in CampaignRecords.open(campaign).state().tasks.values()}
     assert directories == set(lab.glob("workspace/jobs/*/*"))
 
 

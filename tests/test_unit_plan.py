@@ -34,6 +34,11 @@ def test_the_defaults_are_alchemiscale_s():
         None,
     )
     assert (plan.name, plan.normalization, plan.sleep_interval) == ("uniform", "max", 0.0)
+    assert (plan.extends_preference, plan.patience) == (0.0, 600.0)
+
+
+def test_a_campaign_may_have_no_strategy():
+    assert parse("strategy: {name: null, mode: disabled}").strategy == StrategyPlan(name=None, mode="disabled")
 
 
 def test_every_key_is_read():
@@ -49,6 +54,8 @@ strategy:
   max_tasks_per_transformation: 4
   max_tasks_per_network: 20
   sleep_interval: 5min
+  extends_preference: 0.25
+  patience: 1h
 max_retries: 0
 restarts:
   - {pattern: 'CUDA_ERROR', allowed: 5}
@@ -60,7 +67,7 @@ trusted_modules: [lab.protocols, mine]
         network=Path("/somewhere/network.json"),
         workspace="cluster",
         launcher="gpu",
-        strategy=StrategyPlan("connectivity", {"max_runs": 2}, "full", "linear", "sum", 4, 20, 300.0),
+        strategy=StrategyPlan("connectivity", {"max_runs": 2}, "full", "linear", "sum", 4, 20, 300.0, 0.25, 3600.0),
         max_retries=0,
         restarts=(RestartPattern("CUDA_ERROR", 5), RestartPattern("^OSError", 1)),
         trusted_modules=("lab.protocols", "mine"),
@@ -116,7 +123,7 @@ def test_a_key_like_no_other_is_refused_with_all_known_ones():
     assert unknown_key(5, ["b", "a"], "here") == "here: unknown key '5'; known are: a, b."
 
 
-@pytest.mark.parametrize("text", ["budget: {total: 1}", "experimental: a.csv", "strategy: {extends_preference: 0.5}"])
+@pytest.mark.parametrize("text", ["budget: {total: 1}", "experimental: a.csv"])
 def test_a_key_of_a_later_version_is_said_to_be_one(text):
     with pytest.raises(CampaignError, match="is not supported by this version of xpm-alchem; remove it"):
         parse(text)
@@ -147,6 +154,11 @@ def test_a_key_of_a_later_version_is_said_to_be_one(text):
         ("strategy: {max_tasks_per_network: -1}", "-1 is not a whole number"),
         ("strategy: {max_tasks_per_network: '3'}", "'3' is not a whole number"),
         ("strategy: {sleep_interval: soon}", r"sleep_interval: 'soon' is no duration"),
+        ("strategy: {patience: soon}", r"patience: 'soon' is no duration"),
+        ("strategy: {extends_preference: 1.5}", r"extends_preference: 1.5 is not a number from 0 to 1"),
+        ("strategy: {extends_preference: true}", "True is not a number from 0 to 1"),
+        ("strategy: {extends_preference: .nan}", "nan is not a number from 0 to 1"),
+        ("strategy: {name: null}", "there is no strategy .* so mode must be 'disabled'"),
         ("max_retries: -1", "max_retries: -1 is not a whole number of at least 0"),
         ("max_retries: true", "max_retries: True is not a whole number"),
         ("max_retries: many", "max_retries: 'many' is not a whole number"),

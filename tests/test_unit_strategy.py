@@ -18,7 +18,9 @@ from xpm_alchem.strategy import (
     DORMANT,
     ERROR,
     Counts,
+    StrategyHealth,
     StrategyState,
+    extensions,
     is_due,
     iterate,
     largest_remainder,
@@ -241,7 +243,39 @@ def test_no_cap_is_ever_exceeded(plan, network):
             assert count.in_flight + new <= plan.max_tasks_per_transformation
             assert count.complete + count.in_flight + new <= 3
     if proposal.create and plan.max_tasks_per_network is not None:
-        assert sum(c.in_flight for c in counts.values()) + len(proposal.create) <= plan.max_tasks_per_network
+        left = sum(c.in_flight for c in counts.values()) - sum(proposal.cancel.values())
+        assert left + len(proposal.create) <= plan.max_tasks_per_network
+
+
+def applied(counts, proposal, *, patience_over=True):
+    """Return the counts after a proposal: what is unwanted and runs is cancelled, too, or still runs."""
+    after = {}
+    for t, count in counts.items():
+        cancel, unwanted = proposal.cancel.get(t, 0), proposal.unwanted.get(t, 0) if patience_over else 0
+        new = proposal.create.count(t) + proposal.action.get(t, 0)
+        after[t] = Counts(
+            complete=count.complete,
+            waiting=count.waiting - cancel + new,
+            running=count.running - unwanted,
+            error=count.error,
+            spare=count.spare + cancel + unwanted - proposal.action.get(t, 0),
+        )
+    return after
+
+
+@PROPERTY
+@given(plan=PLANS, network=NETWORKS)
+def test_a_second_iteration_without_news_changes_nothing(plan, network):
+    """So it does not matter at which point a driver is killed, or how often it is woken up."""
+    counts, propose = decaying(network)
+    first = iterate(plan, FRESH, counts, propose, NOW)
+    after = applied(counts, first)
+    network = {t: (after[t], weight) for t, (_, weight) in network.items()}
+    second = iterate(plan, first.state, *decaying(network), NOW)
+    if first.unwanted:  # they took up room that is free only now
+        after = applied(after, second)
+        second = iterate(plan, first.state, *decaying({t: (after[t], w) for t, (_, w) in network.items()}), NOW)
+    assert (second.create, dict(second.action), dict(second.cancel), dict(second.unwanted)) == ((), {}, {}, {})
 
 
 @PROPERTY
@@ -317,6 +351,51 @@ def test_full_mode_cancels_only_waiting_tasks_that_nobody_wants():
     assert proposal.create == ()
 
 
+def test_full_mode_says_which_running_tasks_are_not_wanted_after_the_waiting_ones():
+    counts = {"a": Counts(waiting=1, running=3), "b": Counts(running=2)}
+    plan = StrategyPlan(mode="full", max_tasks_per_transformation=2)
+    proposal = iterate(plan, FRESH, counts, fixed({"a": 1.0, "b": None}), NOW)
+    assert (dict(proposal.cancel), dict(proposal.unwanted)) == ({"a": 1}, {"a": 1, "b": 2})
+    assert (dict(proposal.targets), proposal.create) == ({"a": 2, "b": 0}, ())
+
+
+def test_full_mode_goes_down_to_the_target_and_no_further():
+    counts = {"a": Counts(complete=1, waiting=4), "b": Counts(waiting=1)}
+    plan = StrategyPlan(mode="full", max_tasks_per_transformation=5)
+    proposal = iterate(plan, FRESH, counts, until(3, counts), NOW)
+    assert (dict(proposal.cancel), proposal.create) == ({"a": 2}, ("b", "b"))
+
+
+def test_full_mode_keeps_running_tasks_for_waiting_ones():
+    counts = {"a": Counts(waiting=2, running=2)}
+    proposal = iterate(StrategyPlan(mode="full"), FRESH, counts, until(2, counts), NOW)
+    assert (dict(proposal.cancel), dict(proposal.unwanted)) == ({"a": 2}, {})
+
+
+def test_in_full_mode_tasks_that_run_unwanted_take_up_room_until_they_end():
+    counts = {"a": Counts(running=2), "b": Counts()}
+    plan = StrategyPlan(mode="full", max_tasks_per_network=2)
+    proposal = iterate(plan, FRESH, counts, fixed({"a": None, "b": 1.0}), NOW)
+    assert (dict(proposal.unwanted), proposal.create, proposal.state.status) == ({"a": 2}, (), AWAKE)
+    waiting = {"a": Counts(waiting=2), "b": Counts()}
+    proposal = iterate(plan, FRESH, waiting, fixed({"a": None, "b": 1.0}), NOW)
+    assert (dict(proposal.cancel), proposal.create) == ({"a": 2}, ("b", "b"))
+
+
+def test_full_mode_leaves_the_healthy_tasks_of_a_transformation_in_error_alone_whatever_is_wanted():
+    counts = {"a": Counts(waiting=2, running=2, error=1)}
+    proposal = iterate(StrategyPlan(mode="full"), FRESH, counts, fixed({"a": None}), NOW)
+    assert (dict(proposal.cancel), dict(proposal.unwanted), proposal.state.status) == ({}, {}, DORMANT)
+
+
+@pytest.mark.parametrize("mode", ["partial", "full"])
+def test_cancelled_tasks_are_taken_up_again_before_new_ones_are_created(mode):
+    counts = {"a": Counts(complete=1, spare=1), "b": Counts(spare=5)}
+    proposal = iterate(StrategyPlan(mode=mode), FRESH, counts, until(3, counts), NOW)
+    assert (proposal.create, dict(proposal.action)) == (("a",), {"a": 1, "b": 3})
+    assert proposal.state.status == AWAKE
+
+
 def test_full_mode_does_not_cancel_tasks_because_they_are_to_come():
     counts = {"a": Counts(waiting=3)}
     proposal = iterate(StrategyPlan(mode="full"), FRESH, counts, until(3, counts), NOW)
@@ -338,6 +417,66 @@ def test_full_mode_that_wants_nothing_any_more_is_dormant_and_cancels_all_that_w
     counts = {"a": Counts(complete=3, waiting=2), "b": Counts(waiting=1)}
     proposal = iterate(StrategyPlan(mode="full"), FRESH, counts, fixed({}), NOW)
     assert (dict(proposal.cancel), proposal.state.status) == ({"a": 2, "b": 1}, DORMANT)
+
+
+# --------------------------------------------------------------------------------------------------------- extends
+def test_without_a_preference_all_tasks_are_new_repeats():
+    counts = {"a": Counts(complete=2, extendable=("a-2", "a-1"))}
+    proposal = iterate(StrategyPlan(), FRESH, counts, fixed({"a": 1.0}), NOW)
+    assert (proposal.create, proposal.extends) == (("a",) * 3, (None,) * 3)
+
+
+def test_with_the_full_preference_the_latest_complete_tasks_are_extended_as_long_as_there_are_any():
+    counts = {"a": Counts(complete=2, extendable=("a-2", "a-1")), "b": Counts(complete=1)}
+    proposal = iterate(StrategyPlan(extends_preference=1.0), FRESH, counts, fixed({"a": 1.0, "b": 1.0}), NOW)
+    assert [pair for pair in zip(proposal.create, proposal.extends, strict=True) if pair[0] == "a"] == [
+        ("a", "a-2"),
+        ("a", "a-1"),
+        ("a", None),
+    ]
+    assert all(other is None for t, other in zip(proposal.create, proposal.extends, strict=True) if t == "b")
+
+
+def test_between_them_tasks_extend_in_proportion():
+    for preference, expected in [(0.5, 5), (0.25, 2), (0.75, 7), (0.1, 1), (0.99, 9)]:
+        counts = Counts()
+        for number in range(1, 11):  # one at a time, each complete before the next one is created
+            (other,) = extensions(preference, ["a"], {"a": counts})
+            left = [task for task in counts.extendable if task != other]
+            counts = Counts(
+                complete=number,
+                extended=counts.extended + (other is not None),
+                extendable=(f"a-{number}", *left),
+            )
+        assert counts.extended == expected, preference
+
+
+@PROPERTY
+@given(
+    preference=st.floats(0, 1),
+    complete=st.integers(0, 6),
+    extended=st.integers(0, 6),
+    new=st.integers(0, 6),
+)
+def test_no_task_is_extended_twice_and_the_share_is_not_exceeded(preference, complete, extended, new):
+    ids = tuple(f"a-{n}" for n in range(complete, 0, -1))
+    counts = {"a": Counts(complete=complete, extended=min(extended, complete), extendable=ids)}
+    chosen = extensions(preference, ["a"] * new, counts)
+    assert len(chosen) == new
+    given_ids = [other for other in chosen if other is not None]
+    assert given_ids == list(ids[: len(given_ids)])
+    if given_ids:
+        assert counts["a"].extended + len(given_ids) <= preference * (complete + new) + 1e-6
+    if preference == 1.0:
+        assert len(given_ids) == min(new, complete)
+    if preference == 0.0:
+        assert not given_ids
+
+
+def test_tasks_that_are_taken_up_again_extend_what_they_did():
+    counts = {"a": Counts(complete=1, spare=1, extended=1, extendable=())}
+    proposal = iterate(StrategyPlan(extends_preference=1.0), FRESH, counts, until(2, counts), NOW)
+    assert (proposal.create, proposal.extends, dict(proposal.action)) == ((), (), {"a": 1})
 
 
 # ---------------------------------------------------------------------------------------------------------- status
@@ -362,6 +501,26 @@ def test_an_exception_is_kept_and_it_is_not_due_any_more():
     assert "Traceback" in state.traceback and "in propose" in state.traceback
     assert (proposal.create, dict(proposal.cancel)) == ((), {})
     assert not is_due(StrategyPlan(), state, 99, 1e9)
+
+
+def test_set_awake_it_forgets_the_error_and_is_due():
+    state = StrategyState(ERROR, 4, 1.0, 2, "X: y", "Traceback")
+    assert state.awakened() == StrategyState(AWAKE, 4, 1.0, 2)
+    assert is_due(StrategyPlan(), state.awakened(), 2, NOW)
+
+
+def test_health_has_the_names_of_alchemiscale_s():
+    state = StrategyState(ERROR, 4, 1.0, 2, "X: y", "Traceback")
+    assert StrategyHealth.of(StrategyPlan(mode="full", sleep_interval=3.0), state) == StrategyHealth(
+        mode="full",
+        status="error",
+        iterations=4,
+        sleep_interval=3.0,
+        last_iteration=1.0,
+        last_iteration_result_count=2,
+        exception="X: y",
+        traceback="Traceback",
+    )
 
 
 def test_an_error_is_forgotten_by_the_next_good_iteration():

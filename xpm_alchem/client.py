@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from xpm_alchem.errors import CampaignError, InputError
 from xpm_alchem.network import Network
 from xpm_alchem.plan import read_plan
 from xpm_alchem.preparation import Forecast, Preparation, workspace_path
-from xpm_alchem.report import views
+from xpm_alchem.report import strategy_views, views
 from xpm_alchem.report.views import View
 from xpm_alchem.task_state import TaskStatus
 from xpm_alchem.workspace import UserSettings, find_workspace, read_settings
@@ -216,6 +216,79 @@ class Campaign:
                 raise InputError(f"campaign '{self.name}' has no task in error.")
         names = {record.id: record.name for record in records.index.transformations}
         return [(f"{names[t.transformation]}:{t.repeat}", wishes.retry(records, t.task)) for t in chosen]
+
+    # ------------------------------------------------------------------------- the strategy, named as alchemiscale's
+    def set_network_strategy(
+        self, strategy: str | None, settings: Mapping[str, Any] | None = None, **options: Any
+    ) -> bool:
+        """Put another strategy in force; None drops it, and nothing is proposed any more.
+
+        Everything is checked before anything is written. The campaign.yaml in the campaign's directory is changed, not
+        the file that was given to `create`.
+
+        Parameters
+        ----------
+        strategy
+            As `strategy.name` in campaign.yaml.
+        settings
+            Of the strategy; added to those there are if the name is the same.
+        options
+            Other keys of the section: mode, max_tasks_per_transformation, task_scaling, ...
+
+        Returns
+        -------
+        bool
+            Whether a driver that runs will do it within seconds (else it is done).
+
+        Raises
+        ------
+        InputError
+            Something is not known or not valid; says what, and the nearest that is known.
+        """
+        changes = {"name": strategy, **options} | ({} if settings is None else {"settings": dict(settings)})
+        return wishes.set_strategy(self._records, changes)
+
+    def set_network_strategy_mode(self, mode: str) -> bool:
+        """Set the mode: partial, full or disabled; return whether a driver that runs will do it (else it is done)."""
+        return wishes.set_strategy(self._records, {"mode": mode})
+
+    def set_network_strategy_awake(self) -> bool:
+        """Let the strategy be performed again, also after it raised an exception.
+
+        Returns
+        -------
+        bool
+            Whether a driver that runs will do it (else it is done: the next one begins awake).
+
+        Raises
+        ------
+        InputError
+            There is no strategy, or it is disabled.
+        """
+        return wishes.awake(self._records)
+
+    def get_network_strategy(self) -> View | None:
+        """Return the strategy section of the plan in force, defaults included; None if there is no strategy."""
+        view = strategy_views.strategy_view(self._records)
+        return None if view["name"] is None else view
+
+    def get_network_strategy_state(self) -> View:
+        """Return the health of the strategy, its caps and its task scaling."""
+        plan = strategy_views.strategy_view(self._records)
+        caps = ("max_tasks_per_transformation", "max_tasks_per_network", "task_scaling")
+        return {**self.get_network_strategy_health(), **{key: plan[key] for key in caps}}
+
+    def get_network_strategy_status(self) -> str:
+        """Return 'awake', 'dormant' or 'error'."""
+        return str(self.get_network_strategy_health()["status"])
+
+    def get_network_strategy_health(self) -> View:
+        """Return mode, status, iterations, the last iteration, and what it raised."""
+        return strategy_views.health_view(self._records)
+
+    def explain_network_strategy(self, transformation: str | None = None) -> View:
+        """Return what the strategy would do now for every transformation (or one), and why; nothing is changed."""
+        return strategy_views.explain_view(self._records, transformation)
 
     # ---------------------------------------------------------------------------------------------------- looking
     @property

@@ -32,7 +32,7 @@ _UNITS = {
     "d": 86400,
     "days": 86400,
 }
-_LATER = {"budget", "experimental", "extends_preference"}
+_LATER = {"budget", "experimental"}
 
 
 def duration(value: Any, where: str) -> float:
@@ -59,6 +59,12 @@ def _whole(where: str, value: Any, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise CampaignError(f"{where}: {value!r} is not a whole number of at least {least}.")
     return value
+
+
+def _share(where: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise CampaignError(f"{where}: {value!r} is not a number from 0 to 1.")
+    return float(value)
 
 
 def _one_of(where: str, value: Any, known: tuple[str, ...]) -> str:
@@ -96,7 +102,8 @@ class StrategyPlan:
     Attributes
     ----------
     name
-        'uniform', 'connectivity', 'radial-growth', or 'module:Class' of a stratocaster Strategy.
+        'uniform', 'connectivity', 'radial-growth', 'a-optimal', or 'module:Class' of a stratocaster Strategy. None:
+        there is no strategy, nothing is proposed; the mode is then 'disabled'.
     settings
         Of the strategy.
     mode
@@ -109,9 +116,14 @@ class StrategyPlan:
         How many tasks may be waiting or running at once.
     sleep_interval
         Least seconds between two iterations.
+    extends_preference
+        Share of a transformation's tasks that extend a complete one instead of being new repeats, as far as there is
+        one to extend: 0 none, 1 all.
+    patience
+        Mode 'full': seconds for which a running task must have been unwanted before it is cancelled.
     """
 
-    name: str = "uniform"
+    name: str | None = "uniform"
     settings: dict[str, Any] = attrs.field(factory=dict)
     mode: str = "partial"
     task_scaling: str = "exponential"
@@ -119,6 +131,8 @@ class StrategyPlan:
     max_tasks_per_transformation: int = 3
     max_tasks_per_network: int | None = None
     sleep_interval: float = 0.0
+    extends_preference: float = 0.0
+    patience: float = 600.0
 
     @classmethod
     def parse(cls, value: Any, where: str) -> StrategyPlan:
@@ -126,7 +140,7 @@ class StrategyPlan:
         given = {"name": value} if isinstance(value, str) else _mapping(where, value)
         check_keys(given, tuple(field.name for field in attrs.fields(cls)), where)
         checks: dict[str, Callable[[str, Any], Any]] = {
-            "name": _text,
+            "name": lambda at, v: None if v is None else _text(at, v),
             "settings": _mapping,
             "mode": lambda at, v: _one_of(at, v, MODES),
             "task_scaling": lambda at, v: _one_of(at, v, SCALINGS),
@@ -134,8 +148,13 @@ class StrategyPlan:
             "max_tasks_per_transformation": lambda at, v: _whole(at, v, 1),
             "max_tasks_per_network": lambda at, v: None if v is None else _whole(at, v, 1),
             "sleep_interval": lambda at, v: duration(v, at),
+            "extends_preference": _share,
+            "patience": lambda at, v: duration(v, at),
         }
-        return cls(**{key: checks[key](f"{where}.{key}", item) for key, item in given.items()})
+        plan = cls(**{key: checks[key](f"{where}.{key}", item) for key, item in given.items()})
+        if plan.name is None and plan.mode != "disabled":
+            raise CampaignError(f"{where}: there is no strategy (name: null), so mode must be 'disabled'. Give a name.")
+        return plan
 
 
 @attrs.frozen

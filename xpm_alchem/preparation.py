@@ -75,7 +75,8 @@ class Preparation:
         settings = read_settings()
         root = workspace_path(plan, path, workspace)
         chosen = choose_launcher(launcher or plan.launcher, settings.launchers)
-        make_strategy(plan.strategy.name, plan.strategy.settings, plan.trusted_modules)
+        if plan.strategy.name is not None:
+            make_strategy(plan.strategy.name, plan.strategy.settings, plan.trusted_modules)
         network = load_network(plan.network, plan.trusted_modules)
         network.alchemical_network  # noqa: B018 - decoding it is the check
         return cls(plan, path.read_text(), network, root, settings, chosen)
@@ -124,7 +125,7 @@ class Preparation:
     def forecast(self) -> Forecast:
         """Say what running would do, changing nothing."""
         from xpm_alchem.strategist import Strategist
-        from xpm_alchem.strategy import StrategyState
+        from xpm_alchem.strategy import Proposal, StrategyState
 
         path = campaign_path(self.workspace, self.plan.name)
         changes: list[str] = []
@@ -133,10 +134,12 @@ class Preparation:
             records = CampaignRecords.open(path)
             self.check_same_network(records)
             changes, state = self.changes(records), records.state()
-        strategist = Strategist(
-            self.plan, self.network, self.workspace, cache=CampaignRecords(path).cache_path, read_only=True
-        )
-        proposal = strategist.iterate(StrategyState(), state, time.time())
+        proposal = Proposal(StrategyState())
+        if self.plan.strategy.mode != "disabled":
+            strategist = Strategist(
+                self.plan, self.network, self.workspace, cache=CampaignRecords(path).cache_path, read_only=True
+            )
+            proposal = strategist.iterate(StrategyState(), state, time.time())
         if proposal.state.exception:
             raise CampaignError(f"the strategy '{self.plan.strategy.name}' raised {proposal.state.exception}")
         names = {record.id: record.name for record in self.network.index.transformations}

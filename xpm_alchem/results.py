@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 import attrs
 
 from xpm_alchem.network_index import Index
-from xpm_alchem.task_state import TaskState, TaskStatus
+from xpm_alchem.task_state import TaskState, TaskStatus, mean_seconds
 
 
 @attrs.frozen
@@ -134,6 +134,25 @@ class CountedResult:
     to_come: int = 0
     cost: float = math.nan
     blocked: bool = False
+
+    @classmethod
+    def of(cls, result: TransformationResult, tasks: Iterable[TaskState]) -> CountedResult:
+        """Return what is known of a transformation with nothing to come."""
+        tasks = list(tasks)
+        seconds = mean_seconds(tasks)
+        return cls(
+            n_protocol_dag_results=sum(task.status is TaskStatus.COMPLETE for task in tasks),
+            result=result,
+            cost=math.nan if seconds is None else seconds,
+            blocked=any(task.status is TaskStatus.ERROR for task in tasks),
+        )
+
+    def with_more(self, to_come: int) -> CountedResult:
+        """Return the same with results on their way."""
+        if to_come == 0:
+            return self
+        count = self.n_protocol_dag_results + to_come
+        return CountedResult(count, self.result, to_come, self.cost, self.blocked)
 
     def get_individual_estimates(self) -> list[tuple[float, float]]:
         """Return estimate and the protocol's own uncertainty (0.0 where it gives none) of each repeat in kcal/mol."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from xpm_alchem.changes import counts_of
+from xpm_alchem.explanation import Explanation
 from xpm_alchem.network import Network
 from xpm_alchem.plan import Plan
 from xpm_alchem.protocol_results import ProtocolResults, ResultsByKey
-from xpm_alchem.results import CountedResult, TransformationResult, transformation_results
+from xpm_alchem.results import CountedResult, transformation_results
 from xpm_alchem.strategies import make_strategy
 from xpm_alchem.strategies.base import Strategy
 from xpm_alchem.strategy import Counts, Proposal, StrategyState, Weights, iterate
-from xpm_alchem.task_state import CampaignState, TaskState, TaskStatus, grouped
+from xpm_alchem.task_state import CampaignState, TaskState, grouped
+
+ToCome = Mapping[str, int]
 
 
 class Strategist:
@@ -44,8 +49,17 @@ class Strategist:
     ) -> None:
         self.plan = plan
         self._network = network
-        self.strategy = strategy or make_strategy(plan.strategy.name, plan.strategy.settings, plan.trusted_modules)
+        self.strategy = strategy or _strategy(plan)
         self._results = ProtocolResults(network, workspace, plan.trusted_modules, cache, read_only=read_only)
+
+    def with_plan(self, plan: Plan) -> Strategist:
+        """Return a strategist with another plan, that keeps what was gathered."""
+        here, there = self.plan.strategy, plan.strategy
+        other = copy.copy(self)
+        other.plan = plan
+        if (here.name, here.settings) != (there.name, there.settings):
+            other.strategy = _strategy(plan)
+        return other
 
     def iterate(self, state: StrategyState, campaign: CampaignState, now: float) -> Proposal:
         """Make one iteration of the strategy (see `strategy.iterate`)."""
@@ -53,38 +67,73 @@ class Strategist:
         counts = task_counts(self._network, tasks)
         return iterate(self.plan.strategy, state, counts, self._propose(tasks), now)
 
-    def _propose(self, tasks: Mapping[str, list[TaskState]]) -> Callable[[Mapping[str, int]], Weights]:
-        known = transformation_results(self._network.index, tasks)
-        id_of_key = self._network.id_of_key
+    def explain(self, state: StrategyState, campaign: CampaignState, now: float) -> Explanation:
+        """Return what an iteration would do now, and all that says why."""
+        tasks = grouped(campaign.tasks.values())
+        counts = task_counts(self._network, tasks)
+        if self.strategy is None:
+            return Explanation(self.plan.strategy, counts, Proposal(state))
+        propose = self._propose(tasks)
+        proposal = iterate(self.plan.strategy, state, counts, propose, now)
+        if proposal.state.exception is not None:
+            return Explanation(self.plan.strategy, counts, proposal)
+        results = self._asked(tasks)({t: count.in_flight for t, count in counts.items()})
+        sentences, remarks = self._own_words(results)
+        return Explanation(
+            self.plan.strategy,
+            counts,
+            proposal,
+            alone=propose(dict.fromkeys(counts, 0)),
+            sentences=sentences,
+            remarks=remarks,
+        )
 
-        def propose(to_come: Mapping[str, int]) -> Weights:
-            def result(key: str) -> Any:
-                stable_id = id_of_key[key]
-                return self._result(known[stable_id], tasks.get(stable_id, []), to_come.get(stable_id, 0))
+    def _own_words(self, results: Mapping[str, Any]) -> tuple[dict[str, str], tuple[str, ...]]:
+        """Return what the strategy itself says of transformations and of the whole, where it has methods for that."""
+        network, id_of_key = self._network.alchemical_network, self._network.id_of_key
+        explain: Any = getattr(self.strategy, "explain", lambda *_: {})
+        remarks: Any = getattr(self.strategy, "remarks", lambda *_: ())
+        try:
+            sentences = {id_of_key[str(key)]: str(sentence) for key, sentence in explain(network, results).items()}
+            return sentences, tuple(str(remark) for remark in remarks(network, results))
+        except Exception as error:  # it is somebody else's code, and only words are missing
+            return {}, (f"the strategy could not explain itself: {type(error).__name__}: {error}",)
 
-            results = ResultsByKey(id_of_key, result)
-            answer = self.strategy.propose(self._network.alchemical_network, results)
+    def _propose(self, tasks: Mapping[str, list[TaskState]]) -> Callable[[ToCome], Weights]:
+        id_of_key, results = self._network.id_of_key, self._asked(tasks)
+
+        def propose(to_come: ToCome) -> Weights:
+            answer = self.strategy.propose(self._network.alchemical_network, results(to_come))
             weights = answer.weights if hasattr(answer, "weights") else answer.resolve()
             return {id_of_key[str(key)]: weight for key, weight in weights.items()}
 
         return propose
 
-    def _result(self, known: TransformationResult, tasks: list[TaskState], to_come: int) -> Any:
+    def _asked(self, tasks: Mapping[str, list[TaskState]]) -> Callable[[ToCome], Mapping[str, Any]]:
+        """Return a function of the results to come that gives what a strategy is shown, by gufe key."""
+        id_of_key = self._network.id_of_key
         if not isinstance(self.strategy, Strategy):
-            return self._results.of(known.id, tasks, to_come)
-        count = to_come + sum(task.status is TaskStatus.COMPLETE for task in tasks)
-        return CountedResult(count, known) if count else None
+
+            def gathered(to_come: ToCome) -> Mapping[str, Any]:
+                def result(key: str) -> Any:
+                    stable_id = id_of_key[key]
+                    return self._results.of(stable_id, tasks.get(stable_id, []), to_come.get(stable_id, 0))
+
+                return ResultsByKey(id_of_key, result)
+
+            return gathered
+        known = transformation_results(self._network.index, tasks)
+        counted = {key: CountedResult.of(known[id], tasks.get(id, [])) for key, id in id_of_key.items()}
+        return lambda to_come: {
+            key: result.with_more(to_come.get(id_of_key[key], 0)) for key, result in counted.items()
+        }
+
+
+def _strategy(plan: Plan) -> Any:
+    given = plan.strategy
+    return None if given.name is None else make_strategy(given.name, given.settings, plan.trusted_modules)
 
 
 def task_counts(network: Network, tasks: Mapping[str, list[TaskState]]) -> dict[str, Counts]:
     """Return the counts of every transformation by stable id."""
-    counts = {}
-    for record in network.index.transformations:
-        group = tasks.get(record.id, [])
-        counts[record.id] = Counts(
-            complete=sum(task.status is TaskStatus.COMPLETE for task in group),
-            waiting=sum(task.status is TaskStatus.WAITING and task.actioned for task in group),
-            running=sum(task.status is TaskStatus.RUNNING for task in group),
-            error=sum(task.status is TaskStatus.ERROR for task in group),
-        )
-    return counts
+    return {record.id: counts_of(tasks.get(record.id, [])) for record in network.index.transformations}

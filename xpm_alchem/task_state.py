@@ -35,6 +35,8 @@ class TaskState:
         Relative to the workspace.
     actioned
         Whether it is to be run.
+    cancelled_by
+        'user' or 'strategy' for one that is not: the strategy takes up again only what it cancelled itself.
     attempts_before
         How many attempts there were when it was last submitted.
     """
@@ -46,6 +48,7 @@ class TaskState:
     extends: str | None = None
     status: TaskStatus = TaskStatus.WAITING
     actioned: bool = False
+    cancelled_by: str = ""
     reason: str = ""
     changed: float = 0.0
     attempts_before: int = 0
@@ -59,6 +62,17 @@ class TaskState:
     def in_flight(self) -> bool:
         """Whether it will bring a result without further ado."""
         return self.status is TaskStatus.RUNNING or (self.status is TaskStatus.WAITING and self.actioned)
+
+    @property
+    def spare(self) -> bool:
+        """Whether the strategy has cancelled it, and may take it up again."""
+        unfinished = self.status in (TaskStatus.WAITING, TaskStatus.RUNNING)
+        return unfinished and not self.actioned and self.cancelled_by == "strategy"
+
+    @property
+    def exists(self) -> bool:
+        """Whether nobody has set it aside as invalid or deleted."""
+        return self.status not in (TaskStatus.INVALID, TaskStatus.DELETED)
 
 
 class CampaignState:
@@ -75,6 +89,10 @@ class CampaignState:
 
     def apply(self, record: Mapping[str, Any]) -> None:
         """Take in one record of the journal; one that makes no sense is passed over."""
+        if record.get("event") == "iteration":  # one line of the journal, so that a kill leaves all of it or nothing
+            for change in _changes(record):
+                self.apply({"time": record.get("time"), **change})
+            return
         task = self.tasks.get(str(record.get("task")))
         when = float(record.get("time") or 0)
         match record.get("event"):
@@ -100,6 +118,13 @@ class CampaignState:
                 task.attempts_before, task.submitted, task.changed = int(record.get("attempts") or 0), when, when
             case ("actioned" | "cancelled") as event if task is not None:
                 task.actioned, task.reason, task.changed = event == "actioned", str(record.get("reason", "")), when
+                task.cancelled_by = "" if task.actioned else str(record.get("by", "user"))
+
+
+def mean_seconds(tasks: Iterable[TaskState]) -> float | None:
+    """Return the mean cost of the complete tasks in seconds, None without any."""
+    seconds = [task.seconds for task in tasks if task.status is TaskStatus.COMPLETE]
+    return sum(seconds) / len(seconds) if seconds else None
 
 
 def grouped(tasks: Iterable[TaskState]) -> dict[str, list[TaskState]]:
@@ -118,6 +143,12 @@ def number_repeats(transformations: Iterable[str], groups: Mapping[str, list[Tas
             last[transformation] = max((task.repeat for task in groups.get(transformation, ())), default=0)
         last[transformation] += 1
         yield transformation, last[transformation]
+
+
+def _changes(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    changes = record.get("changes")
+    sound = (c for c in (changes if isinstance(changes, list) else ()) if isinstance(c, Mapping))
+    return [change for change in sound if change.get("event") != "iteration"]
 
 
 def _is_sound(record: Mapping[str, Any]) -> bool:

@@ -38,6 +38,8 @@ strategy:
   # task_scaling: exponential # or linear
   # normalization: max        # or sum, as alchemiscale has it
   # sleep_interval: 0         # least seconds between two iterations
+  # extends_preference: 0     # share of tasks that extend a complete one (0 to 1)
+  # patience: 10min           # mode full: how long a running task is unwanted before it is cancelled
 
 max_retries: 3                # of a task that dies without progress; time-outs with progress are free
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from xpm_alchem.attempts import AttemptLog
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.errors import CampaignLockedError, InputError
+from xpm_alchem.errors import CampaignLockedError, InputError, XpmAlchemError
 from xpm_alchem.fence import give_orders
+from xpm_alchem.plan import parse_plan
+from xpm_alchem.plan_text import with_strategy
+from xpm_alchem.strategy import StrategyState
 from xpm_alchem.task_state import TaskStatus
 
 CANCELLED = "cancelled by the user"
@@ -44,15 +49,61 @@ def cancel(records: CampaignRecords, task_id: str) -> bool:
         The task is neither waiting nor running.
     """
     task = records.state().tasks[task_id]
-    if not task.in_flight:
+    if not task.in_flight and not task.spare:
         raise InputError(f"the task is {task.status}: there is nothing to cancel.")
     return _ask(records, {"wish": "cancel", "task": task_id})
+
+
+def set_strategy(records: CampaignRecords, changes: Mapping[str, Any]) -> bool:
+    """Ask that the strategy section of the plan in force be changed; return whether a driver will do it.
+
+    Parameters
+    ----------
+    changes
+        See `plan_text.with_strategy`.
+
+    Raises
+    ------
+    InputError
+        The plan would not be valid, or there is no such strategy or setting; nothing is asked for then.
+    """
+    _changed_plan(records, changes)
+    return _ask(records, {"wish": "strategy", "changes": dict(changes)})
+
+
+def awake(records: CampaignRecords) -> bool:
+    """Ask that the strategy be performed again, also after an error; return whether a driver will do it.
+
+    Raises
+    ------
+    InputError
+        There is none, or it is disabled.
+    """
+    plan = records.plan().strategy
+    if plan.name is None:
+        raise InputError(f"campaign '{records.name}' has no strategy; `xpm-alchem strategy set NAME` gives it one.")
+    if plan.mode == "disabled":
+        raise InputError("the strategy's mode is disabled; `xpm-alchem strategy mode partial` (or full) changes that.")
+    return _ask(records, {"wish": "awake"})
+
+
+def _changed_plan(records: CampaignRecords, changes: Mapping[str, Any]) -> str:
+    """Return the text of the plan in force with another strategy section, checked in full."""
+    from xpm_alchem.strategies import make_strategy
+
+    path = records.path / "campaign.yaml"
+    text = with_strategy(path.read_text(), path, changes)
+    plan = parse_plan(text, path)
+    if plan.strategy.name is not None:
+        make_strategy(plan.strategy.name, plan.strategy.settings, plan.trusted_modules)
+    return text
 
 
 def _ask(records: CampaignRecords, wish: Mapping[str, Any]) -> bool:
     try:
         with records.lock():
-            take_in(records, records.driver_state().get("inbox", 0))
+            offset, _ = take_in(records, records.driver_state().get("inbox", 0))
+            records.set_driver_state({**records.driver_state(), "inbox": offset})  # never applied twice
             apply(records, wish)
             return False
     except CampaignLockedError:
@@ -63,23 +114,71 @@ def _ask(records: CampaignRecords, wish: Mapping[str, Any]) -> bool:
 def take_in(records: CampaignRecords, offset: int) -> tuple[int, list[Mapping[str, Any]]]:
     """Apply what the inbox holds from byte `offset` on; return the new offset and what changed anything.
 
-    A wish to stop is returned too: stopping is the driver's.
+    A wish to stop is returned too: stopping is the driver's. One that can no longer be granted is returned with its
+    reason as 'refused'.
     """
     wishes, offset = records.requests(offset)
-    return offset, [wish for wish in wishes if wish.get("wish") == "stop" or apply(records, wish)]
+    taken: list[Mapping[str, Any]] = []
+    for wish in wishes:
+        try:
+            if wish.get("wish") == "stop" or apply(records, wish):
+                taken.append(wish)
+        except XpmAlchemError as error:
+            taken.append({**wish, "refused": str(error)})
+    return offset, taken
 
 
 def apply(records: CampaignRecords, wish: Mapping[str, Any]) -> bool:
-    """Apply one wish if it still makes sense; return whether it changed anything. The caller holds the lock."""
-    task = records.state().tasks.get(str(wish.get("task")))
-    if task is None:
-        return False
-    if wish.get("wish") == "cancel" and task.in_flight:
-        records.write({"event": "cancelled", "task": task.task, "reason": CANCELLED})
-        if task.status is TaskStatus.RUNNING:
-            give_orders(records.task_path(task), stop=CANCELLED)
+    """Apply one wish if it still makes sense; return whether it changed anything. The caller holds the lock.
+
+    Raises
+    ------
+    InputError
+        The plan would no longer be valid.
+    """
+    match wish.get("wish"):
+        case "strategy" if isinstance(wish.get("changes"), Mapping):
+            return _apply_strategy(records, wish["changes"])
+        case "awake":
+            return _apply_awake(records)
+        case "cancel":
+            return _apply_cancel(records, str(wish.get("task")))
+        case "retry":
+            return _apply_retry(records, str(wish.get("task")))
+    return False
+
+
+def _apply_strategy(records: CampaignRecords, changes: Mapping[str, Any]) -> bool:
+    text = _changed_plan(records, changes)
+    if text != (records.path / "campaign.yaml").read_text():
+        records.set_plan(text)
+    if "name" in changes and changes["name"] is None:  # cleared: what it knew is forgotten
+        known = records.driver_state()
+        records.set_driver_state({key: known[key] for key in known if key not in ("strategy", "weights", "unwanted")})
         return True
-    if wish.get("wish") != "retry" or (task.status is not TaskStatus.ERROR and task.actioned):
+    return _apply_awake(records)
+
+
+def _apply_awake(records: CampaignRecords) -> bool:
+    known = records.driver_state()
+    state = StrategyState(**known.get("strategy", {})).awakened()
+    records.set_driver_state({**known, "strategy": attrs.asdict(state)})
+    return True
+
+
+def _apply_cancel(records: CampaignRecords, task_id: str) -> bool:
+    task = records.state().tasks.get(task_id)
+    if task is None or not (task.in_flight or task.spare):
+        return False
+    records.write({"event": "cancelled", "task": task.task, "by": "user", "reason": CANCELLED})
+    if task.status is TaskStatus.RUNNING:
+        give_orders(records.task_path(task), stop=CANCELLED)
+    return True
+
+
+def _apply_retry(records: CampaignRecords, task_id: str) -> bool:
+    task = records.state().tasks.get(task_id)
+    if task is None or (task.status is not TaskStatus.ERROR and task.actioned):
         return False
     log = AttemptLog(TaskDirectory(records.task_path(task)).attempts)
     attempts = log.read()

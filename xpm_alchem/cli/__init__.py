@@ -17,6 +17,7 @@ _COMMANDS = {
     "stop": "change",
     "cancel": "change",
     "retry": "change",
+    "strategy": "strategy",
     "list": "look",
     "status": "look",
     "show": "look",

@@ -20,6 +20,7 @@ from xpm_alchem.network import Network, load_network
 from xpm_alchem.plan import read_plan
 from xpm_alchem.preparation import Forecast, Preparation
 from xpm_alchem.report import tables
+from xpm_alchem.report.views import tasks_now
 from xpm_alchem.templates import campaign_template
 from xpm_alchem.trust import require_packages
 
@@ -205,7 +206,7 @@ def attach_command(campaign: str, workspace: str | None) -> NoReturn:
     view = made.status()
     out.print(tables.status_table(view))
     tasks = view["tasks"]
-    if tasks["waiting"] or tasks["running"] or view["strategy"]["status"] == "awake":
+    if any(task.in_flight for task in tasks_now(records).values()) or view["strategy"]["status"] == "awake":
         out.print("nobody drives this campaign and it is not finished: `xpm-alchem run` goes on with it")
         sys.exit(3)
     sys.exit(1 if tasks["error"] or view["strategy"]["status"] == "error" else 0)

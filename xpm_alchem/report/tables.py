@@ -18,14 +18,15 @@ def number(value: Any, digits: int = 2) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _when(seconds: float | None) -> str:
+def when(seconds: float | None) -> str:
+    """Return a moment in local time, or a dash where there is none."""
     return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def _driver(driver: dict[str, Any] | None) -> str:
     if driver is None:
         return "none"
-    return f"host {driver['host']}, pid {driver['pid']}, since {_when(driver['since'])}"
+    return f"host {driver['host']}, pid {driver['pid']}, since {when(driver['since'])}"
 
 
 def status_table(view: View) -> RenderableType:
@@ -34,7 +35,7 @@ def status_table(view: View) -> RenderableType:
     lines = [
         f"campaign  {view['campaign']}  ({view['path']})",
         f"driver    {_driver(view['driver'])}",
-        f"strategy  {strategy['name']}, mode {strategy['mode']}, {strategy['status']}, "
+        f"strategy  {strategy['name'] or 'none'}, mode {strategy['mode']}, {strategy['status']}, "
         f"{strategy['iterations']} iteration(s)",
         "tasks     "
         + ", ".join(f"{count} {status}" for status, count in view["tasks"].items() if count)
@@ -46,7 +47,7 @@ def status_table(view: View) -> RenderableType:
 
 
 _SHOW_HEADINGS = ("transformation", "leg", "done", "run", "wait", "err", "estimate", "SD", "weight", "next")
-_MANY_ROWS = 200  # more are written as plain columns: laying out a table of 1,000 rows takes seconds
+MANY_ROWS = 200  # more are written as plain columns: laying out a table of 1,000 rows takes seconds
 
 
 def show_table(view: View) -> RenderableType:
@@ -64,8 +65,8 @@ def show_table(view: View) -> RenderableType:
         for row in view["rows"]
     ]
     title = f"{view['campaign']} ({view['unit']})"
-    if len(rows) > _MANY_ROWS:
-        return Text("\n".join([title, *_columns([_SHOW_HEADINGS, *rows], right=range(2, 9))]), no_wrap=True)
+    if len(rows) > MANY_ROWS:
+        return Text("\n".join([title, *columns([_SHOW_HEADINGS, *rows], right=range(2, 9))]), no_wrap=True)
     table = Table(title=title, title_justify="left")
     for i, heading in enumerate(_SHOW_HEADINGS):
         table.add_column(
@@ -79,7 +80,8 @@ def show_table(view: View) -> RenderableType:
     return table
 
 
-def _columns(rows: list[tuple[str, ...]], right: range) -> Iterator[str]:
+def columns(rows: list[tuple[str, ...]], right: range) -> Iterator[str]:
+    """Yield rows as lines; the columns in `right` are aligned to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
@@ -187,7 +189,7 @@ def why_table(view: View) -> RenderableType:
             then += f": {attempt['decision_reason']}"
         table.add_row(
             str(attempt["attempt"]),
-            _when(attempt["start"]),
+            when(attempt["start"]),
             attempt["host"],
             str(attempt["job"] or "") if jobs else str(attempt["pid"]),
             Text(outcome),

@@ -46,7 +46,8 @@ def _driver(records: CampaignRecords) -> View | None:
     return {"host": holder.process.host, "pid": holder.process.pid, "since": holder.since}
 
 
-def _strategy(records: CampaignRecords) -> View:
+def strategy_status(records: CampaignRecords) -> View:
+    """Return the name, mode and status of the strategy."""
     plan, state = records.plan().strategy, records.driver_state().get("strategy", {})
     return {
         "name": plan.name,
@@ -66,7 +67,7 @@ def status_view(records: CampaignRecords) -> View:
         "campaign": records.name,
         "path": str(records.path),
         "driver": _driver(records),
-        "strategy": _strategy(records),
+        "strategy": strategy_status(records),
         "transformations": len(records.index.transformations),
         "tasks": {str(status): counts.get(str(status), 0) for status in TaskStatus},
     }
@@ -135,7 +136,7 @@ def summary_view(records: CampaignRecords) -> View:
         "waiting": counts[TaskStatus.WAITING],
         "error": counts[TaskStatus.ERROR],
         "hours": sum(task.seconds for task in tasks.values()) / 3600,
-        "strategy": _strategy(records)["status"],
+        "strategy": strategy_status(records)["status"],
         "driver": _driver(records),
     }
 

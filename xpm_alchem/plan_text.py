@@ -1,0 +1,86 @@
+"""The text of a campaign.yaml with another strategy section: the rest, comments included, stays as it is. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+import yaml
+
+from xpm_alchem import safe_yaml
+from xpm_alchem.plan import StrategyPlan, check_keys, parse_plan
+
+
+def with_strategy(text: str, path: Path, changes: Mapping[str, Any]) -> str:
+    """Return the text of a valid campaign.yaml with its strategy section changed.
+
+    Parameters
+    ----------
+    text, path
+        The plan, and the file it is from.
+    changes
+        Keys of the section. `settings` are added to those there are, unless `name` changes: then they replace them.
+        `name` None drops the strategy and sets its mode to 'disabled'; a name given after that takes this mode back.
+
+    Raises
+    ------
+    CampaignError
+        A key or a value is not known.
+    """
+    before = parse_plan(text, path)
+    check_keys(changes, tuple(field.name for field in attrs.fields(StrategyPlan)), "strategy")
+    content = safe_yaml.load(text)
+    section = _changed(content.get("strategy", {}), changes)
+    after = attrs.evolve(before, strategy=StrategyPlan.parse(section, "strategy"))
+    if after == before:
+        return text
+    block = yaml.safe_dump({"strategy": section}, sort_keys=False, allow_unicode=True)
+    changed = _spliced(text, block)
+    if changed is not None and _is(changed, path, after):
+        return changed
+    return yaml.safe_dump({**content, "strategy": section}, sort_keys=False, allow_unicode=True)
+
+
+def _changed(section: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
+    given: dict[str, Any] = {"name": section} if isinstance(section, str) else dict(section)
+    name = given.get("name", StrategyPlan().name)
+    settings = changes.get("settings", {})
+    if changes.get("name", name) == name and isinstance(settings, Mapping):
+        settings = {**given.get("settings", {}), **settings}
+    if "name" in changes and name is None:
+        given.pop("mode", None)
+    made = {"name": name, **given, **changes, "settings": settings}
+    if made["name"] is None:
+        made |= {"settings": {}, "mode": "disabled" if "name" in changes else made.get("mode")}
+    if not made["settings"]:
+        del made["settings"]
+    return made
+
+
+def _spliced(text: str, block: str) -> str | None:
+    """Put the block in place of the section, or at the end where there is none; None if the text is too unusual."""
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if not isinstance(root, yaml.MappingNode) or root.flow_style:
+        return None
+    for key, value in root.value:
+        if key.value == "strategy":
+            end = text.find("\n", _end(value))
+            return text[: key.start_mark.index] + block + ("" if end < 0 else text[end + 1 :])
+    return f"{text.rstrip()}\n{block}"
+
+
+def _end(node: yaml.Node) -> int:
+    """Return where the last word of a node is: a block's own end mark lies behind the comments that follow it."""
+    if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        last = node.value[-1]
+        return _end(last[1] if isinstance(node, yaml.MappingNode) else last)
+    return int(node.end_mark.index)
+
+
+def _is(text: str, path: Path, plan: Any) -> bool:
+    try:
+        return bool(parse_plan(text, path) == plan)
+    except ValueError:
+        return False
