@@ -1,12 +1,14 @@
 """Seconds of one iteration of the strategist, for networks of 10 to 10,000 transformations with 10 results each.
 
 Every row is a process of its own. `load` reads and indexes network.json, `decode` makes gufe's objects of it (once per
-driver), `first` is an iteration without any results, `later` one with 10 results for every transformation.
+driver), `first` is an iteration without any results, `later` one with 10 results for every transformation, `next` one
+after a single further result. The last row has 5,000 ligands: see its peak memory.
 """
 
 from __future__ import annotations
 
 import json
+import random
 import sys
 import time
 from collections.abc import Callable
@@ -16,7 +18,13 @@ from typing import Any
 from common import make_network, measured, mebibytes, options, own_place, peak_rss, print_table, write_campaign
 
 RESULTS = 10
-STRATEGIES = {"uniform": {"repeats": RESULTS + 3}, "connectivity": {"max_runs": RESULTS + 3}}
+STRATEGIES = {
+    "uniform": {"repeats": RESULTS + 3},
+    "connectivity": {"max_runs": RESULTS + 3},
+    "radial-growth": {"max_runs": RESULTS + 3},
+    "a-optimal": {"target_standard_error": 0.01},
+}
+MANY_LIGANDS = 15_000  # transformations between 5,000 ligands
 
 
 def main() -> None:
@@ -29,15 +37,15 @@ def main() -> None:
         return
     rows = []
     with own_place() as place:
-        for size in (10, 100) if given.quick else (10, 100, 1000, 10000):
+        for size in (10, 100) if given.quick else (10, 100, 1000, 10000, MANY_LIGANDS):
             write_campaign(place / str(size), make_network(size), {"trusted_modules": ["dummy_protocol"]})
-            for strategy in STRATEGIES:
+            for strategy in STRATEGIES if size != MANY_LIGANDS else ["a-optimal"]:
                 out = place / "row.json"
                 measured([sys.executable, __file__, "--one", place / str(size), strategy, out])
                 row = json.loads(out.read_text())
-                seconds = [f"{row[key]:.3f}" for key in ("load", "decode", "first", "later", "state")]
+                seconds = [f"{row[key]:.3f}" for key in ("load", "decode", "first", "later", "next", "state")]
                 rows.append((size, strategy, *seconds, row["created"], mebibytes(row["peak"])))
-    head = ("transf.", "strategy", "load", "decode", "first", "later", "journal", "tasks proposed", "peak MiB")
+    head = ("transf.", "strategy", "load", "decode", "first", "later", "next", "journal", "tasks proposed", "peak MiB")
     print_table(f"strategist, seconds of one iteration ({RESULTS} results each)", head, rows)
 
 
@@ -60,7 +68,9 @@ def one(directory: Path, strategy: str) -> dict[str, Any]:
     first = _timed(found, "first", lambda: strategist.iterate(StrategyState(), CampaignState(), 0.0))
     state = _timed(found, "state", lambda: _with_results(CampaignState(), network.index))
     later = _timed(found, "later", lambda: strategist.iterate(first.state, state, 1.0))
-    for proposal in (first, later):
+    _add_result(state, network.index.transformations[0].id, RESULTS + 1, 0.5)
+    after = _timed(found, "next", lambda: strategist.iterate(later.state, state, 2.0))
+    for proposal in (first, later, after):
         if proposal.state.exception:
             raise RuntimeError(proposal.state.traceback)
     found["created"] = f"{len(first.create)} + {len(later.create)}"
@@ -70,14 +80,20 @@ def one(directory: Path, strategy: str) -> dict[str, Any]:
 
 def _with_results(state: Any, index: Any) -> Any:
     """Fold the journal's records of complete tasks, as a driver does when it comes back."""
+    choose = random.Random(1)
     for record in index.transformations:
+        spread = choose.lognormvariate(-1.5, 0.7)
         for repeat in range(1, RESULTS + 1):
-            task = {"task": f"{record.id}-{repeat}", "time": 1.0}
-            created = {"event": "created", "transformation": record.id, "repeat": repeat, "directory": "jobs/x"}
-            done = {"event": "status", "status": "complete", "estimate": float(repeat), "uncertainty": 0.0}
-            for event in (created, {"event": "submitted", "attempts": 0}, done):
-                state.apply({**task, **event})
+            _add_result(state, record.id, repeat, choose.gauss(0.0, spread))
     return state
+
+
+def _add_result(state: Any, transformation: str, repeat: int, estimate: float) -> None:
+    task = {"task": f"{transformation}-{repeat}", "time": 1.0}
+    created = {"event": "created", "transformation": transformation, "repeat": repeat, "directory": "jobs/x"}
+    done = {"event": "status", "status": "complete", "estimate": estimate, "uncertainty": 0.1, "seconds": 60.0}
+    for event in (created, {"event": "submitted", "attempts": 0}, done):
+        state.apply({**task, **event})
 
 
 def _timed(found: dict[str, Any], name: str, call: Callable[[], Any]) -> Any:

@@ -30,7 +30,7 @@ launcher: local
 #   margin: 60s               # how long before
 
 strategy:
-  name: uniform               # or connectivity, radial-growth, module:Class of a stratocaster Strategy
+  name: uniform               # or a-optimal, connectivity, radial-growth, module:Class of a stratocaster Strategy
   settings: {{repeats: 3}}      # results for every transformation
   mode: partial               # partial: only adds tasks; full: also cancels; disabled: does nothing
   max_tasks_per_transformation: 3
