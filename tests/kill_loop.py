@@ -43,14 +43,17 @@ def kill_loop(plan: Path, *, kills: int, seed: int, longest: float = 4.0) -> Cou
             if hits.total() >= kills:
                 out, _ = driver.communicate(timeout=1800)
                 break
+            victim = rng.choice(("task", "task", "driver"))
             time.sleep(rng.uniform(0.2, longest))
-            tasks = _running_tasks(plan)
-            if tasks and rng.random() < 0.6:
-                rng.choice(tasks).kill()
-                hits["task"] += 1
-            elif driver.poll() is None:
+            if victim == "driver" and driver.poll() is None:
                 driver.kill()
                 hits["driver"] += 1
+            while victim == "task" and driver.poll() is None:
+                if tasks := _running_tasks(plan):  # none may have begun yet
+                    rng.choice(tasks).kill()
+                    hits["task"] += 1
+                    break
+                time.sleep(0.1)
         else:
             out, _ = driver.communicate()
         if driver.returncode == 0:

@@ -18,15 +18,35 @@ from scipy.special import digamma, polygamma
 
 Floats = NDArray[np.float64]
 
-_USUAL_DEGREES = 2.5  # of the prior, in 35 public networks (facts of the OpenFE industry benchmark)
-_USUAL_WORTH = 10.0  # how many transformations that knowledge is worth
+_USUAL_WORTH = 10.0  # how many transformations the usual degrees of freedom are worth
 _LEAST_DEGREES, _MOST_DEGREES = 1.0, 20.0
-_USUAL_SLOPE = 0.5  # of log variance on the log of the protocol's own variance; 0.9 in those networks
-_SLOPE_WORTH = 5.0
+_SLOPE_WORTH = 5.0  # how many the usual slope is worth
 _LEAST_VARIANCE = 1e-5  # (kcal/mol)^2; equal repeats are no certainty
 _FIRST_VARIANCE = 0.05  # (kcal/mol)^2, before any transformation has two repeats: the benchmark's median
 _DEGREES_GRID = np.exp(np.linspace(np.log(0.4), np.log(400.0), 4000))
 _TRIGAMMA_GRID = polygamma(1, _DEGREES_GRID / 2)
+
+
+@attrs.frozen
+class Usual:
+    """What is usual for a covariate, before the data at hand.
+
+    Attributes
+    ----------
+    degrees
+        Degrees of freedom of the prior.
+    slope
+        Of the log of the variance on the covariate.
+    """
+
+    degrees: float
+    slope: float
+
+
+# the first two: medians over 35 public networks (OpenFE's industry benchmark of 2024)
+NO_COVARIATE = Usual(degrees=2.0, slope=0.0)
+PROTOCOL_VARIANCE = Usual(degrees=3.0, slope=0.9)  # covariate: log of what the protocol says of a repeat's variance
+GUESSED_VARIANCE = Usual(degrees=2.0, slope=0.5)  # covariate: log of a guess from the molecules
 
 
 @attrs.frozen(eq=False)
@@ -84,7 +104,9 @@ class VariancePrior:
         return Variances(degrees, self.degrees * self.scales + squares + extra)
 
 
-def fit_prior(counts: Floats, squares: Floats, covariate: Floats | None = None) -> VariancePrior:
+def fit_prior(
+    counts: Floats, squares: Floats, covariate: Floats | None = None, usual: Usual = PROTOCOL_VARIANCE
+) -> VariancePrior:
     """Estimate the prior from all transformations that belong together (the same kind of leg).
 
     Parameters
@@ -95,7 +117,10 @@ def fit_prior(counts: Floats, squares: Floats, covariate: Floats | None = None) 
         Sums of squared deviations from the mean, (kcal/mol)^2, shape (n,).
     covariate
         Log of something that is about proportional to the variance, shape (n,); NaN where it is not known.
+    usual
+        What the fit is drawn to; without a covariate `NO_COVARIATE`.
     """
+    usual = NO_COVARIATE if covariate is None else usual
     n = len(counts)
     usable = counts > 1
     x = np.zeros(n) if covariate is None else np.where(np.isfinite(covariate), covariate, np.nan)
@@ -103,33 +128,32 @@ def fit_prior(counts: Floats, squares: Floats, covariate: Floats | None = None) 
     x = np.where(known, x, np.mean(x[known]) if known.any() else 0.0)
     if not usable.any():
         centre = x - x.mean() if n else x
-        return VariancePrior(np.full(n, _USUAL_DEGREES), _FIRST_VARIANCE * np.exp(_USUAL_SLOPE * centre))
+        return VariancePrior(np.full(n, usual.degrees), _FIRST_VARIANCE * np.exp(usual.slope * centre))
     half = (counts[usable] - 1.0) / 2.0
     y = np.log(np.maximum(squares[usable] / (2.0 * half), _LEAST_VARIANCE)) - digamma(half) + np.log(half)
     noise = polygamma(1, half)
-    degrees = _USUAL_DEGREES
+    degrees = usual.degrees
     for _ in range(2):
         between = float(polygamma(1, degrees / 2))
         weights = 1.0 / (noise + between)
         x_mean, y_mean = (float(np.average(values, weights=weights)) for values in (x[usable], y))
         dx = x[usable] - x_mean
         worth = _SLOPE_WORTH / (float(polygamma(1, 1.0)) + between)
-        slope = (float(np.sum(weights * dx * (y - y_mean))) + worth * _USUAL_SLOPE) / (
+        slope = (float(np.sum(weights * dx * (y - y_mean))) + worth * usual.slope) / (
             float(np.sum(weights * dx * dx)) + worth
         )
         slope = min(max(slope, 0.0), 1.5)
         residual = y - y_mean - slope * dx
-        degrees = _degrees(residual, noise)
+        degrees = _degrees(residual, noise, usual.degrees)
     correction = float(digamma(degrees / 2)) - np.log(degrees / 2)
     scales = np.exp(y_mean + slope * (x - x_mean) + correction)
     return VariancePrior(np.full(n, degrees), np.maximum(scales, _LEAST_VARIANCE))
 
 
-def _degrees(residual: Floats, noise: Floats) -> float:
+def _degrees(residual: Floats, noise: Floats, usual: float) -> float:
     """Return the prior's degrees of freedom by the excess of scatter over that of chi-square, drawn to the usual."""
     n = len(residual)
     excess = max(float(np.sum(residual**2 - noise)) / max(n - 2, 1), 0.0)
-    usual = float(polygamma(1, _USUAL_DEGREES / 2))
-    excess = (n * excess + _USUAL_WORTH * usual) / (n + _USUAL_WORTH)
+    excess = (n * excess + _USUAL_WORTH * float(polygamma(1, usual / 2))) / (n + _USUAL_WORTH)
     found = float(np.interp(excess, _TRIGAMMA_GRID[::-1], _DEGREES_GRID[::-1]))
     return min(max(found, _LEAST_DEGREES), _MOST_DEGREES)

@@ -12,7 +12,7 @@ from scipy.special import gammaincinv
 
 from xpm_alchem.covariance import Covariance
 from xpm_alchem.node_values import Legs, NodeValues, edge_weights, fit_nodes, floor_errors
-from xpm_alchem.repeat_variances import VariancePrior, fit_prior
+from xpm_alchem.repeat_variances import GUESSED_VARIANCE, PROTOCOL_VARIANCE, VariancePrior, fit_prior
 from xpm_alchem.strategies.legs import NetworkLegs
 from xpm_alchem.strategies.observations import Observation
 
@@ -293,8 +293,10 @@ def repeats_of(legs: NetworkLegs, spreads: Floats, known: Sequence[Observation])
     degrees, scales = np.zeros(len(known)), np.zeros(len(known))
     for group in range(int(legs.groups.max(initial=-1)) + 1):
         mine = legs.groups == group
-        covariate = given[mine] if np.isfinite(given[mine]).any() else 2.0 * np.log(spreads[mine])
-        prior = fit_prior(counts[mine], squares[mine], covariate)
+        if np.isfinite(given[mine]).any():
+            prior = fit_prior(counts[mine], squares[mine], given[mine], PROTOCOL_VARIANCE)
+        else:
+            prior = fit_prior(counts[mine], squares[mine], 2.0 * np.log(spreads[mine]), GUESSED_VARIANCE)
         degrees[mine], scales[mine] = prior.degrees, prior.scales
     return Legs(
         edges=legs.edges,
