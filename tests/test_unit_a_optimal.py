@@ -147,6 +147,18 @@ def test_a_transformation_that_scatters_much_gets_nothing_where_the_others_tell_
     assert weights["0-2"] == 0 and weights["0-1"] + weights["1-2"] == 3
 
 
+def test_under_a_target_repeats_go_to_what_is_not_precise_enough():
+    network = network_of([edge(0, 1), edge(1, 2), edge(3, 5)])  # two parts
+    results = {"0-1": Result(spread_out(0.5)), "1-2": Result(spread_out(0.5)), "3-5": Result(spread_out(0.5))}
+    costs = dict.fromkeys(results, 1.0) | {"3-5": 100.0}
+    results = {name: attrs.evolve(result, cost=costs[name]) for name, result in results.items()}
+    without = propose(a_optimal(batch=1.0, target_standard_error=None, least_gain=1e-12), network, results)
+    assert without["3-5"] == 0 and sum(without.values()) == 3
+    many = {**results, "0-1": Result(spread_out(0.5, 25), cost=1.0), "1-2": Result(spread_out(0.5, 25), cost=1.0)}
+    under = propose(a_optimal(batch=1.0, target_standard_error=0.1), network, many)
+    assert under["3-5"] == 3 and under["0-1"] == under["1-2"] == 0
+
+
 def test_parallel_transformations_are_told_apart():
     network = network_of([edge(0, 1), edge(0, 1, 1), edge(1, 2)])
     results = {"0-1": Result(spread_out(2.0)), "0-1 1": Result(spread_out(0.1)), "1-2": Result(spread_out(0.1))}

@@ -67,9 +67,12 @@ def test_an_edge_that_changes_changes_it_as_if_it_were_made_anew(network, data):
         for _ in range(3):
             edge = int(data.draw(st.sampled_from(list(used))))
             before = plain(topology, after)
-            column, reach, factor = made.change(edge, 2.5)
+            nodes = np.arange(topology.nodes) % 3.0
+            column, reach, factor = made.change(edge, 2.5, nodes)
             b = incidence(topology)[:, edge]
-            assert np.allclose(column, before @ b, atol=1e-7) and np.allclose(reach, before @ before @ b, atol=1e-6)
+            assert np.allclose(column, before @ b, atol=1e-7) and np.allclose(
+                reach, before @ (nodes * (before @ b)), atol=1e-6
+            )
             after[edge] += 2.5
             assert np.allclose(before - factor * np.outer(column, column), plain(topology, after), atol=1e-7)
         assert np.allclose(made.apply(np.eye(topology.nodes)), plain(topology, after), atol=1e-7)
@@ -82,6 +85,9 @@ def test_a_scan_looks_at_every_edge(kind):
     own, gains, sums = Covariance(topology, weights).scan(np.stack([weights, weights**2], axis=1))
     assert np.allclose(own, np.diag(b.T @ matrix @ b))
     assert np.allclose(gains, ((matrix @ b) ** 2).sum(axis=0))
+    counted = np.array([1.0, 0.0, 2.0, 0.0, 1.0])
+    weighed = Covariance(topology, weights).scan(np.zeros((6, 0)), counted)[1]
+    assert np.allclose(weighed, counted @ (matrix @ b) ** 2)
     assert np.allclose(sums[:, 0], np.diag(matrix))  # C L C = C
     assert np.allclose(sums[:, 1], (matrix @ b) ** 2 @ weights**2)
 

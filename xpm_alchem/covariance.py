@@ -125,16 +125,28 @@ class Covariance:
             else:
                 yield block, self.apply(self._incidence(np.arange(block.start, block.stop)))
 
-    def change(self, edge: int, by: float) -> tuple[Floats, Floats, float]:
+    @property
+    def is_dense(self) -> bool:
+        """Whether the matrix is formed, and looking at every edge cheap."""
+        return self._dense is not None
+
+    def change(self, edge: int, by: float, nodes: Floats) -> tuple[Floats, Floats, float]:
         """Change the weight of one edge: C becomes C - factor C b_e b_e^T C.
+
+        Parameters
+        ----------
+        edge, by
+            Which edge, and by how much its weight changes.
+        nodes
+            How much each node counts in `reach`, shape (K,).
 
         Returns
         -------
         column, reach, factor
-            C b_e and C C b_e before the change, shape (K,), and the factor.
+            c = C b_e and C (nodes * c) before the change, shape (K,), and the factor.
         """
         column = self.column(edge)
-        reach = self.apply(column)
+        reach = self.apply(nodes * column)
         own = column[self.topology.heads[edge]] - column[self.topology.tails[edge]]
         factor = float(by / (1.0 + by * own))
         if self._dense is not None:
@@ -143,18 +155,21 @@ class Covariance:
             self._changes.append((column, factor))
         return column, reach, factor
 
-    def scan(self, factors: Floats) -> tuple[Floats, Floats, Floats]:
+    def scan(self, factors: Floats, nodes: Floats | None = None) -> tuple[Floats, Floats, Floats]:
         """Look at every edge once.
 
         Parameters
         ----------
         factors
             Of the edges, shape (E, m).
+        nodes
+            How much each node counts in `gains`, shape (K,); None for 1.
 
         Returns
         -------
         own, gains, sums
-            b_e^T C b_e and |C b_e|^2, shape (E,), and ``sum_e factor_e (C b_e)^2`` for each node, shape (K, m).
+            b_e^T C b_e, and the sum over nodes of (C b_e)^2: shape (E,); and ``sum_e factor_e (C b_e)^2`` for each
+            node: shape (K, m).
         """
         own, gains = np.zeros(len(factors)), np.zeros(len(factors))
         sums = np.zeros((self.topology.nodes, factors.shape[1]))
@@ -162,7 +177,7 @@ class Covariance:
             index = np.arange(columns.shape[1])
             own[block] = columns[self.topology.heads[block], index] - columns[self.topology.tails[block], index]
             squared = columns**2
-            gains[block] = squared.sum(axis=0)
+            gains[block] = squared.sum(axis=0) if nodes is None else nodes @ squared
             sums += squared @ factors[block]
         return own, gains, sums
 

@@ -75,7 +75,8 @@ class AOptimalStrategy(Strategy[AOptimalStrategySettings]):
     """Minimises the sum of the variances of the ligands' values per cost: A-optimal design, one repeat after another.
 
     After a pilot, each repeat goes to the leg where the expected drop of ``tr C`` per cost is largest (C: see
-    covariance.py). The expectation is over what the leg's variance may be, given few repeats of its own, all other
+    covariance.py); under a target, of the part of it that belongs to values that are not precise enough yet. The
+    expectation is over what the leg's variance may be, given few repeats of its own, all other
     legs and the protocol's own uncertainty, and over what the next repeat may say of it. A weight is the number of
     repeats that a transformation should get now, beyond those that are on their way; None: no more.
 

@@ -55,13 +55,16 @@ class AllocationState:
         Of one more repeat, shape (M,).
     weights
         Of the edges, (kcal/mol)^-2, shape (E,).
+    nodes
+        How much the variance of each node counts, shape (K,).
     own, gains
-        b^T C b and |C b|^2 of each edge, shape (E,).
+        b^T C b of each edge, and the sum of (C b)^2 over the nodes that count, shape (E,).
     squared_errors
         The expected squared standard error of each node, (kcal/mol)^2, shape (K,).
     """
 
     def __init__(self, legs: Legs, fit: NodeValues, counts: Floats, costs: Floats) -> None:
+        self.nodes = np.ones(fit.covariance.topology.nodes)
         self.legs, self.tau, self.counts, self.costs = legs, fit.tau, counts.copy(), costs
         self.topology = fit.covariance.topology
         self.variances, self._mean = fit.variances.plug_in, fit.variances.mean
@@ -82,11 +85,11 @@ class AllocationState:
         return np.asarray(self.variances[legs, None] * degrees / chi_square)
 
     def expected_drop(self) -> Floats:
-        """Return by how much one more repeat of each leg is expected to lower ``tr C``, (kcal/mol)^2, shape (M,).
+        """Return by how much one more repeat of each leg is expected to lower the sum of the nodes' variances.
 
-        The rest of the network gives the difference along an edge with the variance R = h / (1 - w h), h = b^T C b.
+        In (kcal/mol)^2, shape (M,); of the nodes that count. The rest of the network gives the difference along an edge with the variance R = h / (1 - w h), h = b^T C b.
         The edge itself, with variance v and weight p = R / (R + v') for an estimate v' of v, lowers it to
-        p^2 v + (1 - p)^2 R, and ``tr C`` by |C b|^2 / h^2 times as much. Here v is integrated over its posterior, and
+        p^2 v + (1 - p)^2 R, and the sum of variances by |C b|^2 / h^2 times as much. Here v is integrated over its posterior, and
         v' after the repeat over what the repeat may say of it.
         """
         edges, n = self.legs.edges, np.maximum(self.counts, 1.0)
@@ -110,6 +113,12 @@ class AllocationState:
         share = rest_of_network / (rest_of_network + estimated)
         return np.asarray(share**2 * actual + (1.0 - share) ** 2 * rest_of_network)
 
+    def count_only(self, nodes: Floats) -> None:
+        """Let only some nodes count from now on."""
+        if not np.array_equal(nodes, self.nodes):
+            self.nodes = nodes
+            self.gains = self.covariance.scan(np.zeros((len(self.weights), 0)), nodes)[1]
+
     def add(self, leg: int) -> None:
         """Add a repeat of a leg: as if it had said what is expected."""
         edge = self.legs.edges[leg]
@@ -118,11 +127,13 @@ class AllocationState:
         self._degrees[leg] += 1.0
         self._possible[leg] = self._quantiles(np.array([leg]))[0]
         weight = 1.0 / (self.tau**2 + max(float(np.sum(self.variances[mates] / self.counts[mates])), 1e-9))
-        column, reach, factor = self.covariance.change(edge, weight - self.weights[edge])
+        column, reach, factor = self.covariance.change(edge, weight - self.weights[edge], self.nodes)
         self.weights[edge] = weight
         along = self.topology.differences(column)
         self.own -= factor * along**2
-        self.gains -= factor * along * (2.0 * self.topology.differences(reach) - factor * along * (column @ column))
+        self.gains -= (
+            factor * along * (2.0 * self.topology.differences(reach) - factor * along * (self.nodes @ column**2))
+        )
         kept = 1.0 - factor * column**2 / np.maximum(self._diagonal, 1e-300)
         self.squared_errors *= np.clip(kept, 0.0, 1.0)
         self._diagonal *= np.clip(kept, 0.0, 1.0)
@@ -194,7 +205,10 @@ class RepeatPlan:
         state = AllocationState(self.repeats, self.fit, piloted, self.costs)
         picked = 0
         while picked < ahead:
-            if self._is_precise(state.squared_errors):
+            imprecise = self._imprecise(state.squared_errors)
+            if picked == 0 or state.covariance.is_dense:
+                state.count_only(imprecise)
+            if not imprecise.any():
                 reason = f"every value has a standard error of {self.limits.target_standard_error:g} kcal/mol or less"
                 break
             open_legs = ~self._blocked & (state.counts < (self.limits.max_runs or math.inf))
@@ -214,10 +228,11 @@ class RepeatPlan:
             self.finished = reason
         return np.asarray(state.counts, dtype=np.int64)
 
-    def _is_precise(self, squared_errors: Floats) -> bool:
+    def _imprecise(self, squared_errors: Floats) -> Floats:
+        """Return 1.0 for each node that is not as precise as it should be, shape (K,); all, if there is no target."""
         if self.limits.target_standard_error is None:
-            return False
-        return bool(np.all(np.sqrt(squared_errors) <= self.wanted_errors))
+            return np.ones(len(squared_errors))
+        return (np.sqrt(squared_errors) > self.wanted_errors).astype(float)
 
     def weight(self, leg: int, counted: int) -> float | None:
         """Return how many repeats a leg with so many, in flight or done, should get now; None: never any more."""
@@ -241,7 +256,7 @@ class RepeatPlan:
             return f"the pilot: {self.limits.pilot} repeats before its scatter is believed"
         if self.limits.max_runs is not None and seen.known >= self.limits.max_runs:
             return f"gets no more: max_runs is {self.limits.max_runs}"
-        about = f"one repeat scatters by about {spread:.2f} kcal/mol"
+        about = f"one repeat scatters by about {spread:.2g} kcal/mol"
         more = int(self.targets[leg]) - seen.known
         if more > 0:
             return f"{more} more lower(s) the variance most for its cost ({about})"
