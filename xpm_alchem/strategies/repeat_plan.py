@@ -87,10 +87,10 @@ class AllocationState:
     def expected_drop(self) -> Floats:
         """Return by how much one more repeat of each leg is expected to lower the sum of the nodes' variances.
 
-        In (kcal/mol)^2, shape (M,); of the nodes that count. The rest of the network gives the difference along an edge with the variance R = h / (1 - w h), h = b^T C b.
-        The edge itself, with variance v and weight p = R / (R + v') for an estimate v' of v, lowers it to
-        p^2 v + (1 - p)^2 R, and the sum of variances by |C b|^2 / h^2 times as much. Here v is integrated over its posterior, and
-        v' after the repeat over what the repeat may say of it.
+        In (kcal/mol)^2, shape (M,); of the nodes that count. The rest of the network gives the difference along an edge
+        with the variance R = h / (1 - w h), h = b^T C b. The edge itself, with variance v and weight p = R / (R + v')
+        for an estimate v' of v, lowers it to p^2 v + (1 - p)^2 R, and the sum by |C b|^2 / h^2 times as much. Here v is
+        integrated over its posterior, and v' after the repeat over what the repeat may say of it.
         """
         edges, n = self.legs.edges, np.maximum(self.counts, 1.0)
         weights, own = self.weights[edges], np.maximum(self.own[edges], 1e-300)
