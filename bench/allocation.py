@@ -80,7 +80,12 @@ def read_systems(path: Path) -> list[System]:
     repeats: dict[str, dict[tuple[str, str], list[list[float]]]] = defaultdict(lambda: defaultdict(list))
     columns = ("dg_solvent", "dg_complex", "err_solvent", "err_complex")
     with gzip.open(path, "rt") if path.suffix == ".gz" else open(path) as lines:
-        for row in csv.DictReader(lines):
+        rows = csv.DictReader(lines)
+        if missing := [
+            c for c in ("group", "system", "ligandA", "ligandB", *columns) if c not in (rows.fieldnames or ())
+        ]:
+            raise ValueError(f"lacks the column(s) {', '.join(missing)}")
+        for row in rows:
             numbers = [float(row[column] or "nan") for column in columns]
             repeats[f"{row['group']}/{row['system']}"][row["ligandA"], row["ligandB"]].append(numbers)
     systems = []
@@ -430,7 +435,11 @@ def main() -> int:
     if not given.data.is_file():
         print(f"{given.data}: there is no such table.", file=sys.stderr)
         return 2
-    systems = read_systems(given.data)
+    try:
+        systems = read_systems(given.data)
+    except (OSError, ValueError, TypeError) as error:  # no table, or not a number where one should be
+        print(f"{given.data}: cannot be used: {error}", file=sys.stderr)
+        return 2
     if not systems:
         print(f"{given.data}: has no system with {LEAST_EDGES} connected edges.", file=sys.stderr)
         return 2
