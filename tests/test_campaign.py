@@ -393,7 +393,7 @@ def test_a_retry_asked_for_while_a_driver_runs_is_taken_in(tmp_path: Path) -> No
     campaign = SmallCampaign(
         tmp_path / "c",
         edges=[(0, 1), (1, 2)],
-        n_steps=15,
+        n_steps=60,
         step_seconds=0.4,
         script={"simulate 0": {"do": "raise", "times": 1}},
     )
@@ -401,7 +401,7 @@ def test_a_retry_asked_for_while_a_driver_runs_is_taken_in(tmp_path: Path) -> No
     wait_for(lambda: _holder(campaign) and campaign.json("status")["tasks"]["error"], what="an error")
     asked = campaign.call("retry", campaign.file, "--all")
     assert "within seconds" in asked.stdout
-    driver.communicate(timeout=100)
+    driver.communicate(timeout=300)
     assert driver.returncode == 0
 
 

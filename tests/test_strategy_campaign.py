@@ -76,7 +76,7 @@ def test_a_strategy_that_raised_is_mended_and_set_awake_while_the_driver_runs(
     campaign = SmallCampaign(
         tmp_path / "c",
         edges=[(0, 1), (1, 2)],
-        n_steps=30,
+        n_steps=120,
         step_seconds=0.3,
         plan={
             "strategy": {
@@ -97,7 +97,7 @@ def test_a_strategy_that_raised_is_mended_and_set_awake_while_the_driver_runs(
     assert "ZeroDivisionError" in campaign.json("status")["strategy"]["exception"]
     (lab / "broken").unlink()
     assert "within seconds" in strategy(campaign, "awake", campaign.file)
-    out, _ = driver.communicate(timeout=120)
+    out, _ = driver.communicate(timeout=300)
     assert driver.returncode == 0, out
     assert "the strategy raised ZeroDivisionError: nothing to divide" in out
     assert {len(values) for values in campaign.estimates().values()} == {2}
