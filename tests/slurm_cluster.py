@@ -241,12 +241,22 @@ class SlurmCluster:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        for process in psutil.process_iter(["pid"]):  # slurmstepd and what they run
+        for _ in range(20):
+            if not self._kill_rest():
+                break
+            time.sleep(0.25)
+
+    def _kill_rest(self) -> int:
+        """Kill slurmstepd and what they run; return how many there were: one may be starting another."""
+        killed = 0
+        for process in psutil.process_iter(["pid"]):
             try:
                 if process.environ().get("SLURM_CONF") == str(self.conf) and process.pid != os.getpid():
                     process.kill()
+                    killed += 1
             except psutil.Error:
                 continue
+        return killed
 
     # ---------------------------------------------------------------------------------------------------- commands
     def call(self, *command: str, check: bool = True, timeout: float = 60, **env: str) -> str:
