@@ -248,13 +248,14 @@ class SlurmCluster:
 
     def _kill_rest(self) -> int:
         """Kill slurmstepd and what they run; return how many there were: one may be starting another."""
-        killed = 0
+        killed, ours = 0, f"SLURM_CONF={self.conf}".encode()
         for process in psutil.process_iter(["pid"]):
-            try:
-                if process.environ().get("SLURM_CONF") == str(self.conf) and process.pid != os.getpid():
+            try:  # read plainly: slurmstepd writes its title over a part of it, where psutil stops reading
+                variables = Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+                if ours in variables and process.pid != os.getpid():
                     process.kill()
                     killed += 1
-            except psutil.Error:
+            except (OSError, psutil.Error):
                 continue
         return killed
 
