@@ -46,7 +46,7 @@ from xpm_alchem.repeat_variances import VariancePrior
 from xpm_alchem.strategies.a_optimal import AOptimalStrategy, AOptimalStrategySettings
 from xpm_alchem.strategies.connectivity import ConnectivityStrategy, ConnectivityStrategySettings
 from xpm_alchem.strategies.legs import NetworkLegs, network_legs
-from xpm_alchem.strategies.observations import Observation
+from xpm_alchem.strategies.observations import Observation, observe
 from xpm_alchem.strategies.radial_growth import RadialGrowthStrategy, RadialGrowthStrategySettings
 from xpm_alchem.strategies.repeat_plan import AllocationState, repeats_of
 from xpm_alchem.strategies.uniform import UniformStrategy, UniformStrategySettings
@@ -132,7 +132,6 @@ def draw(system: System, rng: np.random.Generator, tau: float, *, legs: bool) ->
 
 def make_network(system: System, *, legs: bool) -> tuple[Any, list[str]]:
     """Return a gufe network and the keys of its transformations: all edges, or all solvent legs, then all complex."""
-    sys.path.insert(0, str(ROOT / "tests"))
     import dummy_protocol as dummy
 
     from xpm_alchem import gufe_seam as seam
@@ -154,10 +153,11 @@ class Result:
     values: Floats
     errors: Floats
     cost: float
+    to_come: int = 0
 
     @property
     def n_protocol_dag_results(self) -> int:
-        return len(self.values)
+        return len(self.values) + self.to_come
 
     def get_individual_estimates(self) -> list[tuple[float, float]]:
         return list(zip(self.values.tolist(), self.errors.tolist(), strict=True))
@@ -254,8 +254,6 @@ class Run:
 
     def seen(self, counts: Floats) -> list[Observation]:
         """Return the same as the strategies see it, in the order of the paired legs."""
-        from xpm_alchem.strategies.observations import observe
-
         results = self.results(counts)
         return [observe(results[key]) for key in self.paired.keys]
 
@@ -285,7 +283,7 @@ class Run:
         results = self.results(counts)
 
         def propose(to_come: Mapping[str, int]) -> Mapping[str, float | None]:
-            with_more = {key: Counted(result, to_come[key]) for key, result in results.items()}
+            with_more = {key: attrs.evolve(result, to_come=to_come[key]) for key, result in results.items()}
             return strategy.propose(self.network, with_more).weights
 
         began = time.perf_counter()
@@ -295,15 +293,6 @@ class Run:
         if proposal.state.exception is not None:
             raise RuntimeError(proposal.state.traceback)
         return [self.place[key] for key in proposal.create[:tasks]], took
-
-
-class Counted:
-    """A result with more of them on their way."""
-
-    def __init__(self, result: Result, to_come: int) -> None:
-        self._result, self.to_come, self.cost = result, to_come, result.cost
-        self.n_protocol_dag_results = result.n_protocol_dag_results + to_come
-        self.get_individual_estimates = result.get_individual_estimates
 
 
 @attrs.frozen

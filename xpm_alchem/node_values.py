@@ -65,8 +65,6 @@ class NodeValues:
     ----------
     values
         Relative to the mean of the connected part, kcal/mol, shape (K,).
-    standard_errors
-        Of the values, kcal/mol, shape (K,).
     variances
         Of single repeats of every leg.
     tau
@@ -75,14 +73,21 @@ class NodeValues:
         Of the edges, (kcal/mol)^-2, shape (E,); 0 where a leg has no result.
     covariance
         For these weights.
+    expected
+        The variance of each edge that is to be expected, (kcal/mol)^2, shape (E,).
     """
 
     values: Floats
-    standard_errors: Floats
     variances: Variances
     tau: float
     weights: Floats
     covariance: Covariance
+    expected: Floats
+
+    @property
+    def standard_errors(self) -> Floats:
+        """Of the values, kcal/mol, shape (K,); every edge is looked at for it, each time."""
+        return np.asarray(np.sqrt(self.covariance.scan((self.weights**2 * self.expected)[:, None])[2][:, 0]))
 
 
 def edge_weights(topology: Topology, legs: Legs, counts: Floats, per_repeat: Floats, tau: float) -> Floats:
@@ -117,8 +122,7 @@ def fit_nodes(topology: Topology, legs: Legs, tau: float | None = None, *, itera
         if np.allclose(weights, before, rtol=0.01):
             break
     expected = tau**2 + legs.edge_sums(variances.mean / np.maximum(legs.counts, 1.0), edges)
-    errors = np.sqrt(covariance.scan((weights**2 * expected)[:, None])[2][:, 0])
-    return NodeValues(values, errors, variances, tau, weights, covariance)
+    return NodeValues(values, variances, tau, weights, covariance, expected)
 
 
 def _solve(

@@ -65,7 +65,7 @@ class Strategist:
         """Make one iteration of the strategy (see `strategy.iterate`)."""
         tasks = grouped(campaign.tasks.values())
         counts = task_counts(self._network, tasks)
-        return iterate(self.plan.strategy, state, counts, self._propose(tasks), now)
+        return iterate(self.plan.strategy, state, counts, self._propose(self._asked(tasks)), now)
 
     def explain(self, state: StrategyState, campaign: CampaignState, now: float) -> Explanation:
         """Return what an iteration would do now, and all that says why."""
@@ -73,11 +73,12 @@ class Strategist:
         counts = task_counts(self._network, tasks)
         if self.strategy is None:
             return Explanation(self.plan.strategy, counts, Proposal(state))
-        propose = self._propose(tasks)
+        asked = self._asked(tasks)
+        propose = self._propose(asked)
         proposal = iterate(self.plan.strategy, state, counts, propose, now)
         if proposal.state.exception is not None:
             return Explanation(self.plan.strategy, counts, proposal)
-        results = self._asked(tasks)({t: count.in_flight for t, count in counts.items()})
+        results = asked({t: count.in_flight for t, count in counts.items()})
         sentences, remarks = self._own_words(results)
         return Explanation(
             self.plan.strategy,
@@ -99,8 +100,8 @@ class Strategist:
         except Exception as error:  # it is somebody else's code, and only words are missing
             return {}, (f"the strategy could not explain itself: {type(error).__name__}: {error}",)
 
-    def _propose(self, tasks: Mapping[str, list[TaskState]]) -> Callable[[ToCome], Weights]:
-        id_of_key, results = self._network.id_of_key, self._asked(tasks)
+    def _propose(self, results: Callable[[ToCome], Mapping[str, Any]]) -> Callable[[ToCome], Weights]:
+        id_of_key = self._network.id_of_key
 
         def propose(to_come: ToCome) -> Weights:
             answer = self.strategy.propose(self._network.alchemical_network, results(to_come))

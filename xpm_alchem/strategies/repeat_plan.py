@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -276,7 +276,7 @@ class RepeatPlan:
             said.append(f"not connected to the others by results yet: {_list(cut_off)}")
         target = self.limits.target_standard_error
         if target is not None and (hopeless := [k for k in np.argsort(-self.floor) if self.floor[k] > target]):
-            edges = dict.fromkeys(edge for node in hopeless for edge in self._limiting_edges(int(node)))
+            edges = dict.fromkeys(edge for edges in self._limiting_edges(hopeless) for edge in edges)
             said.append(
                 f"a standard error of {target:g} kcal/mol is not reachable by repeats for "
                 f"{_list([f'{names[k]} (not below {self.floor[k]:.2f})' for k in hopeless])}: add edges to these. "
@@ -286,13 +286,15 @@ class RepeatPlan:
             said.append(f"finished: {self.finished}")
         return said
 
-    def _limiting_edges(self, node: int) -> list[int]:
-        """Return the edges whose own errors make up most of a node's floor, the worst first."""
-        unit = np.zeros(self.legs.topology.nodes)
-        unit[node] = 1.0
+    def _limiting_edges(self, nodes: Sequence[int]) -> Iterator[list[int]]:
+        """Yield for each node the edges whose own errors make up most of its floor, the worst first."""
         weights = np.where(self.fit.weights > 0, 1.0, 0.0)
-        shares = weights * self.legs.topology.differences(Covariance(self.legs.topology, weights).apply(unit)) ** 2
-        return [int(edge) for edge in np.argsort(-shares, kind="stable")[:2] if shares[edge] > 0]
+        covariance = Covariance(self.legs.topology, weights)
+        for node in nodes:
+            unit = np.zeros(self.legs.topology.nodes)
+            unit[node] = 1.0
+            shares = weights * self.legs.topology.differences(covariance.apply(unit)) ** 2
+            yield [int(edge) for edge in np.argsort(-shares, kind="stable")[:2] if shares[edge] > 0]
 
 
 def _list(names: Sequence[str]) -> str:
