@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from xpm_alchem.report.tables import MANY_ROWS, columns, number, when
+from xpm_alchem.report.tables import number, rows_table, when
 from xpm_alchem.report.views import View
 
 _PLAIN = ("mode", "task_scaling", "normalization", "max_tasks_per_transformation", "max_tasks_per_network")
@@ -74,15 +73,7 @@ def _rows_table(view: View) -> RenderableType:
         for row in view["rows"]
     ]
     title = f"what an iteration would do now ({view['unit']})"
-    if len(rows) > MANY_ROWS:
-        return Text("\n".join([title, *columns([_HEADINGS, *rows], right=range(2, 8))]), no_wrap=True)
-    table = Table(title=title, title_justify="left")
-    for i, heading in enumerate(_HEADINGS):
-        number_like = 2 <= i < 8
-        table.add_column(heading, justify="right" if number_like else "left", no_wrap=number_like, overflow="fold")
-    for cells, row in zip(rows, view["rows"], strict=True):
-        table.add_row(*map(Text, cells), style="red" if row["error"] else None)
-    return table
+    return rows_table(title, _HEADINGS, rows, right=range(2, 8), red=[bool(row["error"]) for row in view["rows"]])
 
 
 def _standing(view: View) -> str:

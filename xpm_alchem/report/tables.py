@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -47,7 +47,7 @@ def status_table(view: View) -> RenderableType:
 
 
 _SHOW_HEADINGS = ("transformation", "leg", "done", "run", "wait", "err", "estimate", "SD", "weight", "next")
-MANY_ROWS = 200  # more are written as plain columns: laying out a table of 1,000 rows takes seconds
+_MANY_ROWS = 200  # more are written as plain columns: laying out a table of 1,000 rows takes seconds
 
 
 def show_table(view: View) -> RenderableType:
@@ -65,22 +65,46 @@ def show_table(view: View) -> RenderableType:
         for row in view["rows"]
     ]
     title = f"{view['campaign']} ({view['unit']})"
-    if len(rows) > MANY_ROWS:
-        return Text("\n".join([title, *columns([_SHOW_HEADINGS, *rows], right=range(2, 9))]), no_wrap=True)
+    red = [bool(row["error"]) for row in view["rows"]]
+    return rows_table(title, _SHOW_HEADINGS, rows, right=range(2, 9), red=red, one_line=("next",))
+
+
+def rows_table(
+    title: str,
+    headings: tuple[str, ...],
+    rows: Sequence[tuple[str, ...]],
+    *,
+    right: range,
+    red: Sequence[bool],
+    one_line: Collection[str] = (),
+) -> RenderableType:
+    """Render a row for every transformation; very many of them as plain columns.
+
+    Parameters
+    ----------
+    right
+        Which columns hold numbers.
+    red
+        For each row whether something is wrong with it.
+    one_line
+        Headings of columns that are cut short rather than folded.
+    """
+    if len(rows) > _MANY_ROWS:
+        return Text("\n".join([title, *_columns([headings, *rows], right=right)]), no_wrap=True)
     table = Table(title=title, title_justify="left")
-    for i, heading in enumerate(_SHOW_HEADINGS):
+    for i, heading in enumerate(headings):
         table.add_column(
             heading,
-            justify="right" if 2 <= i < 9 else "left",
-            no_wrap=i >= 2,
-            overflow="ellipsis" if heading == "next" else "fold",
+            justify="right" if i in right else "left",
+            no_wrap=i in right or heading in one_line,
+            overflow="ellipsis" if heading in one_line else "fold",
         )
-    for cells, row in zip(rows, view["rows"], strict=True):
-        table.add_row(*(Text(cell) for cell in cells), style="red" if row["error"] else None)
+    for cells, is_red in zip(rows, red, strict=True):
+        table.add_row(*map(Text, cells), style="red" if is_red else None)
     return table
 
 
-def columns(rows: list[tuple[str, ...]], right: range) -> Iterator[str]:
+def _columns(rows: Sequence[tuple[str, ...]], right: range) -> Iterator[str]:
     """Yield rows as lines; the columns in `right` are aligned to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
