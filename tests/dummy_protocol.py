@@ -50,6 +50,9 @@ def misbehave(script: str, name: str) -> None:
             os._exit(0)
         case "sleep":
             time.sleep(order["seconds"])
+        case "wait":
+            while not Path(order["file"]).exists():
+                time.sleep(0.05)
         case "child":
             subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({order['seconds']})"])
         case "hang":  # deaf to every signal that can be handled, or to those named
