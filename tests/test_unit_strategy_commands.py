@@ -315,7 +315,7 @@ def test_running_tasks_that_are_unwanted_end_after_patience_unless_they_are_abou
         assert (ended.task, ended.spare) == (f"{second}-2", True)
         assert "no longer wants it (mode full), for 10" in ended.reason
         cancel(campaign.records, ended.task)  # the user's word: the strategy may not take it up again
-        again._take_wishes()
+        again._planning.take_wishes()
         assert not records.state().tasks[ended.task].spare
 
 
