@@ -50,6 +50,11 @@ def misbehave(script: str, name: str) -> None:
             os._exit(0)
         case "sleep":
             time.sleep(order["seconds"])
+        case "say":
+            print(order["text"], file=sys.stderr, flush=True)
+            if order["then"] == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise RuntimeError(order["then"])
         case "wait":
             while not Path(order["file"]).exists():
                 time.sleep(0.05)
