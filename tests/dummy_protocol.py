@@ -32,7 +32,7 @@ def misbehave(script: str, name: str) -> None:
         return
     orders = json.loads(Path(script).read_text())
     order = orders.get(name)
-    if order is None:
+    if order is None or order.get("on", os.environ.get("SLURMD_NODENAME")) != os.environ.get("SLURMD_NODENAME"):
         return
     if "times" in order:
         if order["times"] <= 0:
