@@ -49,10 +49,14 @@ class Storm:
         self.hits: Counter[str] = Counter()
         self.events: list[str] = []
 
+    def is_due(self) -> bool:
+        """Whether it is time for the next fault."""
+        return time.time() >= self._next
+
     def step(self, driver: subprocess.Popen[Any] | None) -> None:
         """Mend what is due, and break something if it is time; without a driver none is hit."""
         self.mend(time.time())
-        if time.time() < self._next:
+        if not self.is_due():
             return
         self._next = time.time() + self._rng.uniform(min(0.5, self._longest / 4), self._longest)
         fault = self._rng.choices(list(self._weights), list(self._weights.values()))[0]

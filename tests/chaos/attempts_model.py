@@ -68,7 +68,7 @@ class AttemptsModel:
         for i, record in enumerate(records):
             if record.get("event") == "decision":
                 self._check_decision(task, records[:i], record)
-        for attempt, later in zip(attempts, [*attempts[1:], None], strict=True):
+        for attempt, later in zip(attempts, [*attempts, None][1:], strict=True):
             if attempt.decision is None:
                 self.undecided[str(attempt.outcome)] += 1
                 if later is not None and attempt.outcome is Outcome.ERROR:

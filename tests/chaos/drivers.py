@@ -13,6 +13,8 @@ from typing import Any
 
 from campaigns import SmallCampaign
 
+from xpm_alchem.errors import XpmAlchemError
+
 ALLOWED_CODES = (0, 1, 3, -signal.SIGKILL, -signal.SIGTERM)
 GRANTED = 0
 # what a command may say that came too late, or asks for what is so already
@@ -80,6 +82,16 @@ class Drivers:
         """Whether a driver runs."""
         return self.current is not None and self.current.poll() is None
 
+    def target(self) -> subprocess.Popen[bytes] | None:
+        """Return the driver for a storm to hit: mostly one that has begun to drive, not one that is being imported."""
+        if self.current is None or self._rng.random() < 0.1:
+            return self.current
+        try:
+            holder = self._campaign.records.holder()
+        except XpmAlchemError:
+            return None
+        return self.current if holder is not None and holder.process.pid == self.current.pid else None
+
     def last_code(self) -> int | None:
         """Return how the last driver ended, None while it runs."""
         return None if self.current is None else self.current.poll()
@@ -117,29 +129,28 @@ class Commands:
 
     def look(self, command: str, *arguments: Any) -> str:
         """Run a command that must never fail; return what it prints."""
-        code, out = self._call(command, *arguments)
-        if code != 0:
-            self.wrong.append(f"`{_words(command, arguments)}` ended with {code}:\n{out[-3000:]}")
-        return out
+        done = self._call(command, *arguments)
+        if done.returncode != 0:
+            self._note(done, f"ended with {done.returncode}")
+        return str(done.stdout)
 
     def change(self, command: str, *arguments: Any, codes: tuple[int, ...] = (GRANTED,)) -> bool:
         """Run a command that changes something; return whether it was granted. It may have come too late."""
-        code, out = self._call(command, *arguments)
-        if code in codes:
+        done = self._call(command, *arguments)
+        if done.returncode in codes:
             return True
-        if code == 2 and any(refusal in out for refusal in REFUSALS):
-            self.refused[command.split()[0]] += 1
+        if done.returncode == 2 and any(refusal in done.stderr for refusal in REFUSALS):
+            self.refused[command] += 1
         else:
-            self.wrong.append(f"`{_words(command, arguments)}` ended with {code}:\n{out[-3000:]}")
+            self._note(done, f"ended with {done.returncode}")
         return False
 
-    def _call(self, command: str, *arguments: Any) -> tuple[int, str]:
+    def _note(self, done: subprocess.CompletedProcess[str], what: str) -> None:
+        self.wrong.append(f"`{' '.join(done.args[3:])}` {what}:\n{(done.stdout + done.stderr)[-3000:]}")
+
+    def _call(self, command: str, *arguments: Any) -> subprocess.CompletedProcess[str]:
         began = time.time()
-        try:
-            done = self._campaign.call(*command.split(), *arguments, timeout=400)
-        except subprocess.TimeoutExpired:
-            self.wrong.append(f"`{_words(command, arguments)}` took more than 400 s")
-            return GRANTED, ""
+        done = self._campaign.call(*command.split(), *arguments, timeout=600)
         out = done.stdout + done.stderr
         with self._lock, open(self._log, "a") as log:
             stamps = f"{time.strftime('%H:%M:%S', time.localtime(began))} {time.time() - began:5.1f} s"
@@ -148,8 +159,8 @@ class Commands:
                 log.write(f"    {out[-500:].strip()}\n")
         self.counts[command] += 1
         if "Traceback" in done.stderr or ("Traceback" in done.stdout and command not in ("why", "failures", "tasks")):
-            self.wrong.append(f"`{_words(command, arguments)}` printed a traceback:\n{out[-3000:]}")
-        return done.returncode, done.stdout
+            self._note(done, "printed a traceback")
+        return done
 
 
 def _words(command: str, arguments: tuple[Any, ...]) -> str:

@@ -23,6 +23,7 @@ import shutil
 import signal
 import tempfile
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -174,7 +175,10 @@ class Chaos:
         came = (each["kind"] for _, each in misfortunes.happened(self.scripts))
         self.report.faults.update(f"script: {kind}" for kind in came)
         self.report.wrong += [*drivers.wrong, *commands.wrong, *user.wrong]
-        self._check(history)
+        try:
+            self._check(history)
+        except Exception:  # what is damaged cannot be read: told with all that is wrong
+            self.report.wrong.append(f"the check itself failed:\n{traceback.format_exc()}")
         return self.report
 
     def _storm(self) -> Storm:
@@ -190,7 +194,7 @@ class Chaos:
         told = time.time()
         while time.time() < until:
             drivers.step()
-            storm.step(drivers.current)
+            storm.step(drivers.target() if storm.is_due() else None)
             if time.time() - told > 30:
                 told = time.time()
                 print(f"  {time.strftime('%H:%M:%S')} {self.counts()} {dict(storm.hits)}", flush=True)
@@ -198,20 +202,19 @@ class Chaos:
 
     def _finish(self, storm: Storm, drivers: Drivers, user: User) -> None:
         """Ask for all, and let the campaign come to its end; note it as hung if nothing changes for long."""
+        drivers.held.set()
         user.ask_for_all()
-        for _ in range(ROUNDS):
+        for number in range(1, ROUNDS + 1):
             user.mend()
+            drivers.step()  # notes how it ended
             if not drivers.is_at_work():
-                drivers.step()
                 drivers.start()
             if not self._wait(storm, drivers):
                 self.report.wrong.append(f"hung: nothing changed for {self._patience:.0f} s at {self.counts()}")
                 return
-            drivers.held.set()
-            drivers.step()  # notes how it ended
-            drivers.held.clear()
+            drivers.step()
             if drivers.last_code() in (0, 1) and self._is_all():
-                self.report.facts["rounds in calm weather"] = _ + 1
+                self.report.facts["drivers in calm weather"] = number
                 return
         self.report.wrong.append(f"not finished after {ROUNDS} drivers in calm weather: {self.counts()}")
 
