@@ -26,15 +26,17 @@ INDEX, INDEX_VERSION = "xpm-alchem network index", 1
 DRIVER, DRIVER_VERSION = "xpm-alchem driver state", 1
 GIVEN = "given.yaml"  # the plan as a file gave it last
 TASKS, INBOX = "xpm-alchem tasks", "xpm-alchem inbox"
+_BRIEF_SECONDS = 10.0  # how long a command that makes one change is waited for
 _HEARTBEAT_SECONDS = 90.0  # a driver on another host whose heartbeat is younger than this is taken to be alive
 
 
 @attrs.frozen
 class Holder:
-    """The process that drives a campaign."""
+    """The process that drives a campaign, or (`is_brief`) makes one change to it."""
 
     process: ProcessIdentity
     since: float
+    is_brief: bool = False
 
     def __str__(self) -> str:
         began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
@@ -202,8 +204,13 @@ class CampaignRecords:
 
     # ---------------------------------------------------------------------------------------------------- the lock
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Be the one writer.
+    def lock(self, *, is_brief: bool = False) -> Iterator[None]:
+        """Be the one writer; wait for a process that makes one change only.
+
+        Parameters
+        ----------
+        is_brief
+            Whether it is for one change, and others may wait for it.
 
         Raises
         ------
@@ -219,15 +226,10 @@ class CampaignRecords:
         holder = self.holder()
         if holder is not None and not holder.process.is_here and self._heartbeat_is_fresh():
             raise self._locked(holder)
+        self._acquire(lock)
         try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            raise self._locked(holder) from None
-        except OSError as error:
-            raise WorkspaceError(f"{self.path}: this campaign is read-only for you ({error.strerror}).") from None
-        try:
-            me = ProcessIdentity.of()
-            write_record(self._holder_path, DRIVER, DRIVER_VERSION, {**attrs.asdict(me), "since": time.time()})
+            me = {**attrs.asdict(ProcessIdentity.of()), "since": time.time(), "is_brief": is_brief}
+            write_record(self._holder_path, DRIVER, DRIVER_VERSION, me)
             self._held = lock
             yield
         finally:
@@ -236,12 +238,26 @@ class CampaignRecords:
                 self._holder_path.unlink(missing_ok=True)
             lock.release()
 
+    def _acquire(self, lock: filelock.FileLock) -> None:
+        until = time.time() + _BRIEF_SECONDS
+        while True:
+            try:
+                lock.acquire(timeout=0)
+                return
+            except filelock.Timeout:
+                holder = self.holder()  # None: it has just got the lock, or is about to give it back
+                if (holder is not None and not holder.is_brief) or time.time() > until:
+                    raise self._locked(holder) from None
+            except OSError as error:
+                raise WorkspaceError(f"{self.path}: this campaign is read-only for you ({error.strerror}).") from None
+            time.sleep(0.05)
+
     def holder(self) -> Holder | None:
         """Return who drives the campaign, or None if nobody does (or the last one was killed)."""
         try:
             record = read_record(self._holder_path, DRIVER, DRIVER_VERSION)
             process = ProcessIdentity(str(record["host"]), int(record["pid"]), float(record["start"]))
-            holder = Holder(process, float(record["since"]))
+            holder = Holder(process, float(record["since"]), bool(record.get("is_brief")))
         except (OSError, FormatError, KeyError, TypeError, ValueError):
             return None
         alive = process.is_alive() if process.is_here else self._heartbeat_is_fresh()

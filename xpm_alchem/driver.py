@@ -129,7 +129,7 @@ class Driver:
 
     def _drive(self, once: bool) -> Ending:
         quiet_experimaestro(self.records.path / "driver.log")
-        self._planning.remember()
+        self._planning.take_plan()  # it may have changed until the lock was ours
         self._take_wishes()
         self._harvest.look()
         self._look_again()
