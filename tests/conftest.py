@@ -59,15 +59,27 @@ def tyk2(data: Callable[[str], Path], tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., SlurmCluster]]:
-    """Return a function that starts a real SLURM cluster (options: SlurmCluster) and points SLURM_CONF to it."""
-    clusters: list[SlurmCluster] = []
+def need_slurm() -> Callable[..., None]:
+    """Return a function that skips where a real SLURM cannot be started."""
 
-    def start(*, accounting: bool = False, **options: Any) -> SlurmCluster:
+    def need(*, accounting: bool) -> None:
         lacking = missing(accounting=accounting) or ([] if os.getuid() == 0 else ["root's rights"])
         if lacking:
             message = f"SLURM cannot be started here: {', '.join(lacking)} lacking (see README, Tests)"
             pytest.fail(message) if NO_SKIPS else pytest.skip(message)
+
+    return need
+
+
+@pytest.fixture
+def start_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, need_slurm: Callable[..., None]
+) -> Iterator[Callable[..., SlurmCluster]]:
+    """Return a function that starts a real SLURM cluster (options: SlurmCluster) and points SLURM_CONF to it."""
+    clusters: list[SlurmCluster] = []
+
+    def start(*, accounting: bool = False, **options: Any) -> SlurmCluster:
+        need_slurm(accounting=accounting)
         cluster = SlurmCluster(tmp_path / f"cluster{len(clusters)}", accounting=accounting, **options)
         clusters.append(cluster)
         monkeypatch.setenv("SLURM_CONF", str(cluster.conf))

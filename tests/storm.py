@@ -12,12 +12,26 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
 from slurm_cluster import SlurmCluster
 
 _TASKS = ("run.py", "xpm_alchem.launchers.slurm_job")  # what an attempt's commands end with
+
+
+class Victim(Protocol):
+    """A driver, as far as a storm knows it."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+
+    def poll(self) -> int | None:
+        """Return its exit code, None while it runs."""
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
 
 
 class Storm:
@@ -53,7 +67,7 @@ class Storm:
         """Whether it is time for the next fault."""
         return time.time() >= self._next
 
-    def step(self, driver: subprocess.Popen[Any] | None) -> None:
+    def step(self, driver: Victim | None) -> None:
         """Mend what is due, and break something if it is time; without a driver none is hit."""
         self.mend(time.time())
         if not self.is_due():
@@ -71,7 +85,7 @@ class Storm:
     def mend(self, until: float = float("inf")) -> None:
         """Mend what is to be mended by then."""
 
-    def _strike(self, fault: str, driver: subprocess.Popen[Any] | None) -> str | None:
+    def _strike(self, fault: str, driver: Victim | None) -> str | None:
         """Break something; return what, None if there is nothing of that kind to break."""
         number = signal.SIGTERM if fault.endswith(" term") else signal.SIGKILL
         if fault.startswith("driver"):
@@ -153,7 +167,7 @@ class SlurmStorm(Storm):
             case _:
                 self._cluster.start_slurmd(name)
 
-    def _strike(self, fault: str, driver: subprocess.Popen[Any] | None) -> str | None:
+    def _strike(self, fault: str, driver: Victim | None) -> str | None:
         nodes = [f"n{i + 1}" for i in range(self._cluster.nodes)]
         match fault:
             case "scancel":

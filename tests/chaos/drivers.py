@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import signal
-import subprocess
 import threading
 import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import attrs
 from campaigns import SmallCampaign
+from chaos.invocation import Invocation
 
 from xpm_alchem.errors import XpmAlchemError
 
 ALLOWED_CODES = (0, 1, 3, -signal.SIGKILL, -signal.SIGTERM)
 GRANTED = 0
+AS_PROGRAM = 0.15  # share of the calls that start Python anew
 # what a command may say that came too late, or asks for what is so already
 REFUSALS = (
     "there is nothing to cancel",
@@ -46,7 +49,7 @@ class Drivers:
 
     def __init__(self, campaign: SmallCampaign, place: Path, rng: random.Random) -> None:
         self._campaign, self._place, self._rng = campaign, place, rng
-        self.current: subprocess.Popen[bytes] | None = None
+        self.current: Invocation | None = None
         self.started = 0
         self.codes: Counter[int] = Counter()
         self.held = threading.Event()
@@ -56,34 +59,33 @@ class Drivers:
 
     def step(self) -> None:
         """Note the end of the driver, and start the next one after a moment."""
-        if self.current is not None and self.current.poll() is None:
+        code = self.last_code()
+        if self.current is not None and code is None:
             return
-        if self.current is not None and self._noted < self.started:
-            self._note(self.current.returncode)
+        if code is not None and self._noted < self.started:
+            self._note(code)
             self._next = time.time() + self._rng.uniform(0.1, 2.0)
         if not self.held.is_set() and time.time() >= self._next:
             self.start()
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self) -> None:
         """Start a driver."""
         self.started += 1
-        with open(self._output(self.started), "wb") as stream:
-            self.current = subprocess.Popen(
-                self._campaign.command("run", "--quiet", self._campaign.file),
-                cwd=self._campaign.path,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=stream,
-                start_new_session=True,
-            )
-        return self.current
+        out = self._output(self.started)
+        self.current = Invocation(
+            ["run", "--quiet", self._campaign.file],
+            cwd=self._campaign.path,
+            out=out,
+            err=out,
+            as_program=self._rng.random() < AS_PROGRAM,
+        )
 
     def is_at_work(self) -> bool:
         """Whether a driver runs."""
         return self.current is not None and self.current.poll() is None
 
-    def target(self) -> subprocess.Popen[bytes] | None:
-        """Return the driver for a storm to hit: mostly one that has begun to drive, not one that is being imported."""
+    def target(self) -> Invocation | None:
+        """Return the driver for a storm to hit: mostly one that has begun to drive."""
         if self.current is None or self._rng.random() < 0.1:
             return self.current
         try:
@@ -109,59 +111,79 @@ class Drivers:
         return self._place / f"driver-{number:04}.out"
 
 
+@attrs.frozen
+class Said:
+    """How a command ended, and what it printed."""
+
+    words: str
+    code: int
+    out: str
+    err: str
+
+
 class Commands:
     """Runs commands, and remembers what each said.
 
     Attributes
     ----------
-    log
-        Words, exit code, when it began and ended.
-    counts
-        Commands by name.
+    counts, refused
+        Commands by name, and those that came too late.
     """
 
-    def __init__(self, campaign: SmallCampaign, place: Path) -> None:
-        self._campaign, self._log = campaign, place / "commands.txt"
-        self._lock = threading.Lock()
+    def __init__(self, campaign: SmallCampaign, place: Path, rng: random.Random) -> None:
+        self._campaign, self._place, self._rng = campaign, place, rng
+        self._numbers = itertools.count(1)
         self.counts: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.wrong: list[str] = []
 
+    def exists(self, command: str) -> bool:
+        """Whether there is such a command."""
+        return self._call(command, "--help").code == 0
+
     def look(self, command: str, *arguments: Any) -> str:
         """Run a command that must never fail; return what it prints."""
-        done = self._call(command, *arguments)
-        if done.returncode != 0:
-            self._note(done, f"ended with {done.returncode}")
-        return str(done.stdout)
+        said = self._call(command, *arguments)
+        if said.code != 0:
+            self._note(said, f"ended with {said.code}")
+        return said.out
 
     def change(self, command: str, *arguments: Any, codes: tuple[int, ...] = (GRANTED,)) -> bool:
         """Run a command that changes something; return whether it was granted. It may have come too late."""
-        done = self._call(command, *arguments)
-        if done.returncode in codes:
+        said = self._call(command, *arguments)
+        if said.code in codes:
             return True
-        if done.returncode == 2 and any(refusal in done.stderr for refusal in REFUSALS):
+        if said.code == 2 and any(refusal in said.err for refusal in REFUSALS):
             self.refused[command] += 1
         else:
-            self._note(done, f"ended with {done.returncode}")
+            self._note(said, f"ended with {said.code}")
         return False
 
-    def _note(self, done: subprocess.CompletedProcess[str], what: str) -> None:
-        self.wrong.append(f"`{' '.join(done.args[3:])}` {what}:\n{(done.stdout + done.stderr)[-3000:]}")
+    def _note(self, said: Said, what: str) -> None:
+        self.wrong.append(f"`{said.words}` {what}:\n{(said.out + said.err)[-3000:]}")
 
-    def _call(self, command: str, *arguments: Any) -> subprocess.CompletedProcess[str]:
-        began = time.time()
-        done = self._campaign.call(*command.split(), *arguments, timeout=600)
-        out = done.stdout + done.stderr
-        with self._lock, open(self._log, "a") as log:
-            stamps = f"{time.strftime('%H:%M:%S', time.localtime(began))} {time.time() - began:5.1f} s"
-            log.write(f"{stamps}  {done.returncode}  {_words(command, arguments)}\n")
-            if done.returncode:
-                log.write(f"    {out[-500:].strip()}\n")
+    def _call(self, command: str, *arguments: Any) -> Said:
+        began, number = time.time(), next(self._numbers)
+        words = " ".join([command, *(Path(w).name if isinstance(w, Path) else str(w) for w in arguments)])
+        out, err = (self._place / "commands" / f"{number:04}.{name}" for name in ("out", "err"))
+        out.parent.mkdir(exist_ok=True)
+        process = Invocation(
+            [*command.split(), *arguments],
+            cwd=self._campaign.path,
+            out=out,
+            err=err,
+            as_program=self._rng.random() < AS_PROGRAM,
+        )
+        try:
+            code = process.wait(600)
+        except TimeoutError:
+            process.send_signal(signal.SIGKILL)
+            code = process.wait(60)
+        said = Said(words, code, out.read_text(errors="replace"), err.read_text(errors="replace"))
+        with open(self._place / "commands.txt", "a") as log:
+            stamp = time.strftime("%H:%M:%S", time.localtime(began))
+            log.write(f"{stamp} {time.time() - began:5.1f} s  {number:4}  {code}  {words}\n")
         self.counts[command] += 1
-        if "Traceback" in done.stderr or ("Traceback" in done.stdout and command not in ("why", "failures", "tasks")):
-            self._note(done, "printed a traceback")
-        return done
-
-
-def _words(command: str, arguments: tuple[Any, ...]) -> str:
-    return " ".join([command, *(Path(word).name if isinstance(word, Path) else str(word) for word in arguments)])
+        if "Traceback" in said.err or ("Traceback" in said.out and command not in ("why", "failures", "tasks")):
+            self._note(said, "printed a traceback")
+        return said

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -64,9 +64,22 @@ def draw(rng: random.Random, weights: Mapping[str, float] = WEIGHTS, *, most: in
     return sorted(found, key=lambda each: PLACES.index(str(each["at"])))
 
 
-def hopeless() -> list[dict[str, Any]]:
-    """Return the misfortune of a task that always fails."""
-    return [{"kind": "hopeless", "at": "setup", "insists": False}]
+def write(
+    directory: Path,
+    edges: Sequence[tuple[int, int]],
+    repeats: int,
+    rng: random.Random,
+    weights: Mapping[str, float],
+    *,
+    hopeless: tuple[int, int],
+) -> None:
+    """Write the files of all tasks of a dummy network; those of one edge always fail."""
+    for a, b in edges:
+        for repeat in range(1, repeats + 1):
+            orders = draw(rng, weights)
+            if (a, b) == hopeless:
+                orders = [{"kind": "hopeless", "at": "setup", "insists": False}]
+            script_of(directory, f"vacuum_ligand_{a}", f"vacuum_ligand_{b}", repeat).write_text(json.dumps(orders))
 
 
 def script_of(directory: Path, system_a: str, system_b: str, repeat: int | None) -> Path:

@@ -49,7 +49,7 @@ class User:
             "room": (1.0, self._make_room),
             "stop": (0.7, self._stop),
         }
-        if campaign.call("tasks", "--help").returncode == 0:
+        if commands.exists("tasks"):
             self.deeds["priority"] = (2.0, self._prioritise)
 
     @property
