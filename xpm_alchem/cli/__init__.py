@@ -24,6 +24,7 @@ _COMMANDS = {
     "summary": "look",
     "results": "look",
     "why": "look",
+    "doctor": "doctor",
 }
 
 
