@@ -14,7 +14,7 @@ from xpm_alchem.doctor import mending
 from xpm_alchem.doctor.check import Check, Finding, fault, ok, warning
 from xpm_alchem.doctor.journals import JournalLines
 from xpm_alchem.doctor.litter import entries_of, is_stale, size_of, stale_temporaries
-from xpm_alchem.errors import CampaignError, FormatError
+from xpm_alchem.errors import CampaignError, FormatError, NetworkError, UntrustedModuleError, XpmAlchemError
 from xpm_alchem.files import Journal
 from xpm_alchem.launchers.slurm_batch import Batch
 from xpm_alchem.network import load_network
@@ -32,10 +32,12 @@ class CampaignFiles:
         The campaign.
     holder
         Who drives it, the doctor itself excepted.
+    is_fixing
+        Whether the doctor holds its lock.
     """
 
-    def __init__(self, records: CampaignRecords, holder: Holder | None) -> None:
-        self.records, self.holder = records, holder
+    def __init__(self, records: CampaignRecords, holder: Holder | None, *, is_fixing: bool = False) -> None:
+        self.records, self.holder, self._is_fixing = records, holder, is_fixing
 
     def checks(self) -> list[tuple[str, Check]]:
         """Return the checks by name."""
@@ -79,10 +81,21 @@ class CampaignFiles:
 
     def network(self) -> Iterator[Finding]:
         """Check that the network can be read, and holds what the index says."""
-        trusted = self.records.plan().trusted_modules
-        network = load_network(self.records.network_path, trusted)
+        try:
+            trusted, index = self.records.plan().trusted_modules, self.records.index
+        except (XpmAlchemError, OSError, ValueError):
+            yield warning("not looked at, as campaign.yaml or index.json cannot be read", "mend these first")
+            return
+        try:
+            network = load_network(self.records.network_path, trusted)
+        except UntrustedModuleError as error:
+            yield fault(str(error), "see 'protocol modules'")
+            return
+        except NetworkError as error:
+            yield fault(str(error), f"{_RESTORE}, or copy the file here again that the campaign was made from")
+            return
         here = {record.id for record in network.index.transformations}
-        there = {record.id for record in self.records.index.transformations}
+        there = {record.id for record in index.transformations}
         mend = "restore network.json and index.json from a backup"
         if missing := sorted(there - here):
             found = f"{len(missing)} transformation(s) of index.json are not in network.json"
@@ -156,6 +169,8 @@ class CampaignFiles:
         """Tell who drives, or who did and was killed."""
         if self.holder is not None:
             yield ok(f"driven by {self.holder}")
+        elif (self.records.path / "holder.json").exists() and not self._is_fixing:
+            yield ok("nobody drives; the last driver was killed, and the next one takes over from it")
         else:
             yield ok("nobody drives")
 

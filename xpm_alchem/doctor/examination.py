@@ -48,7 +48,7 @@ def examine(
                 stack.enter_context(records.lock())
                 if killed:
                     mended.append(f"removed {records.path / 'holder.json'} of a driver that was killed")
-            found = _look_at_campaign(records, holder, progress)
+            found = _look_at_campaign(records, holder, progress, is_fixing=fix)
             for _ in range(_ROUNDS if fix else 0):
                 repairs = [repair for finding in found for repair in finding.repairs]
                 done = list(mend(repairs))
@@ -56,7 +56,7 @@ def examine(
                 failed = [sentence for worked, sentence in done if not worked]
                 if not any(worked for worked, _ in done):
                     break
-                found = _look_at_campaign(records, holder, progress)
+                found = _look_at_campaign(records, holder, progress, is_fixing=fix)
         findings += found
     return _view(records, site, findings, mended, failed)
 
@@ -75,9 +75,11 @@ def _environment(site: Site) -> list[tuple[str, Check]]:
     return checks
 
 
-def _look_at_campaign(records: CampaignRecords, holder: Holder | None, progress: Progress) -> list[Finding]:
+def _look_at_campaign(
+    records: CampaignRecords, holder: Holder | None, progress: Progress, *, is_fixing: bool
+) -> list[Finding]:
     fresh = CampaignRecords(records.path)  # nothing that was read before
-    checks = CampaignFiles(fresh, holder).checks()
+    checks = CampaignFiles(fresh, holder, is_fixing=is_fixing).checks()
     checks += Survey(fresh, is_driven=holder is not None, progress=progress).checks()
     return list(perform(CAMPAIGN, checks))
 

@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.doctor.check import Check, Finding, ok, warning
+from xpm_alchem.doctor.check import Check, Finding, fault, ok, warning
 from xpm_alchem.doctor.file_system import CLOCK_SECONDS
 from xpm_alchem.doctor.litter import entries_of, size_of
 from xpm_alchem.doctor.problems import CHECKS, Kind, Problem, findings_of
@@ -49,6 +49,11 @@ class Survey:
 
     def checks(self) -> list[tuple[str, Check]]:
         """Return the checks by name; the first one that is made looks at all tasks."""
+        try:
+            self.records.state()
+        except (XpmAlchemError, OSError, ValueError, TypeError):
+            found = fault("no task was looked at, as tasks.jsonl cannot be read", "mend tasks.jsonl first")
+            return [("tasks", partial(list, [found]))]
         checks: list[tuple[str, Check]] = [(name, partial(self._of, name)) for name in CHECKS]
         return [*checks, ("orphans", self.orphans), ("node clocks", self.node_clocks)]
 
