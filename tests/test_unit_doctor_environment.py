@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from campaigns import SmallCampaign
 from doctored import told, wrong
+from slurm_campaigns import SlurmCampaign
 
 from xpm_alchem.client import Campaign
 from xpm_alchem.doctor import environment, file_system, slurm_site
@@ -284,7 +285,7 @@ def test_a_slurm_cluster(start_cluster, tmp_path: Path, own_home: Path, accounti
     _settings(own_home, f"workspaces: []\nxpm_alchem: {{launchers: {{{profiles}}}}}\n")
     view = Campaign.doctor(workspace=str(tmp_path / "w"), launcher="good")
     assert wrong(view, "environment") == ({} if accounting else {"slurm accounting": "warning"})
-    assert "slurm 2" in told(view, "slurm commands") and "SLURM would accept" in told(view, "slurm profile")
+    assert " of slurm" in told(view, "slurm commands") and "SLURM would accept" in told(view, "slurm profile")
     view = Campaign.doctor(workspace=str(tmp_path / "w"), launcher="bad")
     assert wrong(view, "environment")["slurm profile"] == "fault"
     assert "invalid partition specified: gpu" in told(view, "slurm profile")
@@ -294,6 +295,20 @@ def test_a_slurm_cluster(start_cluster, tmp_path: Path, own_home: Path, accounti
         cluster.end("slurmctld")
         view = Campaign.doctor(workspace=str(tmp_path / "w"), launcher="good")
         assert wrong(view, "environment")["slurm controller"] == "fault"
+
+
+@pytest.mark.slurm
+def test_a_campaign_that_ran_on_a_cluster(start_cluster, tmp_path: Path) -> None:
+    start_cluster(accounting=True)
+    campaign = SlurmCampaign(tmp_path / "c")
+    assert campaign.run().returncode == 0
+    view = Campaign.doctor(campaign.records.path)
+    assert wrong(view, "environment") == {} and wrong(view) == {}
+    assert "1 batch(es)" in told(view, "slurm batches")
+    (attempt,) = campaign.one_task()
+    for directory in (campaign.records.task_path(task) for task in campaign.records.state().tasks.values()):
+        os.utime(directory / "summary.json", (1.0, 1.0))
+    assert f"{attempt.node} " in told(Campaign.doctor(campaign.records.path), "node clocks")
 
 
 # ------------------------------------------------------------------------------------------------------- journals
