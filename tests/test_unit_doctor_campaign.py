@@ -154,6 +154,16 @@ def _forget_inbox(p: Patient) -> None:
     change(p.path / "driver.json", inbox=1000)
 
 
+def _damaged_history(p: Patient) -> None:
+    lines = p.files.attempts.read_bytes().split(b"\n")
+    lines[1] = lines[1].replace(b":", b";", 1)
+    p.files.attempts.write_bytes(b"\n".join(lines))
+
+
+def _name_that_is_no_text(p: Patient) -> None:
+    (p.files.path / "shared" / os.fsdecode(b"\xff.set-aside-0")).mkdir()
+
+
 def _slurm_batch(p: Patient) -> None:
     (p.workspace / "slurm" / "20260101-000000-abc").mkdir(parents=True)
     (p.workspace / "slurm" / "20260101-000000-abc" / "batch.json").write_text('{"format": ')
@@ -196,7 +206,7 @@ DAMAGES: list[tuple[Callable[[Patient], object], dict[str, str], str, str]] = [
     (lambda p: shutil.rmtree(p.files.path), {"task directories": "fault"}, "task directories", "1 complete task(s)"),
     (lambda p: truncate(p.files.dag), {"task files": "fault"}, "task files", "dag.json: damaged"),
     (lambda p: p.files.dag.unlink(), {"task files": "fault"}, "task files", "dag.json: missing"),
-    (lambda p: truncate(p.unit_results()[1]), {"task files": "fault"}, "task files", "damaged (Unterminated string"),
+    (lambda p: truncate(p.unit_results()[1]), {"task files": "fault"}, "task files", ".json: damaged ("),
     (lambda p: p.unit_results()[0].unlink(), {"task files": "fault"}, "task files", "missing"),
     (
         lambda p: shutil.copy(p.unit_results()[0], p.unit_results()[1]),
@@ -204,7 +214,16 @@ DAMAGES: list[tuple[Callable[[Patient], object], dict[str, str], str, str]] = [
         "task files",
         "of another unit",
     ),
-    (lambda p: p.files.attempts.unlink(), {"task files": "fault"}, "task files", "attempts.jsonl: missing"),
+    (lambda p: p.files.attempts.unlink(), {"task files": "warning"}, "task files", "attempts.jsonl: missing"),
+    (lambda p: p.files.attempts.write_bytes(b""), {"task files": "warning"}, "task files", "attempts.jsonl: empty"),
+    (_damaged_history, {"task files": "warning"}, "task files", "attempts.jsonl: damaged (line 2)"),
+    (
+        lambda p: change(p.files.attempts.with_name("summary.json"), format="x"),
+        {"results": "warning"},
+        "results",
+        "summary.json: damaged (not a 'xpm-alchem task summary' file",
+    ),
+    (_name_that_is_no_text, {}, "checkpoints", "\\udcff.set-aside-0"),
     (lambda p: p.files.orders.write_text("{}"), {"task files": "fault"}, "task files", "orders.json: damaged"),
     (_newer_summary, {"task files": "fault"}, "task files", "newer xpm-alchem"),
     (lambda p: p.files.result.unlink(), {"results": "fault"}, "results", "result.json: missing"),

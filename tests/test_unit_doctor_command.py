@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from campaigns import SmallCampaign, wait_for
-from doctored import Patient
+from doctored import Patient, told
 
 KEYS = {"campaign", "path", "workspace", "launcher", "faults", "warnings", "checks", "mended", "not_mended"}
 ROW_KEYS = {"area", "check", "verdict", "found", "mend", "can_fix", "places"}
@@ -39,7 +39,7 @@ def test_from_whole_to_broken_to_mended(tmp_path: Path) -> None:
     assert {row["area"] for row in view["checks"]} == {"environment", "campaign"}
     assert {row["verdict"] for row in view["checks"]} == {"ok", "warning", "fault"}
 
-    done = campaign.call("doctor", patient.path, "--fix")
+    done = campaign.call("doctor", patient.path / "campaign.yaml", "--fix")
     assert done.returncode == 0
     assert done.stdout.count("mended: ") == 2 and "0 fault(s), 0 warning(s)" in done.stdout
     assert campaign.json("status")["tasks"]["complete"] == 1
@@ -67,7 +67,8 @@ def test_fix_names_the_driver_that_runs(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (["nowhere"], "no workspace"),
-        (["nowhere", "--workspace", "."], "has no campaign 'nowhere'"),
+        (["nowhere", "--workspace", "."], "has no campaign of this name"),
+        (["n" * 5000, "--workspace", "."], "File name too long"),
         (["--fix"], "--fix mends a campaign"),
         (["--launcher", "nothing", "--workspace", "."], "there is no 'nothing'"),
         (["--workspace", "nothing"], "nothing"),
@@ -81,6 +82,13 @@ def test_bad_usage(tmp_path: Path, arguments: list[str], words: str) -> None:
     done = campaign.call("doctor", *arguments)
     assert done.returncode == 2 and words in done.stderr
     assert "Traceback" not in done.stderr and done.stdout == ""
+
+
+def test_a_workspace_that_cannot_even_be_looked_at(tmp_path: Path) -> None:
+    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)])
+    done = campaign.call("doctor", "--workspace", f"./{'n' * 5000}", "--json")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "File name too long" in told(json.loads(done.stdout), "workspace")
 
 
 def test_a_machine_on_which_nothing_can_be_written_or_opened(tmp_path: Path) -> None:

@@ -56,11 +56,16 @@ class Finding:
             "area": self.area,
             "check": self.check,
             "verdict": str(self.verdict),
-            "found": self.found,
-            "mend": self.mend or None,
+            "found": _printable(self.found),
+            "mend": _printable(self.mend) or None,
             "can_fix": bool(self.repairs),
-            "places": list(self.places),
+            "places": [_printable(place) for place in self.places],
         }
+
+
+def _printable(text: str) -> str:
+    """Return a text that can be printed anywhere: names of files need not be UTF-8."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 Check = Callable[[], Iterable[Finding]]

@@ -9,7 +9,7 @@ from typing import Any
 
 from xpm_alchem.campaign import CampaignRecords, Holder, campaign_path
 from xpm_alchem.doctor.campaign_files import CampaignFiles
-from xpm_alchem.doctor.check import CAMPAIGN, ENVIRONMENT, Check, Finding, Verdict, perform
+from xpm_alchem.doctor.check import CAMPAIGN, ENVIRONMENT, Check, Finding, Verdict, broken, perform
 from xpm_alchem.doctor.environment import environment_checks
 from xpm_alchem.doctor.file_system import file_system_checks
 from xpm_alchem.doctor.mending import mend
@@ -65,7 +65,10 @@ def _environment(site: Site) -> list[tuple[str, Check]]:
     checks: list[tuple[str, Check]] = [(name, partial(list, [finding])) for name, finding in site.troubles]
     checks += environment_checks(site)
     if site.workspace is not None:
-        checks += file_system_checks(site.workspace)
+        try:
+            checks += file_system_checks(site.workspace)
+        except OSError as error:
+            checks.append(("workspace", partial(list, [broken(error)])))
     if site.launcher is not None:  # then experimaestro can be imported
         from xpm_alchem.doctor.slurm_site import slurm_checks
         from xpm_alchem.launchers.slurm import SlurmLauncher
@@ -92,19 +95,29 @@ def find_records(campaign: str | Path, workspace: str | None) -> CampaignRecords
     CampaignError
         There is none.
     """
-    path = Path(campaign).expanduser()
+    try:
+        return _find_records(Path(campaign).expanduser(), workspace)
+    except (OSError, RuntimeError) as error:  # no right to look there, a name that is too long, an unknown ~user
+        raise CampaignError(f"{campaign}: cannot be looked at ({error}).") from None
+
+
+def _find_records(path: Path, workspace: str | None) -> CampaignRecords:
+    own = path.name == "campaign.yaml" and path.absolute().parent.parent.name == "campaigns"
+    if own and path.is_file():  # the one in the campaign's directory
+        path = path.absolute().parent
     if path.is_file():
         plan = read_plan(path)
         root = workspace_path(plan, path, workspace)
         found = campaign_path(root, plan.name)
-        hint = f"this campaign was not run yet in {root}; `xpm-alchem run {path}` does"
+        hint = f"this campaign was not run yet in {root}; `xpm-alchem run {path}` does."
     elif (path / "index.json").is_file() or (path.is_dir() and path.absolute().parent.name == "campaigns"):
-        found, hint = path, "not a campaign"
+        found, hint = path, "not a campaign."
     else:
         root = Path(find_workspace(workspace, read_settings()).path)
-        found, hint = campaign_path(root, str(campaign)), f"{root} has no campaign '{campaign}'"
+        found = campaign_path(root, str(path))
+        hint = f"{root} has no campaign of this name. `xpm-alchem list` shows those there are."
     if not any((found / name).exists() for name in _FILES):
-        raise CampaignError(f"{path}: {hint}. `xpm-alchem list --workspace DIR` shows those of a workspace.")
+        raise CampaignError(f"{path}: {hint}")
     return CampaignRecords(found)
 
 

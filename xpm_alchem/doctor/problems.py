@@ -54,11 +54,17 @@ class Kind(Enum):
         "{n} file(s) of unfinished tasks are damaged; the next attempt makes them again",
         "nothing to do: `xpm-alchem run` goes on",
     )
+    HISTORY = (
+        "task files",
+        Verdict.WARNING,
+        "the history of {n} task(s) is damaged or gone: attempts that it told of are forgotten",
+        "restore attempts.jsonl from a backup; without one nothing needs to be done, no result depends on it",
+    )
     TORN = (
         "task files",
         Verdict.WARNING,
         "the history of {n} task(s) ends in a line that a kill cut short",
-        "nothing to do: it is passed over",
+        "nothing to do: it is passed over; --fix closes it",
     )
     NO_SUMMARY = (
         "results",

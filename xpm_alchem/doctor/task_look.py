@@ -21,6 +21,7 @@ from xpm_alchem.errors import FormatError
 from xpm_alchem.fence import Orders
 from xpm_alchem.task_state import TaskState, TaskStatus
 
+_NEWER = "newer"
 _FAILED_OFTEN = 2
 _WITHOUT_PROGRESS = (Outcome.LOST, Outcome.ERROR, Outcome.OUT_OF_MEMORY, Outcome.TIMEOUT)
 
@@ -31,6 +32,17 @@ class ClockSample:
 
     host: str
     seconds: float
+
+
+@attrs.frozen
+class _Found:
+    """The results on disk: whether the summary says 'complete', and what is wrong, None where nothing is."""
+
+    is_finished: bool
+    summary: str
+    result: str | None
+    units: tuple[str, ...] | None
+    unit_problems: dict[str, str]
 
 
 class TaskLook:
@@ -102,17 +114,17 @@ class TaskLook:
             lines = JournalLines.read(path)
         except FileNotFoundError:
             if self._is_complete:
-                self._add(Kind.DAMAGED, "missing", path)
+                self._add(Kind.HISTORY, "missing", path)
             return
         except FormatError as error:
-            self._add(Kind.NEWER if error.newer else Kind.DAMAGED, str(error), path)
+            self._add(Kind.NEWER if error.newer else Kind.BLOCKED, _reason(error), path)
             return
         except (ValueError, TypeError, KeyError) as error:
-            self._add(Kind.DAMAGED, f"{type(error).__name__}: {error}", path)
+            self._add(Kind.BLOCKED, f"damaged ({type(error).__name__}: {error})", path)
             return
         if lines.damaged or not lines.records:
             numbers = ", ".join(map(str, lines.damaged))
-            self._add(Kind.DAMAGED, f"damaged (line {numbers})" if numbers else "empty", path)
+            self._add(Kind.HISTORY, f"damaged (line {numbers})" if numbers else "empty", path)
         if self._is_at_work:
             process = self._attempts[-1].process
             if not self.is_driven and process.is_here and not process.is_alive():
@@ -125,43 +137,43 @@ class TaskLook:
         summary, said = self._summary()
         self._orders()
         units = self._units()
-        problem = self._problem_of(check_result, self.files.result)
-        unit_problems = {unit: p for unit in units or () if (p := self._unit_problem(unit)) is not None}
-        finished = summary is not None and summary.status == "complete"
-        if self._is_complete or (finished and problem is not None):
-            self._complete(finished, said, problem, units, unit_problems)
+        found = _Found(
+            is_finished=summary is not None and summary.status == "complete",
+            summary=said,
+            result=self._problem_of(check_result, self.files.result),
+            units=units,
+            unit_problems={unit: p for unit in units or () if (p := self._unit_problem(unit)) is not None},
+        )
+        if self._is_complete or (found.is_finished and found.result is not None):
+            self._complete(found)
         else:
-            self._unfinished(finished, said, problem, units, unit_problems)
+            self._unfinished(found)
 
-    def _complete(
-        self, finished: bool, said: str, problem: str | None, units: tuple[str, ...] | None, others: dict[str, str]
-    ) -> None:
+    def _complete(self, found: _Found) -> None:
         """Judge a task that journal or summary have as complete."""
-        for unit, what in others.items():
+        for unit, what in found.unit_problems.items():
             self._add(Kind.DAMAGED, what, self.files.unit_result(unit))
-        if problem is not None:
-            can_remake = bool(units) and not others and not self._is_at_work
+        if found.result is not None:
+            can_remake = bool(found.units) and not found.unit_problems and not self._is_at_work
             repair = partial(mending.remake_result, self.files, self._trusted) if can_remake else None
-            self._add(Kind.NO_RESULT, problem, self.files.result, repair=repair)
-        if not finished and said != "newer":
-            whole = problem is None and units is not None and not self._is_at_work
-            repair = partial(mending.remake_summary, self.files, self.task, len(units or ())) if whole else None
-            self._add(Kind.NO_SUMMARY, said, self.files.summary, repair=repair)
+            self._add(Kind.NO_RESULT, found.result, self.files.result, repair=repair)
+        if not found.is_finished and found.summary != _NEWER:
+            units = found.units if found.result is None and not self._is_at_work else None
+            remake = None if units is None else partial(mending.remake_summary, self.files, self.task, len(units))
+            self._add(Kind.NO_SUMMARY, found.summary, self.files.summary, repair=remake)
 
-    def _unfinished(
-        self, finished: bool, said: str, problem: str | None, units: tuple[str, ...] | None, others: dict[str, str]
-    ) -> None:
+    def _unfinished(self, found: _Found) -> None:
         """Judge a task that the journal does not have as complete: damage that the next attempt mends is no fault."""
-        if finished:
+        if found.is_finished:
             if not self.is_driven or self.task.status is not TaskStatus.RUNNING:
                 self._add(Kind.LATE if self.task.in_flight else Kind.LATE_ASIDE)
         elif not self._is_at_work:
-            if said.startswith("damaged"):
-                self._add(Kind.MADE_AGAIN, said, self.files.summary)
-            if problem not in (None, "missing"):
-                self._add(Kind.MADE_AGAIN, str(problem), self.files.result)
+            if found.summary.startswith("damaged"):
+                self._add(Kind.MADE_AGAIN, found.summary, self.files.summary)
+            if found.result not in (None, "missing"):
+                self._add(Kind.MADE_AGAIN, str(found.result), self.files.result)
         if not self._is_at_work:
-            for unit, what in others.items():
+            for unit, what in found.unit_problems.items():
                 if what != "missing":
                     self._add(Kind.MADE_AGAIN, what, self.files.unit_result(unit))
 
@@ -174,8 +186,8 @@ class TaskLook:
         except FormatError as error:
             if error.newer:
                 self._add(Kind.NEWER, "", path)
-                return None, "newer"
-            return None, f"damaged ({error})"
+                return None, _NEWER
+            return None, _reason(error)
         if self._attempts and isinstance(summary.updated, int | float) and summary.updated > 0:
             host = self._attempts[-1].node or self._attempts[-1].process.host
             self.clock = ClockSample(host, path.stat().st_mtime - summary.updated)
@@ -263,3 +275,9 @@ class TaskLook:
                 for path in stale_temporaries(place):
                     remove = partial(mending.remove_temporary, path, self.files.lock)
                     self._add(Kind.TEMPORARY, path=path, size=size_of(path), repair=remove)
+
+
+def _reason(error: FormatError) -> str:
+    """Return what is wrong with a file, in brief: where it is told, its path and what to do stand beside."""
+    text = str(error).removeprefix(f"{error.path}: ").removesuffix(" Restore it from a backup.").rstrip(".")
+    return text if text.startswith("damaged") else f"damaged ({text})"
