@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import random
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,9 @@ from xpm_alchem.attempts import AttemptLog
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskSummary
 from xpm_alchem.disk_cache import DiskCache
+from xpm_alchem.doctor.campaign_files import CampaignFiles
+from xpm_alchem.doctor.check import CAMPAIGN, perform
+from xpm_alchem.doctor.survey import Survey
 from xpm_alchem.errors import CampaignLockedError
 from xpm_alchem.processes import HOST, ProcessIdentity
 from xpm_alchem.task_state import TaskStatus
@@ -320,6 +324,55 @@ def test_a_line_that_a_kill_cut_short_is_no_fault(patient: Patient) -> None:
     view = patient.examine()
     assert wrong(view) == {}
     assert "1 that a kill cut short are passed over" in told(view, "tasks.jsonl")
+
+
+_NONSENSE = (None, [], {}, -1, 1e308, "x", True, "../../x", [[1]], 10**400, "\ud800")
+
+
+def _damaged(data: bytes, rng: random.Random) -> bytes:
+    """Flip a bit, cut, blank, or replace or drop a value."""
+    match rng.choice(("flip", "cut", "blank", "junk", "value", "value", "value")):
+        case "flip":
+            place = rng.randrange(len(data))
+            return data[:place] + bytes([data[place] ^ 1 << rng.randrange(8)]) + data[place + 1 :]
+        case "cut":
+            return data[: rng.randrange(len(data))]
+        case "blank":
+            place = rng.randrange(len(data))
+            return data[:place] + b"\0" * 50 + data[place + 50 :]
+        case "junk":
+            return rng.choice((b"null", b"[]", b"{}", b"1e999", b"NaN", b"[" * 100_000))
+    lines = data.split(b"\n") if b'\n{"' in data else [data]
+    number = rng.randrange(len(lines))
+    try:
+        content = json.loads(lines[number])
+    except ValueError:
+        return b""
+    inside = content
+    while isinstance(inside, dict | list) and inside:
+        key = rng.choice(list(inside)) if isinstance(inside, dict) else rng.randrange(len(inside))
+        if rng.random() < 0.5 or not isinstance(inside[key], dict | list):
+            inside[key] = rng.choice(_NONSENSE)
+            break
+        inside = inside[key]
+    lines[number] = json.dumps(content).encode()
+    return b"\n".join(lines)
+
+
+def test_no_damage_breaks_a_check(patient: Patient) -> None:
+    rng = random.Random(4)
+    places = (patient.path, patient.files.path, patient.files.results)
+    files = [p for place in places for p in sorted(place.iterdir()) if p.suffix in (".json", ".jsonl", ".yaml")]
+    for _ in range(300):
+        path = rng.choice(files)
+        data = path.read_bytes()
+        path.write_bytes(_damaged(data, rng))
+        checks = CampaignFiles(CampaignRecords(patient.path), None).checks()
+        checks += Survey(CampaignRecords(patient.path), is_driven=False).checks()
+        for finding in perform(CAMPAIGN, checks):
+            json.dumps(finding.view()).encode()
+            assert "could not be" not in finding.found, (path.name, path.read_bytes()[:1000])
+        path.write_bytes(data)
 
 
 # -------------------------------------------------------------------------------------------------------- mending

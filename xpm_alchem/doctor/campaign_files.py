@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import attrs
+
 from xpm_alchem.campaign import DRIVER, DRIVER_VERSION, INBOX, TASKS, CampaignRecords, Holder
 from xpm_alchem.disk_cache import is_whole
 from xpm_alchem.doctor import mending
@@ -18,6 +20,7 @@ from xpm_alchem.errors import CampaignError, FormatError, NetworkError, Untruste
 from xpm_alchem.files import Journal
 from xpm_alchem.launchers.slurm_batch import Batch
 from xpm_alchem.network import load_network
+from xpm_alchem.network_index import Index
 from xpm_alchem.strategy import StrategyState
 
 _RESTORE = "restore it from a backup"
@@ -71,8 +74,12 @@ class CampaignFiles:
         path = self.records.path / "index.json"
         try:
             index = self.records.index
+            names_by_id(index)
         except FileNotFoundError:
             yield fault(f"{path}: missing", _RESTORE)
+            return
+        except TypeError as error:
+            yield fault(f"{path}: damaged ({error})", _RESTORE)
             return
         except FormatError as error:
             yield self._wrong(error)
@@ -82,8 +89,9 @@ class CampaignFiles:
     def network(self) -> Iterator[Finding]:
         """Check that the network can be read, and holds what the index says."""
         try:
-            trusted, index = self.records.plan().trusted_modules, self.records.index
-        except (XpmAlchemError, OSError, ValueError):
+            trusted = self.records.plan().trusted_modules
+            there = names_by_id(self.records.index).keys()
+        except (XpmAlchemError, OSError, ValueError, TypeError):
             yield warning("not looked at, as campaign.yaml or index.json cannot be read", "mend these first")
             return
         try:
@@ -95,7 +103,6 @@ class CampaignFiles:
             yield fault(str(error), f"{_RESTORE}, or copy the file here again that the campaign was made from")
             return
         here = {record.id for record in network.index.transformations}
-        there = {record.id for record in index.transformations}
         mend = "restore network.json and index.json from a backup"
         if missing := sorted(there - here):
             found = f"{len(missing)} transformation(s) of index.json are not in network.json"
@@ -141,11 +148,15 @@ class CampaignFiles:
         try:
             Journal(path, kind).read()
             lines = JournalLines.read(path)
+            self.records.state()
         except FileNotFoundError:
             yield ok("none yet")
             return
         except FormatError as error:
             yield self._wrong(error)
+            return
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
+            yield fault(f"{path}: has values that make no sense ({type(error).__name__}: {error})", _RESTORE)
             return
         if lines.damaged:
             numbers = ", ".join(map(str, lines.damaged[:10])) + (", ..." if len(lines.damaged) > 10 else "")
@@ -228,3 +239,18 @@ class CampaignFiles:
         if error.newer:
             return fault(str(error), "upgrade xpm-alchem; nothing is wrong with the file")
         return fault(str(error), f"{_RESTORE}; {more}" if more else _RESTORE)
+
+
+def names_by_id(index: Index) -> dict[str, str]:
+    """Return the names of the transformations by their ids.
+
+    Raises
+    ------
+    TypeError
+        One is no text: the index is damaged.
+    """
+    for record in index.transformations:
+        for value in attrs.astuple(record):
+            if not isinstance(value, str):
+                raise TypeError(f"{value!r} is not a text")
+    return {record.id: record.name for record in index.transformations}

@@ -95,8 +95,8 @@ def _of_campaign(records: CampaignRecords | None) -> tuple[Any, tuple[str, ...],
             plan = records.plan()
             launcher, trusted = plan.launcher, plan.trusted_modules
             modules = records.index.modules
-        except (XpmAlchemError, OSError, ValueError):
-            pass
+        except Exception:  # whatever damage does
+            return launcher, (), trusted
     return launcher, modules, trusted
 
 

@@ -9,12 +9,12 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.doctor.campaign_files import names_by_id
 from xpm_alchem.doctor.check import Check, Finding, fault, ok, warning
 from xpm_alchem.doctor.file_system import CLOCK_SECONDS
 from xpm_alchem.doctor.litter import entries_of, size_of
 from xpm_alchem.doctor.problems import CHECKS, Kind, Problem, findings_of
 from xpm_alchem.doctor.task_look import ClockSample, TaskLook
-from xpm_alchem.errors import XpmAlchemError
 from xpm_alchem.task_state import TaskState
 
 JOBS = "jobs/xpm_alchem.run"
@@ -43,15 +43,15 @@ class Survey:
         self._trusted: tuple[str, ...] = ()
         try:
             self._trusted = records.plan().trusted_modules
-            self._names = {record.id: record.name for record in records.index.transformations}
-        except (XpmAlchemError, OSError, ValueError):
-            pass  # their own checks tell
+            self._names = names_by_id(records.index)
+        except Exception:  # whatever damage does: their own checks tell
+            self._names = None
 
     def checks(self) -> list[tuple[str, Check]]:
         """Return the checks by name; the first one that is made looks at all tasks."""
         try:
             self.records.state()
-        except (XpmAlchemError, OSError, ValueError, TypeError):
+        except Exception:  # whatever damage does: its own check tells
             found = fault("no task was looked at, as tasks.jsonl cannot be read", "mend tasks.jsonl first")
             return [("tasks", partial(list, [found]))]
         checks: list[tuple[str, Check]] = [(name, partial(self._of, name)) for name in CHECKS]
@@ -123,7 +123,7 @@ class Survey:
                 continue
             try:
                 tasks = CampaignRecords(path).state().tasks.values()
-            except (XpmAlchemError, OSError, ValueError, TypeError):
+            except Exception:
                 unread.append(entry.name)
                 continue
             known.update(Path(task.directory).name for task in tasks)

@@ -22,6 +22,7 @@ from xpm_alchem.fence import Orders
 from xpm_alchem.task_state import TaskState, TaskStatus
 
 _NEWER = "newer"
+_FAR_FUTURE = 1e12  # seconds; a file that is damaged may say anything
 _FAILED_OFTEN = 2
 _WITHOUT_PROGRESS = (Outcome.LOST, Outcome.ERROR, Outcome.OUT_OF_MEMORY, Outcome.TIMEOUT)
 
@@ -119,7 +120,7 @@ class TaskLook:
         except FormatError as error:
             self._add(Kind.NEWER if error.newer else Kind.BLOCKED, _reason(error), path)
             return
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError) as error:
             self._add(Kind.BLOCKED, f"damaged ({type(error).__name__}: {error})", path)
             return
         if lines.damaged or not lines.records:
@@ -188,8 +189,8 @@ class TaskLook:
                 self._add(Kind.NEWER, "", path)
                 return None, _NEWER
             return None, _reason(error)
-        if self._attempts and isinstance(summary.updated, int | float) and summary.updated > 0:
-            host = self._attempts[-1].node or self._attempts[-1].process.host
+        if self._attempts and isinstance(summary.updated, int | float) and 0 < summary.updated < _FAR_FUTURE:
+            host = str(self._attempts[-1].node or self._attempts[-1].process.host)
             self.clock = ClockSample(host, path.stat().st_mtime - summary.updated)
         return summary, f"says '{summary.status}'"
 
