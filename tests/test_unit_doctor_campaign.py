@@ -93,6 +93,11 @@ def _lose_ending(p: Patient) -> None:
     p.write_journal([record for record in p.journal() if record.get("event") != "status"])
 
 
+def _lose_directory(p: Patient) -> None:
+    _lose_ending(p)
+    shutil.rmtree(p.files.path)
+
+
 def _error_all_the_same(p: Patient) -> None:
     task = next(iter(p.records.state().tasks))
     append(_journal(p), {"event": "status", "task": task, "status": "error", "reason": "?", "time": 1.0})
@@ -239,6 +244,12 @@ DAMAGES: list[tuple[Callable[[Patient], object], dict[str, str], str, str]] = [
     ),
     (lambda p: change(p.files.summary, status="running"), {"results": "warning"}, "results", "says 'running'"),
     (_lose_ending, {"late results": "warning"}, "late results", "2 task(s) have a complete result"),
+    (
+        _lose_directory,
+        {"task directories": "warning", "late results": "warning"},
+        "task directories",
+        "1 task(s) were submitted and have no directory",
+    ),
     (_error_all_the_same, {"late results": "warning"}, "late results", "xpm-alchem retry"),
     (_orphan, {"orphans": "warning"}, "orphans", "f" * 64),
     (_dead_attempt, {"attempts": "warning", "late results": "warning"}, "attempts", "attempt 2, pid"),
