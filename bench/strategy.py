@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from common import make_network, measured, mebibytes, options, own_place, peak_rss, print_table, write_campaign
+from common import make_network, measured, mebibytes, options, own_place, peak_rss, write_campaign
 
 RESULTS = 10
 STRATEGIES = {
@@ -24,6 +24,7 @@ STRATEGIES = {
     "radial-growth": {"max_runs": RESULTS + 3},
     "a-optimal": {"target_standard_error": 0.01},
 }
+HEAD = ("transformations", "strategy", "load", "decode", "first", "later", "next", "journal", "tasks", "peak MiB")
 MANY_LIGANDS = 15_000  # transformations between 5,000 ligands
 
 
@@ -35,7 +36,8 @@ def main() -> None:
     if given.one:
         Path(given.one[2]).write_text(json.dumps(one(Path(given.one[0]), given.one[1])))
         return
-    rows = []
+    print(f"strategist, seconds of one iteration ({RESULTS} results each)")
+    print("  ".join(name.rjust(14) for name in HEAD), flush=True)
     with own_place() as place:
         for size in (10, 100) if given.quick else (10, 100, 1000, 10000, MANY_LIGANDS):
             write_campaign(place / str(size), make_network(size), {"trusted_modules": ["dummy_protocol"]})
@@ -44,9 +46,8 @@ def main() -> None:
                 measured([sys.executable, __file__, "--one", place / str(size), strategy, out])
                 row = json.loads(out.read_text())
                 seconds = [f"{row[key]:.3f}" for key in ("load", "decode", "first", "later", "next", "state")]
-                rows.append((size, strategy, *seconds, row["created"], mebibytes(row["peak"])))
-    head = ("transf.", "strategy", "load", "decode", "first", "later", "next", "journal", "tasks proposed", "peak MiB")
-    print_table(f"strategist, seconds of one iteration ({RESULTS} results each)", head, rows)
+                cells = (size, strategy, *seconds, row["created"], mebibytes(row["peak"]))
+                print("  ".join(str(cell).rjust(14) for cell in cells), flush=True)
 
 
 def one(directory: Path, strategy: str) -> dict[str, Any]:

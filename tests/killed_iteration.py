@@ -21,6 +21,7 @@ from xpm_alchem import files
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.driver import Driver
 from xpm_alchem.launchers.local import LocalLauncher
+from xpm_alchem.planning import Planning
 from xpm_alchem.strategist import Strategist
 from xpm_alchem.workspace import find_workspace, read_settings
 
@@ -35,9 +36,9 @@ def iterate(path: Path) -> None:
     """Make one iteration, as a driver that starts does."""
     made = driver(path)
     with made.records.lock():
-        made._remember()
-        made._take_wishes()
-        made._iterate()
+        made._planning.remember()
+        made._planning.take_wishes()
+        made._planning.iterate()
 
 
 def die() -> None:
@@ -83,7 +84,7 @@ POINTS = [
     (files.Journal, "append", after),
     (os, "replace", before),  # driver.json is written beside, not yet renamed
     (os, "replace", after),
-    (Driver, "_save", after),
+    (Planning, "_save", after),
 ]
 
 
@@ -95,9 +96,9 @@ def killed(path: Path, seed: int) -> str:
         random.seed(seed)
         made = driver(path)
         with made.records.lock():
-            made._remember()
+            made._planning.remember()
             setattr(owner, name, how(getattr(owner, name)))
-            made._iterate()
+            made._planning.iterate()
         os._exit(9)
     _, status = os.waitpid(child, 0)
     if not os.WIFSIGNALED(status):

@@ -228,7 +228,10 @@ def _running(campaign: SmallCampaign) -> bool:
 
 
 def test_a_killed_driver_is_replaced_and_nothing_runs_twice(tmp_path: Path) -> None:
-    campaign = SmallCampaign(tmp_path / "c", edges=EDGES, n_steps=25, step_seconds=0.4)
+    go_on = tmp_path / "go on"
+    campaign = SmallCampaign(
+        tmp_path / "c", edges=EDGES, script={"simulate 0 step 1": {"do": "wait", "file": str(go_on)}}
+    )
     driver = campaign.start()
     wait_for(lambda: _running(campaign), what="two running tasks")
     driver.kill()
@@ -236,9 +239,12 @@ def test_a_killed_driver_is_replaced_and_nothing_runs_twice(tmp_path: Path) -> N
     status = campaign.json("status")
     assert status["driver"] is None
     assert status["tasks"]["running"] == 2
-    done = campaign.run()
-    assert done.returncode == 0, done.stdout
-    assert "taken up again" in done.stdout
+    other = campaign.start()
+    assert other.stdout is not None
+    assert any("taken up again" in line for line in other.stdout)
+    go_on.touch()
+    printed = other.communicate(timeout=200)[0]
+    assert other.returncode == 0, printed
     assert all(len(attempts) == 1 for attempts in campaign.attempts().values())
 
 

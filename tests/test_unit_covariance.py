@@ -35,11 +35,13 @@ def plain(topology: Topology, weights: np.ndarray) -> np.ndarray:
     return np.linalg.pinv(b @ np.diag(weights) @ b.T, rcond=1e-10, hermitian=True)
 
 
-@pytest.fixture(params=["dense", "sparse"])
+@pytest.fixture(params=["dense", "formed late", "sparse"])
 def kind(request, monkeypatch):
+    monkeypatch.setattr(covariance, "_BLOCK", 3)
     if request.param == "sparse":
         monkeypatch.setattr(covariance, "_DENSE_NODES", 0)
-        monkeypatch.setattr(covariance, "_BLOCK", 3)
+    if request.param == "formed late":
+        monkeypatch.setattr(covariance, "_SMALL_NODES", 0)
 
 
 @pytest.mark.parametrize("sparse", [False, True])
@@ -48,33 +50,33 @@ def kind(request, monkeypatch):
 def test_it_is_the_pseudo_inverse_of_the_laplacian(network, sparse):
     topology, weights = network
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(covariance, "_DENSE_NODES", 0 if sparse else 800)
+        patch.setattr(covariance, "_DENSE_NODES", 0 if sparse else 6000)
         made = Covariance(topology, weights)
     assert np.allclose(made.apply(np.eye(topology.nodes)), plain(topology, weights), atol=1e-8)
 
 
 @given(network=networks(), data=st.data())
 @settings(deadline=None)
-def test_an_edge_that_changes_changes_it_as_if_it_were_made_anew(network, data):
+def test_edges_that_change_change_it_as_if_it_were_made_anew(network, data):
     topology, weights = network
     used = np.flatnonzero(weights)
     if not len(used):
         return
-    for nodes in (800, 0):
+    for most in (6000, 0):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(covariance, "_DENSE_NODES", nodes)
+            patch.setattr(covariance, "_DENSE_NODES", most)
             made, after = Covariance(topology, weights), weights.copy()
         for _ in range(3):
-            edge = int(data.draw(st.sampled_from(list(used))))
+            edges = np.array(data.draw(st.lists(st.sampled_from(list(used)), min_size=1, max_size=4, unique=True)))
+            by = np.array(data.draw(st.lists(st.floats(0.1, 50.0), min_size=len(edges), max_size=len(edges))))
             before = plain(topology, after)
             nodes = np.arange(topology.nodes) % 3.0
-            column, reach, factor = made.change(edge, 2.5, nodes)
-            b = incidence(topology)[:, edge]
-            assert np.allclose(column, before @ b, atol=1e-7) and np.allclose(
-                reach, before @ (nodes * (before @ b)), atol=1e-6
-            )
-            after[edge] += 2.5
-            assert np.allclose(before - factor * np.outer(column, column), plain(topology, after), atol=1e-7)
+            columns, reach, factor = made.change(edges, by, nodes)
+            b = incidence(topology)[:, edges]
+            assert np.allclose(columns, before @ b, atol=1e-7)
+            assert np.allclose(reach, before @ (nodes[:, None] * (before @ b)), atol=1e-6)
+            after[edges] += by
+            assert np.allclose(before - columns @ factor @ columns.T, plain(topology, after), atol=1e-7)
         assert np.allclose(made.apply(np.eye(topology.nodes)), plain(topology, after), atol=1e-7)
 
 
@@ -85,8 +87,10 @@ def test_a_scan_looks_at_every_edge(kind):
     own, gains, sums = Covariance(topology, weights).scan(np.stack([weights, weights**2], axis=1))
     assert np.allclose(own, np.diag(b.T @ matrix @ b))
     assert np.allclose(gains, ((matrix @ b) ** 2).sum(axis=0))
-    counted = np.array([1.0, 0.0, 2.0, 0.0, 1.0])
-    weighed = Covariance(topology, weights).scan(np.zeros((6, 0)), counted)[1]
+    assert np.allclose(Covariance(topology, weights).own(), own)
+    counted = np.array([1.0, 0.0, 2.0, 0.5, 1.0])
+    some = np.flatnonzero(counted)
+    weighed = Covariance(topology, weights).gains(some, counted[some])
     assert np.allclose(weighed, counted @ (matrix @ b) ** 2)
     assert np.allclose(sums[:, 0], np.diag(matrix))  # C L C = C
     assert np.allclose(sums[:, 1], (matrix @ b) ** 2 @ weights**2)

@@ -163,6 +163,22 @@ def _forget_inbox(p: Patient) -> None:
     change(p.path / "driver.json", inbox=1000)
 
 
+def _from_scratch(p: Patient) -> None:
+    """Attempts that died on a checkpoint; then all was set aside, and one more has died."""
+    _dies_on_a_checkpoint(p)
+    for path in (p.files.dag, p.files.results, p.files.path / "shared"):
+        path.rename(path.with_name(f"{path.name}.set-aside-0"))
+    p.files.make()
+    place = {"attempt": 4, "time": 3.0}
+    start = {**place, "event": "start", "host": HOST, "pid": 5, "pid_start": 1.0}
+    fresh = {**place, "event": "unit", "name": "all units", "fresh": True}
+    end = {**place, "event": "end", "outcome": "lost", "progress": False}
+    append(p.files.attempts, start, fresh, end)
+    checkpoint = p.files.path / "shared" / "Analyse-1" / "checkpoint"
+    checkpoint.parent.mkdir()
+    checkpoint.write_bytes(b"good")
+
+
 def _damaged_history(p: Patient) -> None:
     lines = p.files.attempts.read_bytes().split(b"\n")
     lines[1] = lines[1].replace(b":", b";", 1)
@@ -278,6 +294,8 @@ DAMAGES: list[tuple[Callable[[Patient], object], dict[str, str], str, str]] = [
         "checkpoints",
         "the last 2 attempts made no progress from it (lost)",
     ),
+    (_from_scratch, {"late results": "warning"}, "checkpoints", "shared.set-aside-0"),
+    (lambda p: (p.path / "given.yaml").write_text("["), {"campaign.yaml": "warning"}, "campaign.yaml", "given.yaml"),
     (_slurm_batch, {"slurm batches": "warning"}, "slurm batches", "1 of 1 batch(es)"),
 ]
 

@@ -7,19 +7,21 @@ arXiv:1906.08599; the maximum-likelihood estimator of cinnabar is the same Lapla
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Any
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.linalg import blas, lapack
 from scipy.sparse import csgraph
 from scipy.sparse.linalg import splu
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_DENSE_NODES = 800  # up to here the matrix is formed; its inverse takes less time than a sparse factorisation's use
+_SMALL_NODES = 300  # up to here the matrix is formed at once
+_DENSE_NODES = 6000  # up to here it is formed when something needs it whole
 _BLOCK = 256  # edges looked at together: bounds the memory
 
 
@@ -48,13 +50,6 @@ class Topology:
         values = np.concatenate([-weights, -weights, weights, weights])
         return sparse.csr_matrix((values, (rows, columns)), shape=(self.nodes, self.nodes))
 
-    def dense_laplacian(self, weights: Floats) -> Floats:
-        """Return the weighted Laplacian, shape (K, K)."""
-        places = self.heads * self.nodes + self.tails
-        joined = np.bincount(places, weights=weights, minlength=self.nodes**2).reshape(self.nodes, self.nodes)
-        joined = joined + joined.T
-        return np.asarray(np.diag(joined.sum(axis=1)) - joined)
-
     def parts(self, weights: Floats) -> Ints:
         """Return the number of the connected part of each node; edges of weight 0 join nothing."""
         used = weights > 0
@@ -79,91 +74,61 @@ class Topology:
 class Covariance:
     """The covariance matrix for given weights (one over variance, (kcal/mol)^-2), changed edge by edge.
 
-    Memory: K^2 numbers up to 800 nodes; beyond that a sparse factorisation and K numbers for every change.
+    Up to 6,000 nodes the matrix is formed, part by part, when something is asked that needs it whole: that is several
+    times faster than asking a sparse factorisation for every edge, and at most 288 MB. Beyond that there is only the
+    factorisation, and memory for 256 columns.
     """
 
     def __init__(self, topology: Topology, weights: Floats) -> None:
         self.topology = topology
         self.parts = topology.parts(weights)
+        self._weights = weights.copy()
         self._sizes = np.bincount(self.parts).astype(float)
-        self._changes: list[tuple[Floats, float]] = []
-        self._dense: Floats | None = None
-        if topology.nodes <= _DENSE_NODES:
-            same = self.parts[:, None] == self.parts[None, :]
-            centre = same / self._sizes[self.parts][None, :]
-            self._dense = np.linalg.inv(topology.dense_laplacian(weights) + centre) - centre
-        else:
-            grounded = np.zeros(topology.nodes)
-            grounded[np.unique(self.parts, return_index=True)[1]] = 1.0  # one node of each part, held fast
-            self._factors = splu(
-                (topology.laplacian(weights) + sparse.diags(grounded)).tocsc(), permc_spec="MMD_AT_PLUS_A"
-            )
+        self._factors: Any = None
+        self._matrix: Floats | None = None
+        self._may_form = topology.nodes <= _DENSE_NODES
+        if self._may_form and topology.nodes <= _SMALL_NODES:
+            self._form()
 
     def apply(self, vectors: Floats) -> Floats:
         """Return the covariance times vectors, shape (K,) or (K, m)."""
-        if self._dense is not None:
-            return np.asarray(self._dense @ vectors)
-        result = self._centred(self._factors.solve(self._centred(vectors)))
-        for change, factor in self._changes:
-            result -= np.multiply.outer(change, factor * (change @ vectors))
-        return np.asarray(result)
+        if self._matrix is not None:
+            return np.asarray(self._matrix @ vectors)
+        if self._factors is None:
+            grounded = np.zeros(self.topology.nodes)
+            laplacian = self.topology.laplacian(self._weights)
+            held = np.unique(self.parts, return_index=True)[1]  # one node of each part
+            grounded[held] = np.maximum(laplacian.diagonal()[held], 1.0)
+            laplacian += sparse.diags(grounded)
+            self._factors = splu(laplacian.tocsc(), permc_spec="MMD_AT_PLUS_A")
+        return self._centred(self._factors.solve(self._centred(vectors)))
 
-    def column(self, edge: int) -> Floats:
-        """Return the covariance of every node with the value of an edge, C b_e, shape (K,)."""
-        head, tail = self.topology.heads[edge], self.topology.tails[edge]
-        if self._dense is not None:
-            return np.asarray(self._dense[:, head] - self._dense[:, tail])
-        return self.apply(self._incidence(np.array([edge]))[:, 0])
+    def own(self) -> Floats:
+        """Return b_e^T C b_e of every edge, shape (E,)."""
+        heads, tails = self.topology.heads, self.topology.tails
+        if self._may_form:
+            matrix = self._formed()
+            return np.asarray(matrix[heads, heads] + matrix[tails, tails] - 2.0 * matrix[heads, tails])
+        return self.scan(np.zeros((len(heads), 0)))[0]
 
-    def _blocks(self) -> Iterator[tuple[slice, Floats]]:
-        """Yield the columns C b_e block by block: which edges, and their columns, shape (K, m)."""
-        edges = len(self.topology.heads)
-        for start in range(0, edges, _BLOCK):
-            block = slice(start, min(start + _BLOCK, edges))
-            if self._dense is not None:
-                yield block, self._dense[:, self.topology.heads[block]] - self._dense[:, self.topology.tails[block]]
-            else:
-                yield block, self.apply(self._incidence(np.arange(block.start, block.stop)))
+    def gains(self, nodes: Ints, weights: Floats) -> Floats:
+        """Return the sum of weight (C b_e)^2 over some nodes for every edge, shape (E,)."""
+        gains = np.zeros(len(self.topology.heads))
+        for start in range(0, len(nodes), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            units = np.zeros((self.topology.nodes, len(nodes[block])))
+            units[nodes[block], np.arange(units.shape[1])] = 1.0
+            rows = self._formed()[:, nodes[block]] if self._may_form else self.apply(units)
+            gains += (rows[self.topology.heads] - rows[self.topology.tails]) ** 2 @ weights[block]
+        return gains
 
-    @property
-    def is_dense(self) -> bool:
-        """Whether the matrix is formed, and looking at every edge cheap."""
-        return self._dense is not None
-
-    def change(self, edge: int, by: float, nodes: Floats) -> tuple[Floats, Floats, float]:
-        """Change the weight of one edge: C becomes C - factor C b_e b_e^T C.
-
-        Parameters
-        ----------
-        edge, by
-            Which edge, and by how much its weight changes.
-        nodes
-            How much each node counts in `reach`, shape (K,).
-
-        Returns
-        -------
-        column, reach, factor
-            c = C b_e and C (nodes * c) before the change, shape (K,), and the factor.
-        """
-        column = self.column(edge)
-        reach = self.apply(nodes * column)
-        own = column[self.topology.heads[edge]] - column[self.topology.tails[edge]]
-        factor = float(by / (1.0 + by * own))
-        if self._dense is not None:
-            self._dense -= np.multiply.outer(column, factor * column)
-        else:
-            self._changes.append((column, factor))
-        return column, reach, factor
-
-    def scan(self, factors: Floats, nodes: Floats | None = None) -> tuple[Floats, Floats, Floats]:
+    def scan(self, factors: Floats) -> tuple[Floats, Floats, Floats]:
         """Look at every edge once.
 
         Parameters
         ----------
         factors
             Of the edges, shape (E, m).
-        nodes
-            How much each node counts in `gains`, shape (K,); None for 1.
 
         Returns
         -------
@@ -171,25 +136,99 @@ class Covariance:
             b_e^T C b_e, and the sum over nodes of (C b_e)^2: shape (E,); and ``sum_e factor_e (C b_e)^2`` for each
             node: shape (K, m).
         """
-        own, gains = np.zeros(len(factors)), np.zeros(len(factors))
+        edges = len(factors)
+        own, gains = np.zeros(edges), np.zeros(edges)
         sums = np.zeros((self.topology.nodes, factors.shape[1]))
-        for block, columns in self._blocks():
-            index = np.arange(columns.shape[1])
+        for start in range(0, edges, _BLOCK):
+            block = np.arange(start, min(start + _BLOCK, edges))
+            columns = self._columns(block)
+            index = np.arange(len(block))
             own[block] = columns[self.topology.heads[block], index] - columns[self.topology.tails[block], index]
-            squared = columns**2
-            gains[block] = squared.sum(axis=0) if nodes is None else nodes @ squared
+            squared = np.square(columns, out=columns)
+            gains[block] = squared.sum(axis=0)
             sums += squared @ factors[block]
         return own, gains, sums
 
-    def _incidence(self, edges: Ints) -> Floats:
+    def change(self, edges: Ints, by: Floats, nodes: Floats) -> tuple[Floats, Floats, Floats]:
+        """Change the weights of some edges: C becomes C - U S U^T (Woodbury).
+
+        Parameters
+        ----------
+        edges, by
+            Which edges (m of them, none twice), and by how much their weights change.
+        nodes
+            How much each node counts in `reach`, shape (K,).
+
+        Returns
+        -------
+        columns, reach, factor
+            U = C B before the change and C (nodes * U), shape (K, m); S, shape (m, m).
+        """
+        columns = self._columns(edges)
+        reach = self.apply(nodes[:, None] * columns)
+        along = columns[self.topology.heads[edges]] - columns[self.topology.tails[edges]]
+        factor = np.linalg.solve(np.eye(len(edges)) + by[:, None] * along, np.diag(by))
+        if self._matrix is not None:
+            self._matrix = blas.dgemm(
+                -1.0, columns @ factor, columns, beta=1.0, c=self._matrix, trans_b=True, overwrite_c=True
+            )
+        else:
+            self._weights[edges] += by
+            self._factors = None
+        return columns, reach, np.asarray(factor)
+
+    def _columns(self, edges: Ints) -> Floats:
+        """Return the columns C b_e of some edges, shape (K, m)."""
+        heads, tails = self.topology.heads[edges], self.topology.tails[edges]
+        if self._may_form:
+            matrix = self._formed()
+            return np.asarray(matrix[:, heads] - matrix[:, tails])
         vectors = np.zeros((self.topology.nodes, len(edges)))
-        vectors[self.topology.heads[edges], np.arange(len(edges))] += 1.0
-        vectors[self.topology.tails[edges], np.arange(len(edges))] -= 1.0
-        return vectors
+        vectors[heads, np.arange(len(edges))] += 1.0
+        vectors[tails, np.arange(len(edges))] -= 1.0
+        return self.apply(vectors)
+
+    def _formed(self) -> Floats:
+        return self._form() if self._matrix is None else self._matrix
+
+    def _form(self) -> Floats:
+        """Form the matrix, each part by itself: its inverse with one node held fast, centred."""
+        laplacian = self.topology.laplacian(self._weights)
+        alone = len(self._sizes) == 1
+        whole = np.zeros((0, 0)) if alone else np.zeros((self.topology.nodes, self.topology.nodes), order="F")
+        for part in np.flatnonzero(self._sizes > 1):
+            members = np.flatnonzero(self.parts == part)
+            of_part = laplacian if alone else laplacian[members][:, members]
+            inverse = _centred_inverse(of_part.toarray(order="F"))
+            if alone:
+                whole = inverse
+            else:
+                whole[np.ix_(members, members)] = inverse
+        self._matrix = whole if whole.size else np.zeros((self.topology.nodes, self.topology.nodes), order="F")
+        return self._matrix
 
     def _centred(self, vectors: Floats) -> Floats:
-        if vectors.ndim == 1:
-            return np.asarray(vectors - (np.bincount(self.parts, weights=vectors) / self._sizes)[self.parts])
-        sums = np.zeros((len(self._sizes), vectors.shape[1]))
-        np.add.at(sums, self.parts, vectors)
-        return np.asarray(vectors - (sums / self._sizes[:, None])[self.parts])
+        if len(self._sizes) == 1:
+            return np.asarray(vectors - vectors.mean(axis=0))
+        members = sparse.csr_matrix((np.ones(len(self.parts)), (self.parts, np.arange(len(self.parts)))))
+        means = (members @ vectors) / (self._sizes if vectors.ndim == 1 else self._sizes[:, None])
+        return np.asarray(vectors - means[self.parts])
+
+
+def _centred_inverse(laplacian: Floats) -> Floats:
+    """Return the pseudo-inverse of a connected graph's Laplacian, which is overwritten."""
+    laplacian[0, 0] += laplacian.diagonal().mean()  # one node held fast: which one falls out by centring
+    factor, failed = lapack.dpotrf(laplacian, lower=True, overwrite_a=True, clean=False)
+    inverse, also_failed = lapack.dpotri(factor, lower=True, overwrite_c=True)
+    if failed or also_failed:
+        raise np.linalg.LinAlgError("the Laplacian of a connected part is not positive")
+    for start in range(0, len(inverse), _BLOCK):  # only the lower triangle is there
+        block = slice(start, start + _BLOCK)
+        inverse[block, start + _BLOCK :] = inverse[start + _BLOCK :, block].T
+        lower = np.tril(inverse[block, block])
+        inverse[block, block] = lower + np.tril(lower, -1).T
+    means = inverse.mean(axis=0)
+    inverse -= means[None, :]
+    inverse -= means[:, None]
+    inverse += means.mean()
+    return np.asarray(inverse)

@@ -11,24 +11,24 @@ from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any
 
-import attrs
 from experimaestro.settings import WorkspaceSettings
 
 from xpm_alchem.attempts import AttemptLog, Outcome
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.changes import UNWANTED, Changes, NewTask, cancelled, events, is_to_end
 from xpm_alchem.demand import demand
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.errors import WorkspaceError
 from xpm_alchem.fence import give_orders
 from xpm_alchem.harvest import DriverEvent, Harvest
 from xpm_alchem.launchers.base import AttemptLauncher
-from xpm_alchem.strategist import Strategist
-from xpm_alchem.strategy import AWAKE, DORMANT, ERROR, StrategyState, is_due
+from xpm_alchem.planning import Planning
+from xpm_alchem.restarts import RestartPolicy
+from xpm_alchem.second_look import look_again
+from xpm_alchem.strategy import AWAKE, ERROR
 from xpm_alchem.submission import Job, Session, clear_markers, pid_file, quiet_experimaestro
-from xpm_alchem.task_state import TaskState, TaskStatus, grouped, mean_seconds
-from xpm_alchem.tasks import directory_in_workspace, make_task
-from xpm_alchem.wishes import STOPPED, take_in
+from xpm_alchem.task_state import TaskState, TaskStatus
+from xpm_alchem.tasks import make_task
+from xpm_alchem.wishes import STOPPED
 
 _TICK_SECONDS = 1.0
 _SETTLE_SECONDS = 60.0
@@ -80,25 +80,15 @@ class Driver:
         self._running, self._init_tasks = running, tuple(init_tasks)
         self._ended = threading.Event()
         self._jobs: dict[str, Job] = {}
-        self._plan = records.plan()
-        self._network = records.network
-        self._strategist = Strategist(self._plan, self._network, records.workspace, strategy, cache=records.cache_path)
-        self._strategy = StrategyState()
-        self._weights: dict[str, float | None] = {}
-        self._unwanted: dict[str, float] = {}
-        self._inbox = 0
-        self._began = time.time()
-        self._stopping = False
+        self._planning = Planning(records, observe, strategy)
         self._withdrawn: set[str] = set()
-        self._planned_at = -1
         self._beaten = 0.0
         self._harvest = Harvest(
             records,
             launcher,
             self._jobs,
             observe,
-            max_retries=workspace.max_retries if self._plan.max_retries is None else self._plan.max_retries,
-            patterns=self._plan.restarts,
+            policy=RestartPolicy.of(self._planning.plan, workspace.max_retries),
         )
 
     # -------------------------------------------------------------------------------------------------- the loop
@@ -139,13 +129,14 @@ class Driver:
 
     def _drive(self, once: bool) -> Ending:
         quiet_experimaestro(self.records.path / "driver.log")
-        self._remember()
+        self._planning.remember()
         self._take_wishes()
         self._harvest.look()
+        self._look_again()
         if once:
             self._settle()
-        self._iterate()
-        self._end_unwanted()
+        self._planning.iterate()
+        self._planning.end_unwanted()
         if self._is_over():
             return self._ending()
         self.launcher.check()
@@ -164,13 +155,22 @@ class Driver:
             while not self._is_over():
                 self._wait()
                 self._take_wishes()
-                if self._stopping:
+                if self._planning.stopping:
                     return self._stop()
                 self._harvest.look()
-                self._iterate()
-                self._end_unwanted()
+                self._planning.iterate()
+                self._planning.end_unwanted()
                 self._submit(session)
             return self._ending()
+
+    def _take_wishes(self) -> None:
+        self._planning.take_wishes()
+        self._harvest.policy = RestartPolicy.of(self._planning.plan, self.workspace.max_retries)
+
+    def _look_again(self) -> None:
+        """Try tasks in error again that the plan in force would restart: the user may have changed it meanwhile."""
+        for sentence in look_again(self.records, self._harvest.policy):
+            self.observe(DriverEvent(sentence))
 
     def _stop(self) -> Ending:
         """End all attempts: tell them, wait until they have kept their state; nothing is submitted."""
@@ -205,7 +205,7 @@ class Driver:
         """Whether nothing is in flight and the strategy wants nothing more."""
         if self._jobs or any(self._can_come(task) for task in self.records.state().tasks.values()):
             return False
-        return self._plan.strategy.mode == "disabled" or self._strategy.status != AWAKE
+        return self._planning.plan.strategy.mode == "disabled" or self._planning.state.status != AWAKE
 
     def _can_come(self, task: TaskState) -> bool:
         if not task.in_flight:
@@ -215,7 +215,7 @@ class Driver:
 
     def _ending(self) -> Ending:
         tasks = self.records.state().tasks.values()
-        if self._strategy.status == ERROR:
+        if self._planning.state.status == ERROR:
             return Ending.IN_ERROR
         if not self._finished():
             return Ending.DETACHED
@@ -236,120 +236,6 @@ class Driver:
             for method, arguments in job.new_outputs():
                 if method == "unit_finished":
                     self.observe(DriverEvent(f"unit {arguments.get('name')}", tasks[task_id]))
-
-    # ------------------------------------------------------------------------------------------------------- plan
-    def _remember(self) -> None:
-        known = self.records.driver_state()
-        self._strategy = StrategyState(**known["strategy"]) if "strategy" in known else StrategyState()
-        self._weights, self._unwanted = known.get("weights", {}), known.get("unwanted", {})
-        self._inbox = int(known.get("inbox", 0))
-        if known.get("plan") != attrs.asdict(self._plan.strategy):
-            self._strategy = self._strategy.awakened()  # the user changed it: think again
-
-    def _take_wishes(self) -> None:
-        """Take in what the user asked for while a driver was at work."""
-        offset, taken = take_in(self.records, self._inbox)
-        for wish in taken:
-            if "refused" in wish:
-                self.observe(DriverEvent(f"could not be granted: {wish['refused']}"))
-        granted = {wish["wish"] for wish in taken if "refused" not in wish}
-        self._stopping |= any(wish["wish"] == "stop" and wish.get("time", 0.0) > self._began for wish in taken)
-        if granted & {"strategy", "awake"}:
-            self._take_plan()
-        if granted - {"stop"}:
-            if self._strategy.status == DORMANT:  # one in error stays so until it is set awake
-                self._strategy = self._strategy.awakened()
-            self._planned_at = -1
-            self.observe(DriverEvent("took in what was asked for"))
-        if offset != self._inbox:
-            self._inbox = offset
-            self._save()
-
-    def _take_plan(self) -> None:
-        """Take in the plan and the strategy's state as a wish has left them on the disk."""
-        plan = self.records.plan()
-        if plan.strategy != self._plan.strategy:
-            for change in self._plan.differences(plan):
-                self.observe(DriverEvent(f"plan changed: {change}"))
-            self._strategist = self._strategist.with_plan(plan)
-            self._plan = plan
-        self._remember()
-
-    def _save(self) -> None:
-        self.records.set_driver_state(
-            {
-                "strategy": attrs.asdict(self._strategy),
-                "weights": self._weights,
-                "unwanted": self._unwanted,
-                "plan": attrs.asdict(self._plan.strategy),
-                "inbox": self._inbox,
-            }
-        )
-
-    def _iterate(self) -> None:
-        state = self.records.state()
-        if self.records.position == self._planned_at:
-            return  # nothing happened since
-        results = sum(task.status is TaskStatus.COMPLETE for task in state.tasks.values())
-        now = time.time()
-        if not is_due(self._plan.strategy, self._strategy, results, now):
-            return
-        proposal = self._strategist.iterate(self._strategy, state, now)
-        if proposal.state.status != ERROR:
-            changes = Changes.of(proposal, grouped(state.tasks.values()), self._unwanted, now)
-            reason = f"strategy {self._plan.strategy.name}, iteration {proposal.state.iterations}"
-            self._write_changes(changes, reason)
-            self._unwanted, self._weights = dict(changes.unwanted), dict(proposal.weights)
-        self._strategy = proposal.state
-        self._save()
-        self.records.state()
-        self._planned_at = self.records.position
-        if self._strategy.status == ERROR:
-            self.observe(DriverEvent(f"the strategy raised {self._strategy.exception}"))
-        elif proposal.create:
-            self.observe(DriverEvent(f"iteration {self._strategy.iterations}: {len(proposal.create)} new task(s)"))
-
-    def _write_changes(self, changes: Changes, reason: str) -> None:
-        """Write all changes of an iteration in one line: a driver killed meanwhile leaves all of them or none."""
-        done = [*(self._created(task, reason) for task in changes.create), *events(changes, reason)]
-        if done:
-            self.records.write({"event": "iteration", "changes": done})
-
-    def _created(self, new: NewTask, reason: str) -> dict[str, Any]:
-        record = self._network.index.by_id[new.transformation]
-        other = self.records.state().tasks.get(new.extends or "")
-        extends = None if other is None else self.records.task_path(other)
-        return {
-            "event": "created",
-            "task": new.id,
-            "transformation": new.transformation,
-            "repeat": new.repeat,
-            "extends": new.extends,
-            "directory": directory_in_workspace(
-                make_task(record, new.repeat, network=self.records.network_path, extends=extends)
-            ),
-            "reason": reason,
-        }
-
-    def _end_unwanted(self) -> None:
-        """Cancel running tasks that the strategy has not wanted for its patience, unless they are about to end."""
-        plan, now, tasks = self._plan.strategy, time.time(), self.records.state().tasks
-        late = {t: since for t, since in self._unwanted.items() if is_to_end(plan, since, 0.0, None, now)}
-        if not late or self._strategy.status == ERROR:
-            return
-        groups = grouped(tasks.values())
-        for task_id, since in late.items():
-            task = tasks.get(task_id)
-            if task is None or task.status is not TaskStatus.RUNNING or not task.actioned:
-                continue
-            expected = mean_seconds(groups[task.transformation])
-            if is_to_end(plan, since, self._seconds_used(task, now), expected, now):
-                self.records.write(cancelled(task_id, f"{UNWANTED}, for {now - since:.0f} s"))
-
-    def _seconds_used(self, task: TaskState, now: float) -> float:
-        """Return how long a task has run, in all attempts."""
-        attempts = AttemptLog(TaskDirectory(self.records.task_path(task)).attempts).read()
-        return sum(now - attempt.start if attempt.outcome is None else attempt.seconds for attempt in attempts)
 
     # ----------------------------------------------------------------------------------------------------- submit
     def _submit(self, session: Session) -> None:
@@ -386,7 +272,7 @@ class Driver:
         """Start an attempt; return how many slots it takes (none where the result is there already)."""
         files = TaskDirectory(self.records.task_path(task))
         attempts = AttemptLog(files.attempts).read()
-        if attempts and attempts[-1].outcome is Outcome.COMPLETE and self._harvest.complete(task, files):
+        if attempts and attempts[-1].outcome is Outcome.COMPLETE and self._harvest.complete(task, files, attempts[-1]):
             return 0  # another campaign of this workspace has computed it, or an earlier driver that was killed
         unended = attempts[-1] if attempts and attempts[-1].outcome is None else None
         alive = self.launcher.is_running(files.path, unended) is not False
@@ -400,7 +286,7 @@ class Driver:
         if alive:
             self._adopt(session, task)
         else:
-            launcher = self.launcher.for_task(demand(attempts))
+            launcher = self.launcher.for_task(demand(attempts, self.records.state().hosts.avoided_nodes(time.time())))
             self._jobs[task.task] = session.submit(self._configuration(task), launcher)
             self.observe(DriverEvent("submitted", task))
         return 1
@@ -408,10 +294,10 @@ class Driver:
     def _configuration(self, task: TaskState) -> Any:
         other = self.records.state().tasks.get(task.extends or "")
         return make_task(
-            self._network.index.by_id[task.transformation],
+            self.records.index.by_id[task.transformation],
             task.repeat,
             network=self.records.network_path,
-            trusted=self._plan.trusted_modules,
+            trusted=self._planning.plan.trusted_modules,
             extends=None if other is None else self.records.task_path(other),
         )
 

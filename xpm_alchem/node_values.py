@@ -12,6 +12,8 @@ smaller value that makes the weights.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import attrs
 import numpy as np
 from numpy.typing import NDArray
@@ -114,7 +116,7 @@ def fit_nodes(topology: Topology, legs: Legs, tau: float | None = None, *, itera
     if tau is None:
         tau = estimate_tau(topology, legs, means, variances)
     covariance, values, weights = _solve(topology, legs, means, variances, tau)
-    own = covariance.scan(np.zeros((edges, 0)))[0]
+    own = covariance.own()
     for _ in range(iterations):
         variances = _with_disagreement(topology, legs, means, values, variances, tau, own)
         before = weights
@@ -176,5 +178,10 @@ def floor_errors(topology: Topology, usable: NDArray[np.bool_], tau: float) -> F
     """Return the standard errors (kcal/mol, shape (K,)) that no number of repeats goes below: those of tau alone."""
     if tau == 0:
         return np.zeros(topology.nodes)
-    weights = np.where(usable, 1.0 / tau**2, 0.0)
+    return tau * _floor_of_unit_errors(topology, usable.tobytes())
+
+
+@lru_cache(maxsize=4)
+def _floor_of_unit_errors(topology: Topology, usable: bytes) -> Floats:
+    weights = np.frombuffer(usable, dtype=bool).astype(float)
     return np.asarray(np.sqrt(Covariance(topology, weights).scan(weights[:, None])[2][:, 0]))

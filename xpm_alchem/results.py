@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
@@ -80,17 +79,22 @@ def transformation_results(index: Index, tasks: Mapping[str, Iterable[TaskState]
         complete.sort(key=lambda task: task.repeat)
         values = tuple(task.estimate for task in complete if task.estimate is not None)
         given = [task.uncertainty for task in complete if task.uncertainty is not None]
+        mean = math.fsum(values) / len(values) if values else None
         results[record.id] = TransformationResult(
             id=record.id,
             name=record.name,
             environment=record.environment,
             repeats=values,
             uncertainties=tuple(task.uncertainty for task in complete),
-            estimate=statistics.fmean(values) if values else None,
-            sd=statistics.stdev(values) if len(values) > 1 else None,
-            protocol_uncertainty=statistics.fmean(given) if given else None,
+            estimate=mean,
+            sd=None if mean is None or len(values) < 2 else _standard_deviation(values, mean),
+            protocol_uncertainty=math.fsum(given) / len(given) if given else None,
         )
     return results
+
+
+def _standard_deviation(values: Sequence[float], mean: float) -> float:
+    return math.sqrt(math.fsum([(value - mean) ** 2 for value in values]) / (len(values) - 1))
 
 
 def edge_results(index: Index, results: Mapping[str, TransformationResult]) -> list[EdgeResult]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import attrs
 
-from xpm_alchem.campaign import DRIVER, DRIVER_VERSION, INBOX, TASKS, CampaignRecords, Holder
+from xpm_alchem.campaign import DRIVER, DRIVER_VERSION, GIVEN, INBOX, TASKS, CampaignRecords, Holder
 from xpm_alchem.disk_cache import is_whole
 from xpm_alchem.doctor import mending
 from xpm_alchem.doctor.check import Check, Finding, fault, ok, warning
@@ -68,6 +68,11 @@ class CampaignFiles:
             yield fault(str(error), "`xpm-alchem run` with your own campaign.yaml puts it in force")
         else:
             yield ok("can be read, and every key is known")
+        if (self.records.path / GIVEN).exists() and self.records.given_plan() is None:
+            yield warning(
+                f"{self.records.path / GIVEN}: damaged: it is not known what commands have changed since `run FILE`",
+                f"rm {shlex.quote(str(self.records.path / GIVEN))}; the next `xpm-alchem run FILE` puts FILE in force",
+            )
 
     def index(self) -> Iterator[Finding]:
         """Check the index."""

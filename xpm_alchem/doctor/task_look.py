@@ -190,7 +190,7 @@ class TaskLook:
                 return None, _NEWER
             return None, _reason(error)
         if self._attempts and isinstance(summary.updated, int | float) and 0 < summary.updated < _FAR_FUTURE:
-            host = str(self._attempts[-1].node or self._attempts[-1].process.host)
+            host = str(self._attempts[-1].machine)
             self.clock = ClockSample(host, path.stat().st_mtime - summary.updated)
         return summary, f"says '{summary.status}'"
 
@@ -230,27 +230,37 @@ class TaskLook:
 
     # ------------------------------------------------------------------------------------- checkpoints and litter
     def _look_at_checkpoints(self) -> None:
-        for place in (self.files.path / "shared", self.files.results):
+        for place in (self.files.path, self.files.results, self.files.path / "shared"):
             for entry in entries_of(place):
                 if ".set-aside-" in entry.name:
                     self._add(Kind.SET_ASIDE, path=Path(entry.path), size=size_of(Path(entry.path)))
         if self._is_complete:
             return
+        attempts = self._since_scratch()
         failed = Counter(
             str(unit.get("name"))
-            for attempt in self._attempts
+            for attempt in attempts
             for unit in attempt.units
             if unit.get("ok") is False and (unit.get("set_aside") or unit.get("resumed"))
         )
         for unit, times in failed.items():
             if times >= _FAILED_OFTEN:
                 self._add(Kind.POISONED, f"unit '{unit}' failed {times} times on a checkpoint it inherited")
-        ended = [attempt for attempt in self._attempts if attempt.outcome is not None and attempt.process.pid]
+        ended = [attempt for attempt in attempts if attempt.outcome is not None and attempt.process.pid]
         last = ended[-_FAILED_OFTEN:]
         if len(last) == _FAILED_OFTEN and all(self._died_fruitless(attempt) for attempt in last):
             for path in self._unfinished_shared():
                 what = f"the last {len(last)} attempts made no progress from it ({last[-1].outcome})"
                 self._add(Kind.POISONED, what, path, size=size_of(path))
+
+    def _since_scratch(self) -> list[Attempt]:
+        """Return the attempts since all that was computed was set aside, by a restart from scratch."""
+        began = [
+            number
+            for number, attempt in enumerate(self._attempts)
+            if any(unit.get("fresh") and unit.get("name") == "all units" for unit in attempt.units)
+        ]
+        return self._attempts[began[-1] :] if began else self._attempts
 
     @staticmethod
     def _died_fruitless(attempt: Attempt) -> bool:

@@ -17,12 +17,14 @@ from xpm_alchem.strategies.legs import NetworkLegs
 from xpm_alchem.strategies.observations import Observation
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 _VARIANCE_LEVELS = (np.arange(4) + 0.5) / 4  # quantiles of what a variance may be
 _NEXT_SQUARES = 2.0 * gammaincinv(0.5, np.array([0.25, 0.75]))  # of chi-square with one degree of freedom,
 _NEXT_SQUARES /= _NEXT_SQUARES.mean()  # scaled to its mean: how far the next repeat may be from the truth
 _FLOOR_MARGIN = 1.1  # a node whose floor is above the target is left alone this close to its floor
 _NAMED = 5  # of a long list, in a remark
+_ROUNDS = 50  # beyond so many repeats ahead several are planned at once
 
 
 class Limits(Protocol):
@@ -115,28 +117,45 @@ class AllocationState:
 
     def count_only(self, nodes: Floats) -> None:
         """Let only some nodes count from now on."""
-        if not np.array_equal(nodes, self.nodes):
-            self.nodes = nodes
-            self.gains = self.covariance.scan(np.zeros((len(self.weights), 0)), nodes)[1]
+        changed, counted = np.flatnonzero(nodes != self.nodes), np.flatnonzero(nodes)
+        if len(changed) < len(counted):
+            self.gains = np.maximum(self.gains + self.covariance.gains(changed, (nodes - self.nodes)[changed]), 0.0)
+        elif len(changed):
+            self.gains = self.covariance.gains(counted, nodes[counted])
+        self.nodes = nodes
 
-    def add(self, leg: int) -> None:
-        """Add a repeat of a leg: as if it had said what is expected."""
-        edge = self.legs.edges[leg]
-        mates = self.legs.edges == edge
-        self.counts[leg] += 1.0
-        self._degrees[leg] += 1.0
-        self._possible[leg] = self._quantiles(np.array([leg]))[0]
-        weight = 1.0 / (self.tau**2 + max(float(np.sum(self.variances[mates] / self.counts[mates])), 1e-9))
-        column, reach, factor = self.covariance.change(edge, weight - self.weights[edge], self.nodes)
-        self.weights[edge] = weight
-        along = self.topology.differences(column)
-        self.own -= factor * along**2
-        self.gains -= (
-            factor * along * (2.0 * self.topology.differences(reach) - factor * along * (self.nodes @ column**2))
-        )
-        kept = 1.0 - factor * column**2 / np.maximum(self._diagonal, 1e-300)
-        self.squared_errors *= np.clip(kept, 0.0, 1.0)
-        self._diagonal *= np.clip(kept, 0.0, 1.0)
+    def apart(self, order: Ints, most: int) -> Ints:
+        """Return the first of some legs, no two of which share a node: what one gains changes little of the others."""
+        chosen: list[int] = []
+        taken: set[int] = set()
+        for leg in order:
+            ends = {int(end[self.legs.edges[leg]]) for end in (self.topology.heads, self.topology.tails)}
+            if taken.isdisjoint(ends):
+                taken |= ends
+                chosen.append(int(leg))
+                if len(chosen) == most:
+                    break
+        return np.array(chosen, dtype=np.int64)
+
+    def add(self, legs: Ints) -> None:
+        """Add a repeat of some legs, of different edges: as if it had said what is expected."""
+        edges = self.legs.edges[legs]
+        self.counts[legs] += 1.0
+        self._degrees[legs] += 1.0
+        self._possible[legs] = self._quantiles(legs)
+        of_mean = self.legs.edge_sums(self.variances / np.maximum(self.counts, 1.0), len(self.weights))[edges]
+        weights = 1.0 / (self.tau**2 + np.maximum(of_mean, 1e-9))
+        columns, reach, factor = self.covariance.change(edges, weights - self.weights[edges], self.nodes)
+        self.weights[edges] = weights
+        along, far = self.topology.differences(columns), self.topology.differences(reach)
+        counted = columns.T @ (self.nodes[:, None] * columns)
+        scaled = along @ factor
+        self.own -= np.sum(scaled * along, axis=1)
+        self.gains -= np.sum(scaled * (2.0 * far - scaled @ counted), axis=1)
+        lost = np.sum((columns @ factor) * columns, axis=1)
+        kept = np.clip(1.0 - lost / np.maximum(self._diagonal, 1e-300), 0.0, 1.0)
+        self.squared_errors *= kept
+        self._diagonal *= kept
 
 
 class RepeatPlan:
@@ -203,25 +222,27 @@ class RepeatPlan:
         if ahead <= 0:
             return np.asarray(piloted, dtype=np.int64)
         state = AllocationState(self.repeats, self.fit, piloted, self.costs)
-        picked = 0
+        picked, at_once = 0, max(1, ahead // _ROUNDS)
         while picked < ahead:
             imprecise = self._imprecise(state.squared_errors)
-            if picked == 0 or state.covariance.is_dense:
-                state.count_only(imprecise)
+            state.count_only(imprecise)
             if not imprecise.any():
                 reason = f"every value has a standard error of {self.limits.target_standard_error:g} kcal/mol or less"
                 break
             open_legs = ~self._blocked & (state.counts < (self.limits.max_runs or math.inf))
             found = np.where(open_legs, scores(state), -math.inf)
-            best = int(np.argmax(found))
-            if not found[best] > 0:
+            best = float(found.max())
+            if not best > 0:
                 reason = f"no transformation may get more repeats (max_runs {self.limits.max_runs}, or in error)"
                 break
-            if self.limits.least_gain is not None and found[best] / self.legs.topology.nodes < self.limits.least_gain:
+            least = (self.limits.least_gain or 0.0) * self.legs.topology.nodes
+            if best < least:
                 reason = f"no repeat gains {self.limits.least_gain:g} (kcal/mol)^2 per cost any more"
                 break
-            state.add(best)
-            picked += 1
+            order = np.argsort(-found, kind="stable")
+            chosen = state.apart(order[(found[order] > 0) & (found[order] >= least)], min(at_once, ahead - picked))
+            state.add(chosen)
+            picked += len(chosen)
         else:
             return np.asarray(state.counts, dtype=np.int64)
         if not picked and not missing:

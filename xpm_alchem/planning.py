@@ -1,0 +1,177 @@
+"""The strategist's iterations of a campaign: what the user asked for is taken in, the journal gains what is decided."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+
+from xpm_alchem.attempts import AttemptLog
+from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.changes import UNWANTED, Changes, NewTask, cancelled, events, is_to_end
+from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.harvest import DriverEvent
+from xpm_alchem.plan import Plan
+from xpm_alchem.strategist import Strategist
+from xpm_alchem.strategy import DORMANT, ERROR, StrategyState, is_due
+from xpm_alchem.task_state import TaskState, TaskStatus, grouped, mean_seconds
+from xpm_alchem.tasks import directory_in_workspace, make_task
+from xpm_alchem.wishes import take_in
+
+
+class Planning:
+    """Decides which tasks there are to be. What it remembers is in driver.json; the caller holds the campaign's lock.
+
+    Parameters
+    ----------
+    records
+        The campaign.
+    observe
+        Called with every event, for a display.
+    strategy
+        An instance of a (stratocaster) Strategy instead of the plan's.
+
+    Attributes
+    ----------
+    plan
+        The plan in force.
+    state
+        The strategy's.
+    stopping
+        Whether the user has asked that all attempts end.
+    """
+
+    def __init__(self, records: CampaignRecords, observe: Callable[[DriverEvent], None], strategy: Any = None) -> None:
+        self.records, self.observe = records, observe
+        self.plan: Plan = records.plan()
+        self.state = StrategyState()
+        self.stopping = False
+        self._network = records.network
+        self._strategist = Strategist(self.plan, self._network, records.workspace, strategy, cache=records.cache_path)
+        self._weights: dict[str, float | None] = {}
+        self._unwanted: dict[str, float] = {}
+        self._inbox = 0
+        self._began = time.time()
+        self._planned_at = -1
+
+    def remember(self) -> None:
+        """Take up what the last driver knew."""
+        known = self.records.driver_state()
+        self.state = StrategyState(**known["strategy"]) if "strategy" in known else StrategyState()
+        self._weights, self._unwanted = known.get("weights", {}), known.get("unwanted", {})
+        self._inbox = int(known.get("inbox", 0))
+        if known.get("plan") != attrs.asdict(self.plan.strategy):
+            self.state = self.state.awakened()  # the user changed it: think again
+
+    def take_wishes(self) -> None:
+        """Take in what the user asked for while a driver was at work."""
+        offset, taken = take_in(self.records, self._inbox)
+        for wish in taken:
+            if "refused" in wish:
+                self.observe(DriverEvent(f"could not be granted: {wish['refused']}"))
+        granted = {wish["wish"] for wish in taken if "refused" not in wish}
+        self.stopping |= any(wish["wish"] == "stop" and wish.get("time", 0.0) > self._began for wish in taken)
+        if granted & {"strategy", "awake", "restarts"}:
+            self._take_plan()
+        if granted - {"stop"}:
+            if self.state.status == DORMANT:  # one in error stays so until it is set awake
+                self.state = self.state.awakened()
+            self._planned_at = -1
+            self.observe(DriverEvent("took in what was asked for"))
+        if offset != self._inbox:
+            self._inbox = offset
+            self._save()
+
+    def _take_plan(self) -> None:
+        """Take in the plan and the strategy's state as a wish has left them on the disk."""
+        plan = self.records.plan()
+        if plan != self.plan:
+            for change in self.plan.differences(plan):
+                self.observe(DriverEvent(f"plan changed: {change}"))
+            self._strategist = self._strategist.with_plan(plan)
+            self.plan = plan
+        self.remember()
+
+    def _save(self) -> None:
+        self.records.set_driver_state(
+            {
+                "strategy": attrs.asdict(self.state),
+                "weights": self._weights,
+                "unwanted": self._unwanted,
+                "plan": attrs.asdict(self.plan.strategy),
+                "inbox": self._inbox,
+            }
+        )
+
+    def iterate(self) -> None:
+        """Make an iteration of the strategy if one is due and anything has happened since the last."""
+        state = self.records.state()
+        if self.records.position == self._planned_at:
+            return
+        results = sum(task.status is TaskStatus.COMPLETE for task in state.tasks.values())
+        now = time.time()
+        if not is_due(self.plan.strategy, self.state, results, now):
+            return
+        proposal = self._strategist.iterate(self.state, state, now)
+        if proposal.state.status != ERROR:
+            changes = Changes.of(proposal, grouped(state.tasks.values()), self._unwanted, now)
+            reason = f"strategy {self.plan.strategy.name}, iteration {proposal.state.iterations}"
+            self._write_changes(changes, reason)
+            self._unwanted, self._weights = dict(changes.unwanted), dict(proposal.weights)
+        self.state = proposal.state
+        self._save()
+        self.records.state()
+        self._planned_at = self.records.position
+        if self.state.status == ERROR:
+            self.observe(DriverEvent(f"the strategy raised {self.state.exception}"))
+        elif proposal.create:
+            self.observe(DriverEvent(f"iteration {self.state.iterations}: {len(proposal.create)} new task(s)"))
+
+    def _write_changes(self, changes: Changes, reason: str) -> None:
+        """Write all changes of an iteration in one line: a driver killed meanwhile leaves all of them or none."""
+        done = [*(self._created(task, reason) for task in changes.create), *events(changes, reason)]
+        if done:
+            self.records.write({"event": "iteration", "changes": done})
+
+    def _created(self, new: NewTask, reason: str) -> dict[str, Any]:
+        record = self._network.index.by_id[new.transformation]
+        other = self.records.state().tasks.get(new.extends or "")
+        extends = None if other is None else self.records.task_path(other)
+        return {
+            "event": "created",
+            "task": new.id,
+            "transformation": new.transformation,
+            "repeat": new.repeat,
+            "extends": new.extends,
+            "directory": directory_in_workspace(
+                make_task(record, new.repeat, network=self.records.network_path, extends=extends)
+            ),
+            "reason": reason,
+        }
+
+    def end_unwanted(self) -> None:
+        """Cancel running tasks that the strategy has not wanted for its patience, unless they are about to end."""
+        now = time.time()
+        for task_id, since in list(self._overdue(now)):
+            self.records.write(cancelled(task_id, f"{UNWANTED}, for {now - since:.0f} s"))
+
+    def _overdue(self, now: float) -> Iterator[tuple[str, float]]:
+        """Yield running tasks that are to be cancelled now, and since when they are unwanted."""
+        plan, tasks = self.plan.strategy, self.records.state().tasks
+        late = {t: since for t, since in self._unwanted.items() if is_to_end(plan, since, 0.0, None, now)}
+        if not late or self.state.status == ERROR:
+            return
+        groups = grouped(tasks.values())
+        for task_id, since in late.items():
+            task = tasks.get(task_id)
+            if task is None or task.status is not TaskStatus.RUNNING or not task.actioned:
+                continue
+            if is_to_end(plan, since, self._seconds_used(task, now), mean_seconds(groups[task.transformation]), now):
+                yield task_id, since
+
+    def _seconds_used(self, task: TaskState, now: float) -> float:
+        """Return how long a task has run, in all attempts."""
+        attempts = AttemptLog(TaskDirectory(self.records.task_path(task)).attempts).read()
+        return sum(now - attempt.start if attempt.outcome is None else attempt.seconds for attempt in attempts)
