@@ -7,9 +7,11 @@ import json
 import os
 import random
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from campaigns import SmallCampaign
@@ -392,7 +394,7 @@ def test_no_damage_breaks_a_check(patient: Patient) -> None:
     rng = random.Random(4)
     places = (patient.path, patient.files.path, patient.files.results)
     files = [p for place in places for p in sorted(place.iterdir()) if p.suffix in (".json", ".jsonl", ".yaml")]
-    for _ in range(300):
+    for _ in range(200):
         path = rng.choice(files)
         data = path.read_bytes()
         path.write_bytes(_damaged(data, rng))
@@ -595,3 +597,59 @@ def test_a_campaign_that_was_mended_goes_on(patient: Patient) -> None:
     tasks = patient.campaign.records.state().tasks.values()
     assert [task.status for task in tasks] == [TaskStatus.COMPLETE] * 2
     assert len(AttemptLog(patient.files.attempts).read()) == 1
+
+
+# ------------------------------------------------------------------------------- whether the advice that is given helps
+def _advice(view: dict[str, Any], check: str) -> str:
+    (row,) = (row for row in view["checks"] if row["check"] == check)
+    return str(row["mend"])
+
+
+def test_a_plan_that_is_broken_is_mended_as_told(patient: Patient) -> None:
+    _plan(patient)
+    command = _advice(patient.examine(), "campaign.yaml").partition("or: ")[2].partition(";")[0]
+    assert patient.campaign.run().returncode == 2
+    assert subprocess.run(command, shell=True).returncode == 0
+    assert wrong(patient.examine()) == {}
+    assert patient.campaign.run().returncode == 0
+
+
+def test_a_driver_state_that_is_lost_is_mended_as_told(patient: Patient) -> None:
+    patient.records.ask(wish="cancel", task="an old wish that must not be granted again")
+    (patient.path / "driver.json").unlink()
+    command = _advice(patient.examine(), "driver.json").partition("without one: ")[2].partition(";")[0]
+    assert patient.campaign.run().returncode == 2
+    assert subprocess.run(command, shell=True).returncode == 0
+    view = patient.examine()
+    assert wrong(view) == {} and "wait for a driver" not in told(view, "driver.json")
+    assert patient.campaign.run().returncode == 0
+
+
+def test_a_late_result_of_a_task_in_error_is_taken_in_as_told(patient: Patient) -> None:
+    _error_all_the_same(patient)
+    assert "xpm-alchem retry" in _advice(patient.examine(), "late results")
+    assert patient.campaign.call("retry", patient.campaign.file, "ligand_0_ligand_1_vacuum:1").returncode == 0
+    assert patient.campaign.run().returncode == 0
+    assert wrong(patient.examine()) == {}
+    assert len(AttemptLog(patient.files.attempts).read()) == 1
+
+
+def test_a_repeat_whose_files_are_lost_is_computed_anew_under_another_name_as_told(patient: Patient) -> None:
+    patient.unit_results()[0].unlink()
+    patient.files.result.unlink()
+    other = TaskSummary.read(patient.directories()[1] / "summary.json")
+    assert "under another 'name'" in _advice(patient.examine(), "task files")
+    patient.files.path.rename(patient.workspace / "moved")
+    patient.campaign.plan = {**patient.campaign.plan, "name": "second"}
+    patient.campaign.write_plan()
+    assert patient.campaign.run().returncode == 0
+    assert wrong(patient.examine()) == {}  # the first campaign's repeat is the same task
+    assert TaskSummary.read(patient.directories()[1] / "summary.json") == other
+
+
+def test_an_unfinished_task_that_cannot_go_on_is_begun_anew_as_told(patient: Patient) -> None:
+    _unfinished_with_damaged_dag(patient)
+    assert "move the task's directory away" in _advice(patient.examine(), "task files")
+    patient.files.path.rename(patient.workspace / "moved")
+    assert patient.campaign.run().returncode == 0
+    assert wrong(patient.examine()) == {}

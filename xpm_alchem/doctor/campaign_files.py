@@ -63,9 +63,9 @@ class CampaignFiles:
         try:
             self.records.plan()
         except FileNotFoundError:
-            yield fault(f"{path}: missing", "`xpm-alchem run` with your own campaign.yaml puts it in force again")
+            yield fault(f"{path}: missing", self._copy_plan())
         except (CampaignError, ValueError) as error:
-            yield fault(str(error), "`xpm-alchem run` with your own campaign.yaml puts it in force")
+            yield fault(str(error), f"correct it, or: {self._copy_plan()}")
         else:
             yield ok("can be read, and every key is known")
         if (self.records.path / GIVEN).exists() and self.records.given_plan() is None:
@@ -73,6 +73,12 @@ class CampaignFiles:
                 f"{self.records.path / GIVEN}: damaged: it is not known what commands have changed since `run FILE`",
                 f"rm {shlex.quote(str(self.records.path / GIVEN))}; the next `xpm-alchem run FILE` puts FILE in force",
             )
+
+    def _copy_plan(self) -> str:
+        given, path = self.records.path / GIVEN, shlex.quote(str(self.records.path / "campaign.yaml"))
+        if self.records.given_plan() is None:
+            return f"cp your own campaign.yaml to {path}"
+        return f"cp {shlex.quote(str(given))} {path}; what commands have changed since `run FILE` is lost then"
 
     def index(self) -> Iterator[Finding]:
         """Check the index."""
