@@ -24,6 +24,8 @@ _COMMANDS = {
     "summary": "look",
     "results": "look",
     "why": "look",
+    "failures": "failures",
+    "logs": "logs",
 }
 
 
