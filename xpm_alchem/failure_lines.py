@@ -67,7 +67,7 @@ class LineShape:
     Attributes
     ----------
     text
-        The line with ``<number>``, ``<hex>``, ``<path>`` and ``<name>`` for what differs.
+        The line with ``<number>``, ``<hex>``, ``<path>``, ``<name>`` and ``<text>`` (in quotes) for what differs.
     expression
         A regular expression for all lines of this shape.
     is_cut
@@ -106,7 +106,7 @@ class LineShape:
 def _parts(line: str, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Yield a line's parts, each as its text and its pattern."""
     kind = _TYPE.match(line)
-    start = kind.end() if kind else 0
+    start = kind.end() if kind and kind[0] not in names else 0
     yield line[:start], _escaped(line[:start])
     yield from _tokens(line[start:], names, quoted=True)
 
@@ -129,9 +129,8 @@ def _tokens(text: str, names: tuple[str, ...], *, quoted: bool) -> Iterator[tupl
 def _quoted(text: str, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     """Yield the parts of a text in quotes: replaced whole if it is a path or names something of the task."""
     mark, content = text[0], text[1:-1]
-    what = "name" if any(name in content for name in names) else "path" if "/" in content else None
-    if what is not None:
-        yield f"{mark}<{what}>{mark}", f"{mark}[^{mark}]*{mark}"
+    if "/" in content or any(_word(name).search(content) for name in names):
+        yield f"{mark}<text>{mark}", f"{mark}[^{mark}]*{mark}"
         return
     yield mark, mark
     yield from _tokens(content, (), quoted=False)
@@ -143,8 +142,13 @@ def _expression(names: tuple[str, ...], quoted: bool) -> re.Pattern[str]:
     kinds = [f"(?P<{kind}>{expression})" for kind, expression in _KINDS.items() if quoted or kind != "quoted"]
     long = sorted((name for name in names if len(name) >= _SHORTEST_NAME), key=len, reverse=True)
     if long:
-        kinds.insert(0, rf"(?P<name>(?<!\w)(?:{'|'.join(map(re.escape, long))})(?!\w))")
+        kinds.insert(0, f"(?P<name>{'|'.join(_word(name).pattern for name in long)})")
     return re.compile("|".join(kinds))
+
+
+@lru_cache(maxsize=1000)
+def _word(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
 
 
 def _escaped(text: str) -> str:
