@@ -29,7 +29,7 @@ def task_now(records: CampaignRecords, task: TaskState) -> TaskState:
         return task
     task = copy.copy(task)
     task.status, task.estimate, task.uncertainty = TaskStatus.COMPLETE, summary.estimate, summary.uncertainty
-    task.seconds, task.attempts = summary.seconds, summary.attempts
+    task.seconds, task.attempts, task.reason = summary.seconds, summary.attempts, summary.message or ""
     return task
 
 
