@@ -10,6 +10,7 @@ from typing import Any
 
 from xpm_alchem import wishes
 from xpm_alchem.campaign import CampaignRecords, campaign_path, list_campaigns
+from xpm_alchem.client_restarts import RestartVerbs
 from xpm_alchem.errors import CampaignError, InputError
 from xpm_alchem.network import Network
 from xpm_alchem.plan import read_plan
@@ -22,7 +23,7 @@ from xpm_alchem.task_state import TaskStatus
 from xpm_alchem.workspace import UserSettings, find_workspace, read_settings
 
 
-class Campaign:
+class Campaign(RestartVerbs):
     """One network being computed.
 
     Make one with `Campaign.create`, take up one that exists with `Campaign.open`.

@@ -8,6 +8,8 @@ from typing import Any
 
 import attrs
 
+from xpm_alchem.hosts import HostHistory
+
 
 class TaskStatus(StrEnum):
     """alchemiscale's statuses of a task."""
@@ -82,10 +84,13 @@ class CampaignState:
     ----------
     tasks
         By task id, in the order of their creation.
+    hosts
+        How attempts ended on the machines.
     """
 
     def __init__(self) -> None:
         self.tasks: dict[str, TaskState] = {}
+        self.hosts = HostHistory()
 
     def apply(self, record: Mapping[str, Any]) -> None:
         """Take in one record of the journal; one that makes no sense is passed over."""
@@ -110,6 +115,7 @@ class CampaignState:
             case "status" if task is not None and record.get("status") in _STATUSES:
                 task.status, task.reason = TaskStatus(record["status"]), str(record.get("reason", ""))
                 task.changed = when
+                self.hosts.note(task.task, record, when)
                 for key in ("estimate", "uncertainty", "seconds", "attempts"):
                     if key in record:
                         setattr(task, key, record[key])

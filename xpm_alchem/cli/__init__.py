@@ -18,6 +18,7 @@ _COMMANDS = {
     "cancel": "change",
     "retry": "change",
     "strategy": "strategy",
+    "restarts": "restarts",
     "list": "look",
     "status": "look",
     "show": "look",
