@@ -104,6 +104,17 @@ def test_what_failed_in_the_same_way_again_does_not_pass(past):
     assert not group["passing"]
 
 
+@pytest.mark.parametrize(
+    "why", ["the restart pattern 'NaN' is used up (1 restarts)", "default rule 'nan': taken to be reproducible"]
+)
+def test_no_pattern_is_suggested_against_a_decision_that_knew_the_failure(past, why):
+    past.attempt(past.task(), Outcome.ERROR, NAN.format(0), decision="stop", why=why)
+    past.status(past.task(), "error")
+    (group,) = failures(past)["failures"]
+    assert not group["passing"]
+    assert why in call(past, "failures")
+
+
 def test_what_others_have_survived_may_pass(past):
     line = "RuntimeError: strange"
     past.fail([line])
@@ -252,6 +263,23 @@ def test_attempts_that_differ_are_not_folded(past):
         past.attempt(task, Outcome.ERROR, f"RuntimeError: number {number}")
     text = call(past, "why", past.name(task))
     assert all(f"error: RuntimeError: number {number}" in text for number in range(20))
+
+
+def test_what_was_set_aside_and_made_again_is_told(past):
+    task = past.task()
+    past.attempt(task, Outcome.ERROR, NAN.format(0))
+    log = AttemptLog(past.files(task).attempts)
+    attempt = log.start(limit=None, versions={})
+    log.unit(attempt, name="all units", fresh=True, reason="from scratch; kept: shared.set-aside-1")
+    log.unit(attempt, name="simulate", damaged="x.json.set-aside-1", reason="not JSON")
+    log.unit(attempt, name="simulate", ok=False, set_aside="Simulate-1.set-aside-1")
+    log.end(attempt, Outcome.COMPLETE)
+    (past.files(task).path / "shared.set-aside-1").mkdir()
+    text = " ".join(call(past, "why", past.name(task)).split())
+    assert "all units: from scratch; kept: shared.set-aside-1" in text
+    assert "simulate: its result was damaged and is made again; the old one is x.json.set-aside-1" in text
+    assert "began afresh; the old one is Simulate-1.set-aside-1" in text
+    assert "set aside shared.set-aside-1" in text
 
 
 def test_why_shows_the_last_traceback_the_files_and_what_can_be_done(past):

@@ -17,10 +17,12 @@ from xpm_alchem.failure_lines import LineShape, failure_line, looks_passing
 from xpm_alchem.network_index import TransformationRecord
 from xpm_alchem.report.commands import Address
 from xpm_alchem.report.views import View, task_name
+from xpm_alchem.restarts import matches
 from xpm_alchem.task_state import TaskState, TaskStatus
 
 _FAILURES = (Outcome.ERROR, Outcome.LOST, Outcome.OUT_OF_MEMORY, Outcome.NODE_FAILURE)
 _FAILED = re.compile(rb'"outcome": "(?:' + "|".join(_FAILURES).encode() + rb')"')  # as attempts.jsonl is written
+_BY_POLICY = re.compile("default rule|is used up")  # a decision that knew the failure: no pattern is to overrule it
 _COMPLETE_LOOKED_AT = 100  # to find out where tasks succeed
 _COMMANDS = 10  # tasks that get a command each
 _RESTARTS = 2  # that are suggested
@@ -34,19 +36,26 @@ class Failure:
     ----------
     line
         What was raised, verbatim.
-    text
-        What restart patterns are searched in.
+    attempt
+        None if nothing is known of any.
     """
 
     task: TaskState
     outcome: str
     line: str
     shape: LineShape
-    text: str
-    host: str | None
     when: float
-    attempt: int
-    decision_reason: str
+    attempt: Attempt | None = None
+
+    @property
+    def host(self) -> str | None:
+        """Where it was."""
+        return None if self.attempt is None else self.attempt.machine
+
+    @property
+    def decision_reason(self) -> str:
+        """Why it was not restarted, or was."""
+        return (self.attempt and self.attempt.decision_reason) or ""
 
     @property
     def kind(self) -> tuple[str, LineShape]:
@@ -112,35 +121,20 @@ def _failures_of(records: CampaignRecords, task: TaskState, *, quick: bool = Fal
 
 
 def _failure(task: TaskState, record: TransformationRecord | None, attempt: Attempt) -> Failure:
-    text = attempt.traceback or attempt.reason
-    line = failure_line(text)
-    host = attempt.node or attempt.process.host
+    line = failure_line(attempt.traceback or attempt.reason)
     return Failure(
         task=task,
         outcome=str(attempt.outcome),
         line=line.strip(),
-        shape=LineShape.of(line, _names(record, host)),
-        text=text,
-        host=host,
+        shape=LineShape.of(line, _names(record, attempt.machine)),
         when=attempt.end or attempt.start,
-        attempt=attempt.number,
-        decision_reason=attempt.decision_reason or "",
+        attempt=attempt,
     )
 
 
 def _unknown(task: TaskState) -> Failure:
     """Return what the journal alone says of a task whose history is not there."""
-    return Failure(
-        task=task,
-        outcome="unknown",
-        line=task.reason,
-        shape=LineShape.of(task.reason),
-        text="",
-        host=None,
-        when=task.changed,
-        attempt=0,
-        decision_reason="",
-    )
+    return Failure(task, "unknown", task.reason, LineShape.of(task.reason), task.changed)
 
 
 def _names(record: TransformationRecord | None, host: str) -> list[str]:
@@ -168,7 +162,7 @@ def _group(records: CampaignRecords, lasts: list[Failure], alike: list[Failure])
         "example": max(alike, key=lambda failure: failure.when).line,
         "outcome": lasts[0].outcome,
         "tasks": [task_name(records, task) for task in tasks.values()],
-        "attempts": sum(failure.attempt > 0 for failure in alike),
+        "attempts": sum(failure.attempt is not None for failure in alike),
         "transformations": list({names.get(t.transformation, t.transformation): None for t in tasks.values()}),
         "hosts": dict(Counter(failure.host for failure in alike if failure.host is not None).most_common()),
         "first": min(times),
@@ -181,11 +175,12 @@ def _standing_group(records: CampaignRecords, lasts: list[Failure], alike: list[
     group = _group(records, lasts, alike)
     pattern = _pattern(lasts) if lasts[0].outcome == Outcome.ERROR else None
     once_each = len(alike) == len(lasts)
+    decided = any(_BY_POLICY.search(failure.decision_reason) for failure in lasts)
     return group | {
         "reasons": dict(Counter(failure.decision_reason for failure in lasts if failure.decision_reason).most_common()),
         "only_host": _only_host(records, group["hosts"]) if len(lasts) > 1 else None,
         "pattern": pattern,
-        "passing": pattern is not None and once_each and (survived or looks_passing(lasts[0].line)),
+        "passing": pattern is not None and once_each and not decided and (survived or looks_passing(lasts[0].line)),
     }
 
 
@@ -198,8 +193,7 @@ def _pattern(failures: list[Failure]) -> str | None:
     """Return a restart pattern that matches all of them, None if there is none."""
     shape = failures[0].shape
     for pattern in (shape.pattern, shape.loose_pattern):
-        expression = re.compile(pattern)
-        if all(expression.search(failure.text) for failure in failures):
+        if all(failure.attempt is not None and matches(pattern, failure.attempt) for failure in failures):
             return pattern
     return None
 
@@ -241,4 +235,4 @@ def _succeeded_on(records: CampaignRecords, task: TaskState) -> str | None:
         attempts = AttemptLog(TaskDirectory(records.task_path(task)).attempts).read()
     except (OSError, FormatError):
         return None
-    return next((a.node or a.process.host for a in reversed(attempts) if a.outcome is Outcome.COMPLETE), None)
+    return next((a.machine for a in reversed(attempts) if a.outcome is Outcome.COMPLETE), None)

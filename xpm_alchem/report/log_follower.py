@@ -194,7 +194,7 @@ class LogFollower:
         for attempt in attempts if self._began else ():
             was = before.get(attempt.number)
             if was is None:
-                yield Piece.notice(f"attempt {attempt.number} began on {attempt.node or attempt.process.host}")
+                yield Piece.notice(f"attempt {attempt.number} began on {attempt.machine}")
             if attempt.outcome is not None and (was is None or was.outcome is None):
                 said = f": {attempt.reason}" if attempt.reason else ""
                 yield Piece.notice(f"attempt {attempt.number} ended: {attempt.outcome}{said}")

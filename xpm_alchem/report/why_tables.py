@@ -93,7 +93,7 @@ def folded(attempts: Sequence[Attempt]) -> Iterator[list[Attempt]]:
 
 def _kind(attempt: Attempt) -> tuple[Any, ...]:
     """Return what attempts must have in common to be shown as one; tracebacks differ, so errors are not."""
-    alone = attempt["attempt"] if attempt["outcome"] == "error" or attempt["set_aside"] else None
+    alone = attempt["attempt"] if attempt["outcome"] == "error" or attempt["set_aside"] or attempt["notes"] else None
     return attempt["outcome"], attempt["progress"], attempt["decision"], alone
 
 
@@ -111,6 +111,7 @@ def _said(attempt: Attempt) -> str:
         text += f": {attempt['reason']}"
     for name in attempt["set_aside"]:
         text += f"\na unit failed on the checkpoint it inherited and began afresh; the old one is {name}"
+    text += "".join(f"\n{note}" for note in attempt["notes"])
     if attempt["decision"]:
         text += f"\n-> {attempt['decision']}"
         text += f": {attempt['decision_reason']}" if attempt["decision_reason"] else ""

@@ -67,7 +67,7 @@ def _rows(attempts: list[Attempt], total: int) -> Iterator[dict[str, Any]]:
         so_far += attempt.units_done
         yield {
             "attempt": attempt.number,
-            "host": attempt.node or attempt.process.host,
+            "host": attempt.machine,
             "job": attempt.launched_as,
             "pid": attempt.process.pid,
             "start": attempt.start,
@@ -81,10 +81,20 @@ def _rows(attempts: list[Attempt], total: int) -> Iterator[dict[str, Any]]:
             "cpu_seconds": attempt.cpu_seconds,
             "peak_memory_bytes": attempt.peak_memory_bytes,
             "set_aside": [str(unit["set_aside"]) for unit in attempt.units if unit.get("set_aside")],
+            "notes": list(_notes(attempt)),
             "versions": dict(attempt.versions),
             "decision": attempt.decision,
             "decision_reason": attempt.decision_reason,
         }
+
+
+def _notes(attempt: Attempt) -> Iterator[str]:
+    """Yield what else happened to its units, in words."""
+    for unit in attempt.units:
+        if unit.get("fresh"):
+            yield f"{unit.get('name')}: {unit.get('reason')}"
+        elif unit.get("damaged"):
+            yield f"{unit.get('name')}: its result was damaged and is made again; the old one is {unit['damaged']}"
 
 
 def _stderr(task: TaskState, files: TaskDirectory, attempts: list[Attempt]) -> str | None:
@@ -92,6 +102,8 @@ def _stderr(task: TaskState, files: TaskDirectory, attempts: list[Attempt]) -> s
     last = attempts[-1] if attempts else None
     if last is None or last.traceback or last.outcome not in (Outcome.LOST, Outcome.ERROR, Outcome.OUT_OF_MEMORY):
         return None
+    if last.stderr:
+        return "\n".join(last.stderr.splitlines()[-_STDERR_LINES:]).strip() or None
     logs = [log for log in printed_logs(task, files, attempts) if log.stream == "stderr" and log.attempt == last.number]
     return last_lines(logs[0].path, _STDERR_LINES).strip() or None if logs else None
 
@@ -106,7 +118,7 @@ def _files(records: CampaignRecords, task: TaskState, files: TaskDirectory, atte
     listed = {
         "unit_failures": sorted((files.path / "failures").glob("*.json"), key=_written),
         "unit_logs": [log.path for log in unit_logs(files)],
-        "set_aside": sorted(files.path.glob("*/*.set-aside-*")),
+        "set_aside": sorted([*files.path.glob("*.set-aside-*"), *files.path.glob("*/*.set-aside-*")]),
     }
     return found | {name: [str(path) for path in paths] for name, paths in listed.items() if paths}
 
