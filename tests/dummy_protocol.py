@@ -42,6 +42,9 @@ def misbehave(script: str, name: str) -> None:
     match order["do"]:
         case "raise":
             raise RuntimeError(order.get("message", "simulated failure"))
+        case "print":  # a line on each stream
+            for stream in (sys.stdout, sys.stderr):
+                print(order["text"], file=stream, flush=True)
         case "segfault":
             os.kill(os.getpid(), signal.SIGSEGV)
         case "kill":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -121,15 +121,19 @@ class AttemptLog:
             The journal was written by a newer version.
         """
         attempts: dict[int, Attempt] = {}
+        units: dict[int, list[Mapping[str, Any]]] = {}
         for record in self._journal.read()[0]:
             number = record.get("attempt")
             if not isinstance(number, int):
                 continue
             if record.get("event") == "start":
                 attempts[number] = _started(record)
+                units[number] = []
+            elif number in attempts and record.get("event") == "unit":
+                units[number].append(record)
             elif number in attempts:
                 attempts[number] = _with(attempts[number], record)
-        return [attempts[number] for number in sorted(attempts)]
+        return [_with_units(attempts[number], units[number]) for number in sorted(attempts)]
 
     def start(self, *, limit: float | None, launched: Launched | None = None, versions: Mapping[str, str]) -> Attempt:
         """Note that this process begins to work; `limit` is its time left in seconds."""
@@ -223,11 +227,15 @@ def _started(record: Mapping[str, Any]) -> Attempt:
     )
 
 
+def _with_units(attempt: Attempt, units: Sequence[Mapping[str, Any]]) -> Attempt:
+    """Return an attempt with what happened to its units: there may be many, so that all are added at once."""
+    if not units:
+        return attempt
+    return attrs.evolve(attempt, units=tuple(units), units_done=sum(bool(unit.get("ok")) for unit in units))
+
+
 def _with(attempt: Attempt, record: Mapping[str, Any]) -> Attempt:
     match record.get("event"):
-        case "unit":
-            done = attempt.units_done + bool(record.get("ok"))
-            return attrs.evolve(attempt, units=(*attempt.units, record), units_done=done)
         case "end" if attempt.outcome is None and record.get("outcome") in _OUTCOMES:
             return attrs.evolve(
                 attempt,

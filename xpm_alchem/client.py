@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from xpm_alchem.errors import CampaignError, InputError
 from xpm_alchem.network import Network
 from xpm_alchem.plan import read_plan
 from xpm_alchem.preparation import Forecast, Preparation, workspace_path
-from xpm_alchem.report import strategy_views, views
+from xpm_alchem.report import failure_views, log_views, strategy_views, views, why_views
+from xpm_alchem.report.commands import Address
+from xpm_alchem.report.log_follower import LogFollower, Piece
 from xpm_alchem.report.views import View
 from xpm_alchem.task_state import TaskStatus
 from xpm_alchem.workspace import UserSettings, find_workspace, read_settings
@@ -366,6 +368,36 @@ class Campaign(RestartVerbs):
         """Return results of transformations and edges in kcal/mol."""
         return views.results_view(self._records)
 
-    def why(self, task: str) -> View:
-        """Return the history of the task 'TRANSFORMATION:REPEAT'."""
-        return views.why_view(self._records, task)
+    def why(self, task: str, address: Address | None = None) -> View:
+        """Return the history of the task 'TRANSFORMATION:REPEAT'; `address`: the campaign's in suggested commands."""
+        return why_views.why_view(self._records, task, address)
+
+    def failures(self, address: Address | None = None) -> View:
+        """Return what has failed, grouped by what was raised; `address`: the campaign's in suggested commands."""
+        return failure_views.failures_view(self._records, address)
+
+    def logs(
+        self, task: str, *, stream: str = "all", attempt: int | None = None, most_unit_logs: int | None = None
+    ) -> View:
+        """Return the files with what the task 'TRANSFORMATION:REPEAT' printed.
+
+        Parameters
+        ----------
+        stream
+            'stdout', 'stderr', 'unit' (logs that units wrote), 'job' (of SLURM) or 'all'.
+        attempt
+            Its number; default the latest one.
+        most_unit_logs
+            How many logs of units at most, those written last; None for all.
+
+        Raises
+        ------
+        InputError
+            There is no such task or attempt, or what that one printed was not kept.
+        """
+        return log_views.logs_view(self._records, task, stream=stream, attempt=attempt, most_unit_logs=most_unit_logs)
+
+    def follow_logs(self, task: str, *, stream: str = "all", lines: int | None = 100) -> Iterator[Piece]:
+        """Yield what a task prints until it has ended, over its restarts; first the last lines of what is there."""
+        found = views.find_task(self._records, task)
+        return LogFollower(self._records, found, stream=stream, lines=lines).follow()

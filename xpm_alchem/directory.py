@@ -109,6 +109,11 @@ class TaskDirectory:
         """What a unit writes to 'stdout' or 'stderr' by way of gufe's Context."""
         return self.path / stream / _plain(unit)
 
+    def printed(self, stream: str, attempt: int | None = None) -> Path:
+        """What an attempt's process wrote to 'stdout' or 'stderr': the latest one's, or the given earlier one's."""
+        suffix = {"stdout": "out", "stderr": "err"}[stream]
+        return self.path / (f"run.{suffix}" if attempt is None else f"run.{attempt}.{suffix}")
+
     def make(self) -> None:
         """Make the directories."""
         for name in ("results", "failures", "shared", "scratch", "stdout", "stderr"):

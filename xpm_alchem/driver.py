@@ -278,7 +278,7 @@ class Driver:
         alive = self.launcher.is_running(files.path, unended) is not False
         if not alive:
             self.launcher.prepare(files.path)
-            clear_markers(files.path)
+            clear_markers(files.path, attempts[-1].number if attempts else 0)
         self._withdrawn.discard(task.task)
         before = len(attempts) - (alive and unended is not None)
         self.records.write({"event": "submitted", "task": task.task, "attempts": before, "reason": task.reason})

@@ -111,6 +111,11 @@ class Index:
         """The transformations by stable id."""
         return {record.id: record for record in self.transformations}
 
+    @cached_property
+    def names(self) -> Counter[str]:
+        """How many transformations there are of each name."""
+        return Counter(record.name for record in self.transformations)
+
     def find(self, text: str) -> TransformationRecord:
         """Return the transformation with this name, id, or beginning of an id.
 

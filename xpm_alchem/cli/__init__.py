@@ -26,6 +26,8 @@ _COMMANDS = {
     "results": "look",
     "why": "look",
     "doctor": "doctor",
+    "failures": "failures",
+    "logs": "logs",
 }
 
 
