@@ -23,7 +23,6 @@ from xpm_alchem.harvest import DriverEvent, Harvest
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.planning import Planning
 from xpm_alchem.restarts import RestartPolicy
-from xpm_alchem.second_look import look_again
 from xpm_alchem.strategy import AWAKE, ERROR
 from xpm_alchem.submission import Job, Session, clear_markers, pid_file, quiet_experimaestro
 from xpm_alchem.task_state import TaskState, TaskStatus
@@ -132,7 +131,7 @@ class Driver:
         self._planning.remember()
         self._take_wishes()
         self._harvest.look()
-        self._look_again()
+        self._harvest.look_again()  # the plan may have changed
         if once:
             self._settle()
         self._planning.iterate()
@@ -166,11 +165,6 @@ class Driver:
     def _take_wishes(self) -> None:
         self._planning.take_wishes()
         self._harvest.policy = RestartPolicy.of(self._planning.plan, self.workspace.max_retries)
-
-    def _look_again(self) -> None:
-        """Try tasks in error again that the plan in force would restart: the user may have changed it meanwhile."""
-        for sentence in look_again(self.records, self._harvest.policy):
-            self.observe(DriverEvent(sentence))
 
     def _stop(self) -> Ending:
         """End all attempts: tell them, wait until they have kept their state; nothing is submitted."""

@@ -58,7 +58,7 @@ class Harvest:
         self._jobs = jobs
         self._checked: dict[str, float] = {}
         self._ended: dict[tuple[str, float], float] = {}
-        self._told: dict[str, str] = {}
+        self._told: set[tuple[str, bool]] = set()
 
     def look(self) -> None:
         """Look at every task that was running; the journal gains what became of it."""
@@ -209,8 +209,7 @@ class Harvest:
             }
         )
         self.observe(DriverEvent("complete", self.records.state().tasks[task.task]))
-        for sentence in look_again(self.records, self.policy, task.transformation):
-            self.observe(DriverEvent(sentence))
+        self.look_again(task.transformation)
         return True
 
     def _forget(self, task: TaskState, *, again: bool) -> None:
@@ -224,17 +223,22 @@ class Harvest:
         self.observe(DriverEvent(str(status), self.records.state().tasks[task.task]))
         self._tell_what_fails(status)
 
+    def look_again(self, transformation: str | None = None) -> None:
+        """Try tasks in error again (of one transformation) that the policy in force would restart now."""
+        for task, reason in look_again(self.records, self.policy, transformation):
+            self.observe(DriverEvent(reason, task))
+
     def _tell_what_fails(self, status: TaskStatus) -> None:
         """Tell once of machines on which different tasks fail, and of transformations that fail altogether."""
         state, now = self.records.state(), time.time()
-        news = {name: state.hosts.sentence(name, now) for name in state.hosts.failing()}
+        avoided = state.hosts.avoided_nodes(now)
+        news = {(name, name in avoided): state.hosts.sentence(name, now) for name in state.hosts.failing()}
         if status is TaskStatus.ERROR:
             failed = left_out(self.records.index, grouped(state.tasks.values()))
-            news |= {one.transformation: one.sentence for one in failed}
-        for about, sentence in news.items():
-            if self._told.get(about) != sentence:
-                self._told[about] = sentence
-                self.observe(DriverEvent(sentence))
+            news |= {(one.transformation, bool(one.cut_off)): one.sentence for one in failed}
+        for about in news.keys() - self._told:
+            self.observe(DriverEvent(news[about]))
+        self._told = set(news) if status is TaskStatus.ERROR else self._told | set(news)
 
 
 def _ending(attempt: Attempt | None) -> dict[str, Any]:
