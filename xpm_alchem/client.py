@@ -101,6 +101,44 @@ class Campaign(RestartVerbs):
         root = find_workspace(workspace, read_settings()).path
         return views.list_view(list_campaigns(root))
 
+    @staticmethod
+    def doctor(
+        campaign: str | Path | None = None,
+        *,
+        workspace: str | None = None,
+        launcher: str | None = None,
+        fix: bool = False,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> View:
+        """Check the environment, and a campaign if one is given, also a damaged one that `open` refuses.
+
+        Parameters
+        ----------
+        campaign, workspace
+            As for `open`.
+        launcher
+            To look at, instead of the campaign's or 'local'.
+        fix
+            Mend what can be mended without losing anything; the campaign must not be driven.
+        progress
+            Called with the number of tasks that were looked at, and of all.
+
+        Returns
+        -------
+        View
+            Verdicts, what was found, how to mend it; see docs/json.md.
+
+        Raises
+        ------
+        InputError
+            There is no such campaign, workspace or launcher.
+        CampaignLockedError
+            `fix`, and a driver runs.
+        """
+        from xpm_alchem.doctor.examination import examine
+
+        return examine(campaign, workspace=workspace, launcher=launcher, fix=fix, progress=progress)
+
     # ---------------------------------------------------------------------------------------------------- running
     def run(
         self,

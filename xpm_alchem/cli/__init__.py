@@ -25,6 +25,7 @@ _COMMANDS = {
     "summary": "look",
     "results": "look",
     "why": "look",
+    "doctor": "doctor",
     "failures": "failures",
     "logs": "logs",
 }
