@@ -209,6 +209,15 @@ def test_commands_name_the_campaign_as_the_user_did(past):
     )
 
 
+def test_a_command_is_one_line_however_narrow_the_terminal(past, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    (task,) = past.fail([f"{NAN.format(0)} {'and more ' * 30}"])
+    (command,) = failures(past)["failures"][0]["commands"]
+    assert f"     {command}\n" in call(past, "failures")
+    for item in Campaign(past.records).why(past.name(task))["commands"]:
+        assert f"  {item['command']}  # {item['what']}\n" in call(past, "why", past.name(task))
+
+
 def test_a_line_does_nothing_to_the_terminal(past):
     past.fail(["RuntimeError: \x1b[31mred\x07"])
     assert "\x1b" not in call(past, "failures")
@@ -242,7 +251,7 @@ def test_many_slices_are_shown_as_one_row(past):
     assert "2-61" in text
     assert "60 times timeout: the time limit is near" in text
     assert "60/100" in text
-    assert len(text.splitlines()) < 40
+    assert len(text.splitlines()) < 35
     assert "--all shows each" in text
     every = call(past, "why", past.name(task), "--all")
     assert every.count("timeout: the time limit is near") == 60

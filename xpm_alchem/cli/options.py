@@ -18,12 +18,12 @@ workspace_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON (keys: docs/json.md).")
 
 
-def output(view: View, as_json: bool, table: Callable[[View], RenderableType]) -> None:
-    """Print a view as JSON or as a table."""
+def output(view: View, as_json: bool, table: Callable[[View], RenderableType], *, wrap: bool = True) -> None:
+    """Print a view as JSON or as a table; without `wrap` a line stays one line, so that a command can be copied."""
     if as_json:
         click.echo(json.dumps(view, indent=2))
         return
-    console().print(table(view))
+    console().print(table(view), soft_wrap=not wrap)
 
 
 def console(**options: Any) -> Console:

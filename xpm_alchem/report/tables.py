@@ -91,7 +91,7 @@ def rows_table(
         Headings of columns that are cut short rather than folded.
     """
     if len(rows) > _MANY_ROWS:
-        return Text("\n".join([title, *_columns([headings, *rows], right=right)]), no_wrap=True)
+        return Text("\n".join([title, *columns([headings, *rows], right=right)]), no_wrap=True)
     table = Table(title=title, title_justify="left")
     for i, heading in enumerate(headings):
         table.add_column(
@@ -105,7 +105,7 @@ def rows_table(
     return table
 
 
-def _columns(rows: Sequence[tuple[str, ...]], right: range) -> Iterator[str]:
+def columns(rows: Sequence[tuple[str, ...]], right: range) -> Iterator[str]:
     """Yield rows as lines; the columns in `right` are aligned to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:

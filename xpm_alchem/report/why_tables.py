@@ -7,12 +7,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from xpm_alchem.report.tables import when
+from xpm_alchem.report.tables import columns, when
 from xpm_alchem.report.views import View
 
 _FOLDED = 4  # attempts in a row that ended in the same way and are shown as one
@@ -40,41 +38,39 @@ def why_table(view: View, *, everything: bool = False) -> RenderableType:
         parts.append(Text(f"the last lines on stderr of attempt {len(view['attempts'])}:\n{view['stderr']}\n"))
     parts.append(Text("\n".join(_files(view))))
     if view["commands"]:
-        width = max(len(item["command"]) for item in view["commands"])
-        lines = (f"  {item['command'].ljust(width)}  # {item['what']}" for item in view["commands"])
-        parts.append(Text("\n".join(["what you can do:", *lines]), overflow="fold"))
+        lines = (f"  {item['command']}  # {item['what']}" for item in view["commands"])
+        parts.append(Text("\n".join(["what you can do:", *lines])))
     return Group(*parts)
 
 
-def _attempts(view: View, everything: bool) -> RenderableType:
+def _attempts(view: View, everything: bool) -> Text:
+    """Return two or more lines for each run of attempts: its facts, how it ended, and what was decided."""
     runs = [[attempt] for attempt in view["attempts"]] if everything else list(folded(view["attempts"]))
     jobs = any(attempt["job"] for attempt in view["attempts"])
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("attempt", justify="right", no_wrap=True)
-    table.add_column("host", overflow="fold")
-    if jobs:
-        table.add_column("job", overflow="fold")
-    table.add_column("began", no_wrap=True)
-    for heading in ("took", "units", "MB"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("outcome -> what was decided", overflow="fold", ratio=1)
+    rows = [("attempt", "host", *(["job"] if jobs else []), "began", "took", "units", "MB")]
     for run in runs:
         first, last = run[0], run[-1]
-        alone = len(run) == 1
-        cells = [
-            str(first["attempt"]) if alone else f"{first['attempt']}-{last['attempt']}",
-            _some(sorted({attempt["host"] for attempt in run})),
-            *([str(first["job"] or "") if alone else ""] if jobs else []),
-            when(first["start"])[:16],
-            took(sum(attempt["seconds"] for attempt in run)),
-            _units(last, view["units_total"]),
-            f"{max(attempt['peak_memory_bytes'] for attempt in run) / 1e6:.0f}",
-            _said(last) if alone else f"{len(run)} times {_said(last)}",
-        ]
-        table.add_row(*map(Text, cells), style="red" if last["outcome"] == "error" else None)
+        rows.append(
+            (
+                str(first["attempt"]) if len(run) == 1 else f"{first['attempt']}-{last['attempt']}",
+                _some(sorted({attempt["host"] for attempt in run})),
+                *([str(first["job"] or "") if len(run) == 1 else ""] if jobs else []),
+                when(first["start"]),
+                took(sum(attempt["seconds"] for attempt in run)),
+                _units(last, view["units_total"]),
+                f"{max(attempt['peak_memory_bytes'] for attempt in run) / 1e6:.0f}",
+            )
+        )
+    head, *facts = columns(rows, right=range(len(rows[0]) - 3, len(rows[0])))
+    text = Text.assemble((f"\n{head}\n", "bold"))
+    for run, line in zip(runs, facts, strict=True):
+        said = _said(run[-1]) if len(run) == 1 else f"{len(run)} times {_said(run[-1])}"
+        style = "red" if run[-1]["outcome"] == "error" else ""
+        text.append(f"{line}\n")
+        text.append("".join(f"         {part}\n" for part in said.splitlines()), style=style)
     if len(runs) < len(view["attempts"]):
-        return Group(table, Text("alike attempts are shown as one; --all shows each\n"))
-    return table
+        text.append("alike attempts are shown as one; --all shows each\n")
+    return text
 
 
 def folded(attempts: Sequence[Attempt]) -> Iterator[list[Attempt]]:
