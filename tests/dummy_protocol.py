@@ -53,6 +53,12 @@ def misbehave(script: str, name: str) -> None:
         case "wait":
             while not Path(order["file"]).exists():
                 time.sleep(0.05)
+        case "insist":  # goes on whatever interrupts it, until it may
+            while not Path(order["file"]).exists():
+                try:
+                    time.sleep(0.05)
+                except BaseException:
+                    Path(order["file"]).with_suffix(".interrupted").touch()
         case "child":
             subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({order['seconds']})"])
         case "hang":  # deaf to every signal that can be handled, or to those named

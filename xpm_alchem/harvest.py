@@ -17,7 +17,7 @@ from xpm_alchem.execution import close_lost
 from xpm_alchem.fence import Orders, fence_off
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.plan import RestartPattern
-from xpm_alchem.restarts import DONE, STOP, STOPPED, WAIT, decide
+from xpm_alchem.restarts import DONE, RETRY, STOP, STOPPED, WAIT, decide
 from xpm_alchem.submission import Job, failure_reason, stderr_of
 from xpm_alchem.task_state import TaskState, TaskStatus
 
@@ -59,9 +59,9 @@ class Harvest:
         self._ended: dict[tuple[str, float], float] = {}
 
     def look(self) -> None:
-        """Look at every task that was running; the journal gains what became of it."""
+        """Look at every task whose attempt was at work; the journal gains what became of it."""
         for task in list(self.records.state().tasks.values()):
-            if task.status is TaskStatus.RUNNING:
+            if task.at_work:
                 self._look_at(task)
 
     def _look_at(self, task: TaskState) -> None:
@@ -153,6 +153,9 @@ class Harvest:
 
     def _after_attempt(self, task: TaskState, files: TaskDirectory, log: AttemptLog) -> None:
         attempts = log.read()
+        if task.leaving:
+            self._after_leaving(task, files, log, attempts[-1])
+            return
         stopped = Orders.read(files.path).stop
         if stopped is not None and attempts[-1].outcome in (Outcome.CANCELLED, Outcome.LOST):
             log.decide(attempts[-1], STOPPED, stopped)
@@ -170,6 +173,19 @@ class Harvest:
             self._over(task, TaskStatus.ERROR, f"{attempts[-1].reason} ({decision.reason})")
         else:
             self._over(task, TaskStatus.WAITING, f"{attempts[-1].outcome}: {decision.reason}")
+
+    def _after_leaving(self, task: TaskState, files: TaskDirectory, log: AttemptLog, last: Attempt) -> None:
+        """The user gave the task another status meanwhile: that stays, but a late result counts if it is waiting."""
+        reason = task.reason
+        if last.outcome is Outcome.COMPLETE and task.exists and self.complete(task, files):
+            log.decide(last, DONE, f"complete all the same ({reason})")
+            self._forget(task, again=False)
+            return
+        if last.outcome is Outcome.COMPLETE:
+            log.decide(last, DONE, f"complete, but it does not count ({reason})")
+        else:
+            log.decide(last, RETRY if task.exists else STOPPED, reason)
+        self._over(task, task.status, reason)
 
     def complete(self, task: TaskState, files: TaskDirectory) -> bool:
         """Note that a task is complete, with what its summary says; return False if the summary does not say so.
@@ -208,6 +224,10 @@ class Harvest:
 
     def _over(self, task: TaskState, status: TaskStatus, reason: str) -> None:
         self._forget(task, again=True)
+        if task.leaving:  # its status is the user's word
+            self.records.write({"event": "ended", "task": task.task, "reason": reason})
+            self.observe(DriverEvent("its attempt has ended", self.records.state().tasks[task.task]))
+            return
         self.records.write({"event": "status", "task": task.task, "status": str(status), "reason": reason})
         self.observe(DriverEvent(str(status), self.records.state().tasks[task.task]))
 

@@ -18,11 +18,11 @@ View = dict[str, Any]
 
 
 def tasks_now(records: CampaignRecords) -> dict[str, TaskState]:
-    """Return the tasks as they are: what the journal has as running is looked up on the disk."""
+    """Return the tasks as they are: those whose attempt was at work are looked up on the disk."""
     tasks = {}
     for task_id, task in records.state().tasks.items():
         tasks[task_id] = task
-        if task.status is not TaskStatus.RUNNING:
+        if not (task.at_work and task.exists):
             continue
         summary = _summary(records, task)
         if summary is not None and summary.status == "complete":
@@ -115,6 +115,8 @@ def _next(records: CampaignRecords, tasks: list[TaskState], weight: float | None
         return (
             f"repeat {running[0].repeat}: unit {min(summary.units_done + 1, summary.units_total)}/{summary.units_total}"
         )
+    if any(task.leaving for task in tasks):
+        return "an attempt is ending"
     if any(task.in_flight for task in tasks):
         return "waits for a free slot" if driven else "waits; nobody drives"
     return "" if tasks and (asleep or weight is None) else "the strategy decides"
@@ -130,7 +132,7 @@ def summary_view(records: CampaignRecords) -> View:
         "campaign": records.name,
         "transformations": len(records.index.transformations),
         "with_result": sum(bool(result.repeats) for result in results.values()),
-        "tasks": len(tasks),
+        "tasks": sum(task.exists for task in tasks.values()),
         "complete": counts[TaskStatus.COMPLETE],
         "running": counts[TaskStatus.RUNNING],
         "waiting": counts[TaskStatus.WAITING],
