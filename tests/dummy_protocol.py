@@ -186,3 +186,8 @@ def dummy_network(edges: list[tuple[int, int]], *, environments: tuple[str, ...]
         for e in environments
     ]
     return seam.AlchemicalNetwork(edges=transformations, name="dummy")
+
+
+def seeds(dag: Any) -> list[int]:
+    """Return the seeds of a DAG of the scripted protocol; they depend on whether it extends another."""
+    return [unit.inputs["seed"] for unit in dag.protocol_units if "seed" in unit.inputs]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -219,7 +221,7 @@ EVENTS = st.sampled_from(
 @given(st.lists(EVENTS, max_size=12))
 def test_nothing_brings_a_task_back_that_was_set_aside(events):
     statuses = [after(*events[:n]).status for n in range(len(events) + 1)]
-    for before, following in zip(statuses, statuses[1:], strict=False):
+    for before, following in itertools.pairwise(statuses):
         if before in (TaskStatus.INVALID, TaskStatus.DELETED):
             assert following is before
     assert not after(*events, ENDED).leaving
