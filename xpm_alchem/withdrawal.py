@@ -23,9 +23,9 @@ class Withdrawal:
         self._asked: dict[str, float] = {}
 
     def end(self, task: TaskState, reason: str, *, since: float) -> None:
-        """Order an attempt to stop; one that has not begun, or is deaf for too long, is taken back by its launcher.
+        """Order an attempt to stop; one that is deaf for too long is taken back by its launcher.
 
-        One that is to end at once is taken back at once, unless that would end the attempts of other tasks too.
+        One that has not begun, or is to end at once, is taken back at once unless that would end other tasks' attempts.
 
         Parameters
         ----------
@@ -36,8 +36,9 @@ class Withdrawal:
         give_orders(directory, stop=reason)
         attempts = AttemptLog(TaskDirectory(directory).attempts).read()
         begun = len(attempts) > task.attempts_before
-        is_late = now - since >= PATIENCE_SECONDS or (task.at_once and self._launcher.ends_alone(directory))
-        if (is_late or not begun) and now - self._asked.get(task.task, 0.0) > _AGAIN_SECONDS:
+        is_late = now - since >= PATIENCE_SECONDS
+        is_to_go = is_late or ((task.at_once or not begun) and self._launcher.ends_alone(directory))
+        if is_to_go and now - self._asked.get(task.task, 0.0) > _AGAIN_SECONDS:
             self._asked[task.task] = now
             self._launcher.withdraw(directory)
 
