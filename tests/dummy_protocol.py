@@ -32,7 +32,7 @@ def misbehave(script: str, name: str) -> None:
         return
     orders = json.loads(Path(script).read_text())
     order = orders.get(name)
-    if order is None:
+    if order is None or order.get("on", os.environ.get("SLURMD_NODENAME")) != os.environ.get("SLURMD_NODENAME"):
         return
     if "times" in order:
         if order["times"] <= 0:
@@ -50,6 +50,11 @@ def misbehave(script: str, name: str) -> None:
             os._exit(0)
         case "sleep":
             time.sleep(order["seconds"])
+        case "say":
+            print(order["text"], file=sys.stderr, flush=True)
+            if order["then"] == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise RuntimeError(order["then"])
         case "wait":
             while not Path(order["file"]).exists():
                 time.sleep(0.05)

@@ -386,3 +386,25 @@ def test_a_job_that_ended_before_midnight_while_no_driver_runs_gets_its_outcome(
     driver.communicate(timeout=30)
     first = campaign.one_task()[0]
     assert first.outcome is Outcome.LOST and "ended as FAILED" in first.reason
+
+
+def test_a_node_on_which_different_tasks_fail_is_avoided(start_cluster, tmp_path: Path) -> None:
+    start_cluster(nodes=2)
+    campaign = SlurmCampaign(
+        tmp_path / "c",
+        edges=[(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6)],
+        script={"simulate 0": {"do": "raise", "message": "the fan is loud", "on": "n1"}},
+        profile={"cpus": 1},
+        plan={"restarts": [{"pattern": "the fan is loud", "allowed": 20}]},
+        n_steps=4,
+        step_seconds=0.5,
+    )
+    done = campaign.run(timeout=300)
+    assert done.returncode == 0, done.stdout
+    assert "n1: " in done.stdout and "no tasks are sent there for 24 h" in done.stdout
+    (failing,) = campaign.json("status")["failing_hosts"]
+    assert (failing["host"], failing["avoided"]) == ("n1", True)
+    attempts = [attempt for task in campaign.attempts().values() for attempt in task]
+    assert {a.node for a in attempts if a.outcome is Outcome.COMPLETE} == {"n2"}
+    batches = [path.read_text() for path in (tmp_path / "c" / "workspace" / "slurm").rglob("*.sh")]
+    assert any("--exclude=n1" in batch for batch in batches)

@@ -118,7 +118,7 @@ def test_a_misspelt_key_is_refused_with_the_nearest_one(text, near):
 
 
 def test_a_key_like_no_other_is_refused_with_all_known_ones():
-    with pytest.raises(CampaignError, match="unknown key 'xyz'; known are: launcher, max_retries, name, network"):
+    with pytest.raises(CampaignError, match="unknown key 'xyz'; known are: default_restarts, launcher, max_retries"):
         parse("xyz: 1")
     assert unknown_key(5, ["b", "a"], "here") == "here: unknown key '5'; known are: a, b."
 

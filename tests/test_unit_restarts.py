@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xpm_alchem.attempts import Attempt, AttemptLog, Outcome
+from xpm_alchem.default_rules import RULES
 from xpm_alchem.plan import RestartPattern
 from xpm_alchem.processes import ProcessIdentity
-from xpm_alchem.restarts import DONE, RESUME, STOP, WAIT, decide
+from xpm_alchem.restarts import DONE, RESUME, STOP, WAIT, RestartPolicy
+from xpm_alchem.restarts import decide as decide_by
 
 ME = ProcessIdentity("here", 1, 0.0)
 CUDA, DISK = RestartPattern("CUDA", 2), RestartPattern("No space", 1)
@@ -32,6 +34,12 @@ def attempts(*endings) -> list[Attempt]:
             Attempt(number, ME, 0.0, 1.0, outcome, traceback=traceback, progress=progress, decision=decision)
         )
     return history
+
+
+def decide(history, *, max_retries=3, patterns=(), rules=(), another_complete=False):
+    return decide_by(
+        history, RestartPolicy(max_retries, tuple(patterns), tuple(rules)), another_complete=another_complete
+    )
 
 
 def what(*endings, max_retries=3, patterns=()) -> str:
@@ -173,16 +181,18 @@ def model(history: list[Attempt], max_retries: int, patterns: list[RestartPatter
             verdict = DONE
         elif attempt.outcome is None:
             verdict = WAIT
-        elif attempt.outcome is Outcome.ERROR:
-            hits = [i for i, pattern in enumerate(patterns) if re.search(pattern.pattern, attempt.traceback)]
-            for i in hits:
-                errors[i] += 1
-            verdict = RESUME if hits and all(errors[i] <= patterns[i].allowed for i in hits) else STOP
         elif attempt.outcome is Outcome.TIMEOUT and attempt.progress:
             verdict = RESUME
         else:
-            lost += 1
-            verdict = RESUME if lost <= max_retries else STOP
+            texts = [attempt.traceback, f"outcome: {attempt.outcome}"]
+            hits = [i for i, one in enumerate(patterns) if any(re.search(one.pattern, text) for text in texts)]
+            for i in hits:
+                errors[i] += 1
+            lost += attempt.outcome is not Outcome.ERROR
+            if hits:
+                verdict = RESUME if all(errors[i] <= patterns[i].allowed for i in hits) else STOP
+            else:
+                verdict = RESUME if attempt.outcome is not Outcome.ERROR and lost <= max_retries else STOP
         if attempt.decision == "retry":
             lost, errors, verdict = 0, [0] * len(patterns), RESUME
     return verdict
@@ -199,7 +209,8 @@ ATTEMPTS = st.builds(
     decision=st.sampled_from([None, None, None, "resume", "stop", "retry"]),
 )
 PATTERNS = st.lists(
-    st.builds(RestartPattern, st.sampled_from(["a", "b", "^ab$", "c|b"]), st.integers(1, 3)), max_size=3
+    st.builds(RestartPattern, st.sampled_from(["a", "b", "^ab$", "^c|b", "outcome: lost"]), st.integers(1, 3)),
+    max_size=3,
 )
 
 
@@ -207,3 +218,109 @@ PATTERNS = st.lists(
 @given(history=st.lists(ATTEMPTS, max_size=10), max_retries=st.integers(0, 3), patterns=PATTERNS)
 def test_decide_agrees_with_the_model_on_any_history(history, max_retries, patterns):
     assert decide(history, max_retries=max_retries, patterns=patterns).what == model(history, max_retries, patterns)
+
+
+# ------------------------------------------------------------------------------- beyond tracebacks, and from scratch
+def failed(outcome, **facts) -> Attempt:
+    return Attempt(1, ME, 0.0, 1.0, outcome, **facts)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "attempt"),
+    [
+        ("ValueError: bad", failed(Outcome.ERROR, traceback="Traceback ...\nValueError: bad")),
+        ("^outcome: out of memory$", failed(Outcome.OUT_OF_MEMORY)),
+        ("NODE_FAIL", failed(Outcome.NODE_FAILURE, reason="SLURM says NODE_FAIL")),
+        ("Segmentation", failed(Outcome.LOST, stderr="... Segmentation fault (core dumped)")),
+    ],
+)
+def test_patterns_are_searched_in_traceback_outcome_reason_and_stderr(pattern, attempt):
+    with_it = decide([attempt], max_retries=0, patterns=[RestartPattern(pattern, 1)])
+    assert with_it.what == RESUME and "1 of 1" in with_it.reason
+    assert decide([attempt], max_retries=0).what == STOP
+
+
+def test_a_pattern_that_is_used_up_stops_a_lost_task_before_max_retries_does():
+    lost = RestartPattern("outcome: lost", 1)
+    assert what(Outcome.LOST, max_retries=9, patterns=[lost]) == RESUME
+    assert what(Outcome.LOST, Outcome.LOST, max_retries=9, patterns=[lost]) == STOP
+
+
+def test_slices_and_ordered_stops_are_no_failures():
+    anything = RestartPattern("outcome", 1)
+    assert what((Outcome.TIMEOUT, True), "boom", patterns=[anything]) == RESUME
+    stopped = Attempt(1, ME, 0.0, 1.0, Outcome.CANCELLED, decision="stopped")
+    assert decide([stopped, *attempts("boom")], patterns=[anything]).what == RESUME
+
+
+def test_from_scratch_goes_with_the_pattern_that_matches():
+    fresh, plain = RestartPattern("NaN", 2, from_scratch=True), RestartPattern("CUDA", 2)
+    assert decide(attempts("NaN"), patterns=[fresh, plain]).from_scratch
+    assert not decide(attempts("CUDA"), patterns=[fresh, plain]).from_scratch
+    assert "from scratch" in decide(attempts("NaN"), patterns=[fresh, plain]).reason
+
+
+# --------------------------------------------------------------------------------------------------- default rules
+PASSING = [
+    ("gpu", "openmm.OpenMMException: Error initializing CUDA: CUDA_ERROR_NO_DEVICE (100) at CudaContext.cpp:91"),
+    ("gpu", "RuntimeError: CUDA error: all CUDA-capable devices are busy or unavailable"),
+    ("gpu", "OpenMMException: Error launching CUDA compiler: CUDA_ERROR_LAUNCH_FAILED (719)"),
+    ("gpu", "OpenMMException: clEnqueueNDRangeKernel: CL_OUT_OF_RESOURCES (-5)"),
+    ("file-system", "OSError: [Errno 116] Stale file handle: '/scratch/x'"),
+    ("file-system", "OSError: [Errno 5] Input/output error"),
+    ("file-system", "TimeoutError: [Errno 110] Connection timed out"),
+    ("file-system", "BlockingIOError: [Errno 11] Unable to synchronously open file (unable to lock file, errno = 11)"),
+    ("licence", "OEChem: unable to checkout license for product oeomega"),
+    ("licence", "FlexNet Licensing error:-15,570"),
+    ("node", "ImportError: libOpenMM.so.8: cannot open shared object file: No such file or directory"),
+    ("node", "OSError: [Errno 12] Cannot allocate memory"),
+    ("nan", "openmm.OpenMMException: Particle coordinate is NaN.  For more information, see https://..."),
+    ("nan", "openmmtools.multistate.utils.SimulationNaNError: Propagating replica 3 at state 4 resulted in a NaN!"),
+    ("nan", "ValueError: Energy is NaN"),
+]
+LASTING = [
+    "ValueError: unknown element in ligand_nanotube",
+    "KeyError: 'nan_policy'",
+    "FileNotFoundError: [Errno 2] No such file or directory: 'system.xml'",
+    "OSError: [Errno 28] No space left on device",
+    "ModuleNotFoundError: No module named 'openfe'",
+    "AssertionError: license file has 12 lines",
+    "ParameterLookupError: No bond parameters for C-N in the finance force field",
+    "openmm.OpenMMException: No template found for residue 5 (LIG)",
+    "RuntimeError: simulated failure",
+]
+
+
+@pytest.mark.parametrize(("name", "text"), PASSING)
+def test_failures_that_are_known_to_pass_are_restarted(name, text):
+    decision = decide(attempts(text), rules=RULES, another_complete=True)
+    assert decision.what == RESUME
+    assert f"default rule '{name}', 1 of" in decision.reason
+    (rule,) = [rule for rule in RULES if rule.name == name]
+    assert decide(attempts(*[text] * (rule.allowed + 1)), rules=RULES, another_complete=True).what == STOP
+    assert decide(attempts(text), another_complete=True).what == STOP  # switched off
+
+
+@pytest.mark.parametrize("text", LASTING)
+def test_other_errors_are_not(text):
+    assert decide(attempts(text), rules=RULES, another_complete=True).what == STOP
+
+
+def test_a_nan_is_reproducible_until_another_repeat_has_succeeded():
+    nan = attempts("Particle coordinate is NaN")
+    alone = decide(nan, rules=RULES)
+    assert alone.what == STOP and "reproducible" in alone.reason
+    assert decide(nan, rules=RULES, another_complete=True).what == RESUME
+
+
+def test_a_pattern_of_the_users_comes_before_the_rules():
+    text = "CUDA_ERROR_NO_DEVICE"
+    assert decide(attempts(text, text), rules=RULES, patterns=[RestartPattern("CUDA", 1)]).what == STOP
+    assert decide(attempts(text, text), rules=RULES).what == RESUME
+
+
+def test_what_is_printed_counts_for_a_rule_only_where_there_is_no_traceback():
+    noise = failed(Outcome.ERROR, traceback="KeyError: 'x'", stderr="warning: Resource temporarily unavailable")
+    assert decide([noise], rules=RULES).what == STOP
+    silent = failed(Outcome.ERROR, stderr="ImportError: libX.so: cannot open shared object file")
+    assert decide([silent], rules=RULES).what == RESUME

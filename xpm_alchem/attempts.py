@@ -50,6 +50,8 @@ class Attempt:
         The launcher's name for it and for the machine it ran on, where the launcher has one.
     stop_seconds
         How long it took to stop after it was told to; None if it did not say how it ended.
+    stderr
+        The end of what it wrote to stderr, if it failed.
     """
 
     number: int
@@ -68,10 +70,16 @@ class Attempt:
     launched_as: str | None = None
     node: str | None = None
     stop_seconds: float | None = None
+    stderr: str = ""
     versions: Mapping[str, str] = attrs.field(factory=dict)
     units: tuple[Mapping[str, Any], ...] = ()
     decision: str | None = None
     decision_reason: str | None = None
+
+    @property
+    def machine(self) -> str:
+        """Where it ran: the launcher's name of the node, or the host's own."""
+        return self.node or self.process.host
 
     @property
     def is_overdue(self) -> bool:
@@ -184,6 +192,10 @@ class AttemptLog:
         self.end(attempt, outcome, reason=reason, traceback=traceback, progress=False)
         return attempt
 
+    def stderr(self, attempt: Attempt, text: str) -> None:
+        """Note the end of what a failed attempt wrote to stderr: its file is the next attempt's."""
+        self._journal.append({"event": "stderr", "attempt": attempt.number, "time": time.time(), "text": text})
+
     def decide(self, attempt: Attempt, decision: str, reason: str) -> None:
         """Note what was decided after the attempt, and why."""
         self._journal.append(
@@ -231,6 +243,8 @@ def _with(attempt: Attempt, record: Mapping[str, Any]) -> Attempt:
             )
         case "verdict" if record.get("outcome") in _OUTCOMES:
             return attrs.evolve(attempt, outcome=Outcome(record["outcome"]), reason=record.get("reason", ""))
+        case "stderr":
+            return attrs.evolve(attempt, stderr=str(record.get("text", "")))
         case "decision":
             return attrs.evolve(attempt, decision=record.get("decision"), decision_reason=record.get("reason"))
     return attempt

@@ -24,6 +24,7 @@ from xpm_alchem.task_state import CampaignState, TaskState
 
 INDEX, INDEX_VERSION = "xpm-alchem network index", 1
 DRIVER, DRIVER_VERSION = "xpm-alchem driver state", 1
+GIVEN = "given.yaml"  # the plan as a file gave it last
 TASKS, INBOX = "xpm-alchem tasks", "xpm-alchem inbox"
 _HEARTBEAT_SECONDS = 90.0  # a driver on another host whose heartbeat is younger than this is taken to be alive
 
@@ -77,8 +78,9 @@ class CampaignRecords:
             with atomic_write(temporary / "network.json", "wb") as out:
                 out.write(network.content)
             write_record(temporary / "index.json", INDEX, INDEX_VERSION, _index_record(network.index))
-            with atomic_write(temporary / "campaign.yaml") as out:
-                out.write(plan_text)
+            for name in ("campaign.yaml", GIVEN):
+                with atomic_write(temporary / name) as out:
+                    out.write(plan_text)
             write_record(temporary / "driver.json", DRIVER, DRIVER_VERSION, {})
             temporary.rename(path)
         except OSError as error:
@@ -142,11 +144,20 @@ class CampaignRecords:
         path = self.path / "campaign.yaml"
         return parse_plan(path.read_text(), path)
 
-    def set_plan(self, text: str) -> None:
-        """Put another plan in force."""
+    def given_plan(self) -> Plan | None:
+        """Read the plan as a file gave it last, whatever commands have changed since; None if that is not known."""
+        path = self.path / GIVEN
+        try:
+            return parse_plan(path.read_text(), path)
+        except (OSError, ValueError):
+            return None
+
+    def set_plan(self, text: str, *, given: bool = False) -> None:
+        """Put another plan in force; `given` says that a file gave it, and not a command."""
         self._require_lock()
-        with atomic_write(self.path / "campaign.yaml") as out:
-            out.write(text)
+        for name in ("campaign.yaml", *((GIVEN,) if given else ())):
+            with atomic_write(self.path / name) as out:
+                out.write(text)
 
     # ------------------------------------------------------------------------------------------------- the journal
     def state(self) -> CampaignState:

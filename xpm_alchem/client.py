@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from xpm_alchem import wishes
 from xpm_alchem.campaign import CampaignRecords, campaign_path, list_campaigns
+from xpm_alchem.client_restarts import RestartVerbs
 from xpm_alchem.client_tasks import TaskVerbs
 from xpm_alchem.errors import CampaignError
 from xpm_alchem.network import Network
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from xpm_alchem.driver import Driver
 
 
-class Campaign(TaskVerbs):
-    """One network being computed. What may be asked of its tasks is in `client_tasks`.
+class Campaign(TaskVerbs, RestartVerbs):
+    """One network being computed. More verbs are in `client_tasks` and `client_restarts`.
 
     Make one with `Campaign.create`, take up one that exists with `Campaign.open`.
 
@@ -100,6 +101,44 @@ class Campaign(TaskVerbs):
         """Return a row for every campaign of a workspace."""
         root = find_workspace(workspace, read_settings()).path
         return views.list_view(list_campaigns(root))
+
+    @staticmethod
+    def doctor(
+        campaign: str | Path | None = None,
+        *,
+        workspace: str | None = None,
+        launcher: str | None = None,
+        fix: bool = False,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> View:
+        """Check the environment, and a campaign if one is given, also a damaged one that `open` refuses.
+
+        Parameters
+        ----------
+        campaign, workspace
+            As for `open`.
+        launcher
+            To look at, instead of the campaign's or 'local'.
+        fix
+            Mend what can be mended without losing anything; the campaign must not be driven.
+        progress
+            Called with the number of tasks that were looked at, and of all.
+
+        Returns
+        -------
+        View
+            Verdicts, what was found, how to mend it; see docs/json.md.
+
+        Raises
+        ------
+        InputError
+            There is no such campaign, workspace or launcher.
+        CampaignLockedError
+            `fix`, and a driver runs.
+        """
+        from xpm_alchem.doctor.examination import examine
+
+        return examine(campaign, workspace=workspace, launcher=launcher, fix=fix, progress=progress)
 
     # ---------------------------------------------------------------------------------------------------- running
     def run(

@@ -36,8 +36,13 @@ class Demand:
     margin_factor: float = 1.0
 
 
-def demand(attempts: Sequence[Attempt]) -> Demand:
+def demand(attempts: Sequence[Attempt], failing: Sequence[str] = ()) -> Demand:
     """Return what the next attempt of a task with this history needs.
+
+    Parameters
+    ----------
+    failing
+        Nodes that are to be avoided whatever this task did there.
 
     Running out of memory doubles the memory each time. Time-outs in a row without progress double the time, from the
     second on; what it grew to is kept when it led to progress. Nodes on which attempts died without a word are avoided
@@ -61,4 +66,5 @@ def demand(attempts: Sequence[Attempt]) -> Demand:
             memory *= 2
         elif attempt.outcome in _AVOIDED and attempt.node:
             avoid = [*(node for node in avoid if node != attempt.node), attempt.node]
+    avoid = [*(node for node in failing if node not in avoid), *avoid]
     return Demand(time_factor, memory, tuple(sorted(avoid[-_MOST_AVOIDED:])), longest, margin_factor)

@@ -21,6 +21,8 @@ from xpm_alchem.errors import WorkspaceError
 from xpm_alchem.harvest import DriverEvent, Harvest
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.planning import Planning
+from xpm_alchem.restarts import RestartPolicy
+from xpm_alchem.second_look import look_again
 from xpm_alchem.strategy import AWAKE, ERROR
 from xpm_alchem.submission import Job, Session, clear_markers, pid_file, quiet_experimaestro
 from xpm_alchem.task_state import TaskState, TaskStatus
@@ -81,14 +83,12 @@ class Driver:
         self._planning = Planning(records, observe, strategy)
         self._withdrawal = Withdrawal(records, launcher)
         self._beaten = 0.0
-        plan = self._planning.plan
         self._harvest = Harvest(
             records,
             launcher,
             self._jobs,
             observe,
-            max_retries=workspace.max_retries if plan.max_retries is None else plan.max_retries,
-            patterns=plan.restarts,
+            policy=RestartPolicy.of(self._planning.plan, workspace.max_retries),
         )
 
     # -------------------------------------------------------------------------------------------------- the loop
@@ -132,8 +132,9 @@ class Driver:
     def _drive(self, once: bool) -> Ending:
         quiet_experimaestro(self.records.path / "driver.log")
         self._planning.remember()
-        self._planning.take_wishes()
+        self._take_wishes()
         self._harvest.look()
+        self._look_again()
         if once:
             self._settle()
         self._planning.iterate()
@@ -155,7 +156,7 @@ class Driver:
                 return self._ending()
             while not self._is_over():
                 self._wait()
-                self._planning.take_wishes()
+                self._take_wishes()
                 if self._planning.stopping:
                     return self._stop()
                 self._harvest.look()
@@ -163,6 +164,15 @@ class Driver:
                 self._planning.end_unwanted()
                 self._submit(session)
             return self._ending()
+
+    def _take_wishes(self) -> None:
+        self._planning.take_wishes()
+        self._harvest.policy = RestartPolicy.of(self._planning.plan, self.workspace.max_retries)
+
+    def _look_again(self) -> None:
+        """Try tasks in error again that the plan in force would restart: the user may have changed it meanwhile."""
+        for sentence in look_again(self.records, self._harvest.policy):
+            self.observe(DriverEvent(sentence))
 
     def _stop(self) -> Ending:
         """End all attempts: tell them, wait until they have kept their state; nothing is submitted."""
@@ -194,7 +204,7 @@ class Driver:
     def _is_over(self) -> bool:
         """Whether the campaign is finished, also after a last look for what the user asked for meanwhile."""
         if self._finished():
-            self._planning.take_wishes()
+            self._take_wishes()
         return self._finished()
 
     def _finished(self) -> bool:
@@ -269,7 +279,7 @@ class Driver:
         """Start an attempt; return how many slots it takes (none where the result is there already)."""
         files = TaskDirectory(self.records.task_path(task))
         attempts = AttemptLog(files.attempts).read()
-        if attempts and self._harvest.complete(task, files):
+        if attempts and self._harvest.complete(task, files, attempts[-1]):
             return 0  # another campaign of this workspace has computed it, or an attempt that was given up
         unended = attempts[-1] if attempts and attempts[-1].outcome is None else None
         alive = self.launcher.is_running(files.path, unended) is not False
@@ -283,7 +293,7 @@ class Driver:
         if alive:
             self._adopt(session, task)
         else:
-            launcher = self.launcher.for_task(demand(attempts))
+            launcher = self.launcher.for_task(demand(attempts, self.records.state().hosts.avoided_nodes(time.time())))
             self._jobs[task.task] = session.submit(self._configuration(task), launcher)
             self.observe(DriverEvent("submitted", task))
         return 1

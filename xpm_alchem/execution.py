@@ -64,7 +64,7 @@ class UnitEvent:
 
 
 class UnitsFailed(Exception):
-    """At least one unit failed; the message is the last line of its traceback."""
+    """At least one unit failed; the message is the last line of the last one's traceback."""
 
     def __init__(self, message: str, traceback: str) -> None:
         self.traceback = traceback
@@ -151,11 +151,14 @@ class _Execution:
             earlier = self._close_lost()
             if (finished := self._finished()) is not None:
                 return finished
+            afresh = self._begin_afresh(earlier)
             self.attempt = self.log.start(
                 limit=None if self.deadline is None else self.deadline.remaining(),
                 launched=self.launched,
                 versions=versions(),
             )
+            if afresh:
+                self.log.unit(self.attempt, name="all units", fresh=True, reason=afresh)
             self.usage = Usage()
             self.summary = TaskSummary(
                 transformation=self.spec.transformation_id,
@@ -178,8 +181,8 @@ class _Execution:
             self._units(dag)
             result = gufe_seam.make_dag_result(dag, [*self.results.values(), *self.failures])
             if not gufe_seam.dag_ok(result):
-                text = str(self.failures[-1].traceback)
-                raise UnitsFailed(text.strip().splitlines()[-1], text)
+                texts = [str(failure.traceback).strip() for failure in self.failures]
+                raise UnitsFailed(texts[-1].splitlines()[-1], "\n\n".join(texts))
             estimate, uncertainty, message = self._estimate(result)
             self._save(result, self.files.result)
         except Stopped as stop:
@@ -226,6 +229,15 @@ class _Execution:
             if attempt.outcome is None:
                 close_lost(self.files, attempt, "ended without a word")
         return self.log.read()
+
+    def _begin_afresh(self, earlier: list[Attempt]) -> str:
+        """Set aside all that was computed, if that was ordered for this attempt; return what was done, in words."""
+        if not earlier or earlier[-1].number != self.fence.afresh_after:
+            return ""
+        kept = [path for path in (self.files.dag, self.files.results, self.files.path / "shared") if path.exists()]
+        names = [_set_aside(path).name for path in kept]
+        self.files.make()
+        return f"from scratch; kept: {', '.join(names)}" if names else "from scratch"
 
     def _finished(self) -> TaskSummary | None:
         try:

@@ -37,11 +37,14 @@ class Orders:
         How often an attempt was fenced off.
     stop
         Why the attempt at work is to stop at its next chance, or None.
+    afresh_after
+        The attempt after this number sets aside all that was computed before; 0: none does.
     """
 
     launch: str | None = None
     generation: int = 0
     stop: str | None = None
+    afresh_after: int = 0
 
     @classmethod
     def read(cls, directory: Path) -> Orders:
@@ -57,10 +60,11 @@ class Orders:
         except FileNotFoundError:
             return cls()
         launch, generation, stop = content.get("launch"), content.get("generation"), content.get("stop")
+        afresh_after = content.get("afresh_after", 0)
         texts = all(text is None or isinstance(text, str) for text in (launch, stop))
-        if not texts or isinstance(generation, bool) or not isinstance(generation, int):
+        if not texts or type(generation) is not int or type(afresh_after) is not int:
             raise FormatError(TaskDirectory(directory).orders, "damaged: its values make no sense.")
-        return cls(launch, generation, stop)
+        return cls(launch, generation, stop, afresh_after)
 
 
 def give_orders(directory: Path, **changes: Any) -> Orders:
@@ -100,7 +104,7 @@ class Fence:
     def __init__(self, directory: Path, launch: str | None) -> None:
         self._directory, self._launch = directory, launch
         orders = Orders.read(directory)
-        self.generation = orders.generation
+        self.generation, self.afresh_after = orders.generation, orders.afresh_after
         if not self._allowed_by(orders):
             mine = launch or "started by hand"
             raise SupersededError(f"{directory}: this attempt ({mine}) came too late: {orders.launch} is to work here.")

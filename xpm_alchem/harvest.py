@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import attrs
 
@@ -14,12 +15,13 @@ from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory, TaskSummary
 from xpm_alchem.errors import FormatError
 from xpm_alchem.execution import close_lost
-from xpm_alchem.fence import Orders, fence_off
+from xpm_alchem.fence import Orders, fence_off, give_orders
 from xpm_alchem.launchers.base import AttemptLauncher
-from xpm_alchem.plan import RestartPattern
-from xpm_alchem.restarts import DONE, RETRY, STOP, STOPPED, WAIT, decide
+from xpm_alchem.left_out import left_out
+from xpm_alchem.restarts import DONE, RETRY, STOP, STOPPED, WAIT, RestartPolicy, decide
+from xpm_alchem.second_look import another_complete, look_again
 from xpm_alchem.submission import Job, failure_reason, stderr_of
-from xpm_alchem.task_state import TaskState, TaskStatus
+from xpm_alchem.task_state import TaskState, TaskStatus, grouped
 
 _OVERDUE_SECONDS = 20.0
 _STUCK_SECONDS = 5.0
@@ -50,13 +52,13 @@ class Harvest:
         jobs: dict[str, Job],
         observe: Callable[[DriverEvent], None],
         *,
-        max_retries: int,
-        patterns: tuple[RestartPattern, ...],
+        policy: RestartPolicy,
     ) -> None:
-        self.records, self.launcher, self.observe = records, launcher, observe
-        self._jobs, self._max_retries, self._patterns = jobs, max_retries, patterns
+        self.records, self.launcher, self.observe, self.policy = records, launcher, observe, policy
+        self._jobs = jobs
         self._checked: dict[str, float] = {}
         self._ended: dict[tuple[str, float], float] = {}
+        self._told: dict[str, str] = {}
 
     def look(self) -> None:
         """Look at every task whose attempt was at work; the journal gains what became of it."""
@@ -161,23 +163,29 @@ class Harvest:
             log.decide(attempts[-1], STOPPED, stopped)
             self._over(task, TaskStatus.WAITING, stopped)
             return
-        decision = decide(attempts, max_retries=self._max_retries, patterns=self._patterns)
+        last = attempts[-1]
+        if last.outcome is not Outcome.COMPLETE and not last.stderr and (printed := _tail(stderr_of(files.path))):
+            log.stderr(last, printed)
+            attempts = log.read()
+        decision = decide(attempts, self.policy, another_complete=another_complete(self.records, task))
         if decision.what == WAIT:
             return
-        log.decide(attempts[-1], decision.what, decision.reason)
+        if decision.from_scratch:
+            give_orders(files.path, afresh_after=last.number)
+        log.decide(last, decision.what, decision.reason)
         if decision.what == DONE:
             self._forget(task, again=False)
-            if not self.complete(task, files):
-                self._over(task, TaskStatus.WAITING, "complete, but its summary is lost: it is made again")
+            if not self.complete(task, files, last):
+                self._over(task, TaskStatus.WAITING, "complete, but its summary is lost: it is made again", last)
         elif decision.what == STOP:
-            self._over(task, TaskStatus.ERROR, f"{attempts[-1].reason} ({decision.reason})")
+            self._over(task, TaskStatus.ERROR, f"{last.reason} ({decision.reason})", last)
         else:
-            self._over(task, TaskStatus.WAITING, f"{attempts[-1].outcome}: {decision.reason}")
+            self._over(task, TaskStatus.WAITING, f"{last.outcome}: {decision.reason}", last)
 
     def _after_leaving(self, task: TaskState, files: TaskDirectory, log: AttemptLog, last: Attempt) -> None:
         """The user gave the task another status meanwhile: that stays, but a late result counts if it is waiting."""
         reason = task.reason
-        if last.outcome is Outcome.COMPLETE and task.exists and self.complete(task, files):
+        if last.outcome is Outcome.COMPLETE and task.exists and self.complete(task, files, last):
             log.decide(last, DONE, f"complete all the same ({reason})")
             self._forget(task, again=False)
             return
@@ -187,7 +195,7 @@ class Harvest:
             log.decide(last, RETRY if task.exists else STOPPED, reason)
         self._over(task, task.status, reason)
 
-    def complete(self, task: TaskState, files: TaskDirectory) -> bool:
+    def complete(self, task: TaskState, files: TaskDirectory, attempt: Attempt) -> bool:
         """Note that a task is complete, with what its summary says; return False if the summary does not say so.
 
         Raises
@@ -213,23 +221,48 @@ class Harvest:
                 "uncertainty": summary.uncertainty,
                 "seconds": summary.seconds,
                 "attempts": summary.attempts,
+                **_ending(attempt),
             }
         )
         self.observe(DriverEvent("complete", self.records.state().tasks[task.task]))
+        for sentence in look_again(self.records, self.policy, task.transformation):
+            self.observe(DriverEvent(sentence))
         return True
 
     def _forget(self, task: TaskState, *, again: bool) -> None:
         self._jobs.pop(task.task, None)
         self.launcher.forget(self.records.task_path(task), again=again)
 
-    def _over(self, task: TaskState, status: TaskStatus, reason: str) -> None:
+    def _over(self, task: TaskState, status: TaskStatus, reason: str, attempt: Attempt | None = None) -> None:
         self._forget(task, again=True)
         if task.leaving:  # its status is the user's word
             self.records.write({"event": "ended", "task": task.task, "reason": reason})
             self.observe(DriverEvent("its attempt has ended", self.records.state().tasks[task.task]))
             return
-        self.records.write({"event": "status", "task": task.task, "status": str(status), "reason": reason})
+        what = {"event": "status", "task": task.task, "status": str(status), "reason": reason}
+        self.records.write({**what, **_ending(attempt)})
         self.observe(DriverEvent(str(status), self.records.state().tasks[task.task]))
+        self._tell_what_fails(status)
+
+    def _tell_what_fails(self, status: TaskStatus) -> None:
+        """Tell once of machines on which different tasks fail, and of transformations that fail altogether."""
+        state, now = self.records.state(), time.time()
+        news = {name: state.hosts.sentence(name, now) for name in state.hosts.failing()}
+        if status is TaskStatus.ERROR:
+            failed = left_out(self.records.index, grouped(state.tasks.values()))
+            news |= {one.transformation: one.sentence for one in failed}
+        for about, sentence in news.items():
+            if self._told.get(about) != sentence:
+                self._told[about] = sentence
+                self.observe(DriverEvent(sentence))
+
+
+def _ending(attempt: Attempt | None) -> dict[str, Any]:
+    """Return what the journal keeps of an attempt's end: where it ran tells of machines that fail."""
+    if attempt is None:
+        return {}
+    facts = {"machine": attempt.machine, "outcome": str(attempt.outcome), "progress": attempt.progress}
+    return facts | ({"node": attempt.node} if attempt.node else {})
 
 
 def _exception_in(text: str) -> str | None:

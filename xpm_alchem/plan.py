@@ -12,6 +12,7 @@ import attrs
 import yaml
 
 from xpm_alchem import safe_yaml
+from xpm_alchem.default_rules import RULE_NAMES
 from xpm_alchem.errors import CampaignError
 from xpm_alchem.near_miss import unknown_key
 
@@ -159,25 +160,41 @@ class StrategyPlan:
 
 @attrs.frozen
 class RestartPattern:
-    """Restart a task whose traceback matches `pattern` (re.search), at most `allowed` times."""
+    """Restart a task whose failure matches `pattern`, at most `allowed` times.
+
+    Attributes
+    ----------
+    pattern
+        Regular expression, searched (re.search, no flags) in each text of `restarts.words_of` of the failed attempt.
+    allowed
+        Restarts of one task.
+    from_scratch
+        Whether the restarted task sets aside what it has computed, instead of going on from there.
+    """
 
     pattern: str
     allowed: int
+    from_scratch: bool = False
 
     @classmethod
     def parse(cls, value: Any, where: str) -> RestartPattern:
         """Check one entry of 'restarts'."""
         given = _mapping(where, value)
-        check_keys(given, ("pattern", "allowed"), where)
+        check_keys(given, ("pattern", "allowed", "from_scratch"), where)
         for key in ("pattern", "allowed"):
             if key not in given:
                 raise CampaignError(f"{where}: '{key}' is missing; an entry is {{pattern: 'CUDA', allowed: 3}}.")
-        pattern = _text(f"{where}.pattern", given["pattern"])
+        pattern = given["pattern"]
+        if not isinstance(pattern, str) or not pattern:
+            raise CampaignError(f"{where}.pattern: {pattern!r} is not a text.")
         try:
             re.compile(pattern)
-        except re.error as error:
+        except (re.error, RecursionError, OverflowError) as error:
             raise CampaignError(f"{where}.pattern: {pattern!r} is no regular expression ({error}).") from None
-        return cls(pattern, _whole(f"{where}.allowed", given["allowed"], 1))
+        fresh = given.get("from_scratch", False)
+        if not isinstance(fresh, bool):
+            raise CampaignError(f"{where}.from_scratch: {fresh!r} is neither true nor false.")
+        return cls(pattern, _whole(f"{where}.allowed", given["allowed"], 1), fresh)
 
 
 @attrs.frozen
@@ -196,6 +213,10 @@ class Plan:
         A profile's name, a find_launcher requirement, or a profile in place.
     max_retries
         Retries after the first attempt of a task; None takes the workspace's.
+    restarts
+        The user's restart patterns.
+    default_restarts
+        Names of the rules of default_rules.py that are in force.
     """
 
     name: str
@@ -205,6 +226,7 @@ class Plan:
     strategy: StrategyPlan = attrs.field(factory=StrategyPlan)
     max_retries: int | None = None
     restarts: tuple[RestartPattern, ...] = ()
+    default_restarts: tuple[str, ...] = RULE_NAMES
     trusted_modules: tuple[str, ...] = ()
 
     def differences(self, other: Plan) -> list[str]:
@@ -276,15 +298,30 @@ def parse_plan(text: str, path: Path) -> Plan:
         given["strategy"] = StrategyPlan.parse(content["strategy"], f"{where}: strategy")
     if content.get("max_retries") is not None:
         given["max_retries"] = _whole(f"{where}: max_retries", content["max_retries"], 0)
-    given["restarts"] = tuple(
-        RestartPattern.parse(item, f"{where}: restarts[{i}]")
-        for i, item in enumerate(_list(f"{where}: restarts", content.get("restarts")))
-    )
+    given["restarts"] = _restarts(f"{where}: restarts", content.get("restarts"))
+    if content.get("default_restarts") is not None:
+        given["default_restarts"] = _default_restarts(f"{where}: default_restarts", content["default_restarts"])
     given["trusted_modules"] = tuple(
         _text(f"{where}: trusted_modules[{i}]", item)
         for i, item in enumerate(_list(f"{where}: trusted_modules", content.get("trusted_modules")))
     )
     return Plan(**given)
+
+
+def _restarts(where: str, value: Any) -> tuple[RestartPattern, ...]:
+    patterns = [RestartPattern.parse(item, f"{where}[{i}]") for i, item in enumerate(_list(where, value))]
+    for i, pattern in enumerate(patterns):
+        if any(pattern.pattern == other.pattern for other in patterns[:i]):
+            raise CampaignError(f"{where}[{i}]: the pattern {pattern.pattern!r} is there twice; keep one of them.")
+    return tuple(patterns)
+
+
+def _default_restarts(where: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, bool):
+        return RULE_NAMES if value else ()
+    for i, name in enumerate(_list(where, value)):
+        check_keys({_text(f"{where}[{i}]", name): None}, RULE_NAMES, where)
+    return tuple(name for name in RULE_NAMES if name in value)
 
 
 def _path(where: str, value: Any, file: Path) -> Path:

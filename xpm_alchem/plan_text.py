@@ -1,8 +1,8 @@
-"""The text of a campaign.yaml with another strategy section: the rest, comments included, stays as it is. Pure."""
+"""The text of a campaign.yaml with another section: the rest, comments included, stays as it is. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import attrs
 import yaml
 
 from xpm_alchem import safe_yaml
-from xpm_alchem.plan import StrategyPlan, check_keys, parse_plan
+from xpm_alchem.plan import Plan, RestartPattern, StrategyPlan, check_keys, parse_plan
 
 
 def with_strategy(text: str, path: Path, changes: Mapping[str, Any]) -> str:
@@ -34,13 +34,25 @@ def with_strategy(text: str, path: Path, changes: Mapping[str, Any]) -> str:
     content = safe_yaml.load(text)
     section = _changed(content.get("strategy", {}), changes)
     after = attrs.evolve(before, strategy=StrategyPlan.parse(section, "strategy"))
-    if after == before:
-        return text
-    block = yaml.safe_dump({"strategy": section}, sort_keys=False, allow_unicode=True)
-    changed = _spliced(text, block)
+    return text if after == before else _with_section(text, path, "strategy", section, after)
+
+
+def with_restarts(text: str, path: Path, patterns: Sequence[RestartPattern]) -> str:
+    """Return the text of a valid campaign.yaml with other restart patterns."""
+    before = parse_plan(text, path)
+    after = attrs.evolve(before, restarts=tuple(patterns))
+    section = [
+        attrs.asdict(pattern, filter=lambda field, value: field.name != "from_scratch" or value) for pattern in patterns
+    ]
+    return text if after == before else _with_section(text, path, "restarts", section, after)
+
+
+def _with_section(text: str, path: Path, name: str, section: Any, after: Plan) -> str:
+    block = yaml.safe_dump({name: section}, sort_keys=False, allow_unicode=True)
+    changed = _spliced(text, name, block)
     if changed is not None and _is(changed, path, after):
         return changed
-    return yaml.safe_dump({**content, "strategy": section}, sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump({**safe_yaml.load(text), name: section}, sort_keys=False, allow_unicode=True)
 
 
 def _changed(section: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,13 +71,13 @@ def _changed(section: Any, changes: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _spliced(text: str, block: str) -> str | None:
+def _spliced(text: str, name: str, block: str) -> str | None:
     """Put the block in place of the section, or at the end where there is none; None if the text is too unusual."""
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     if not isinstance(root, yaml.MappingNode) or root.flow_style:
         return None
     for key, value in root.value:
-        if key.value == "strategy":
+        if key.value == name:
             end = text.find("\n", _end(value))
             return text[: key.start_mark.index] + block + ("" if end < 0 else text[end + 1 :])
     return f"{text.rstrip()}\n{block}"

@@ -72,7 +72,7 @@ class Planning:
                 self.observe(DriverEvent(f"could not be granted: {wish['refused']}"))
         granted = {wish["wish"] for wish in taken if "refused" not in wish}
         self.stopping |= any(wish["wish"] == "stop" and wish.get("time", 0.0) > self._began for wish in taken)
-        if granted & {"strategy", "awake"}:
+        if granted & {"strategy", "awake", "restarts"}:
             self._take_plan()
         if granted - {"stop"}:
             if self.state.status == DORMANT:  # one in error stays so until it is set awake
@@ -86,7 +86,7 @@ class Planning:
     def _take_plan(self) -> None:
         """Take in the plan and the strategy's state as a wish has left them on the disk."""
         plan = self.records.plan()
-        if plan.strategy != self.plan.strategy:
+        if plan != self.plan:
             for change in self.plan.differences(plan):
                 self.observe(DriverEvent(f"plan changed: {change}"))
             self._strategist = self._strategist.with_plan(plan)

@@ -30,6 +30,8 @@ class Forecast:
         Least and largest seconds of the tasks that are complete, or None before the first.
     changes
         How the plan given differs from the one in force.
+    kept
+        How the plan in force differs from the file, and stays: the file says nothing new, commands have changed it.
     """
 
     tasks: tuple[tuple[str, int], ...]
@@ -38,6 +40,7 @@ class Forecast:
     script: str
     seconds_each: tuple[float, float] | None
     changes: tuple[str, ...]
+    kept: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -102,7 +105,7 @@ class Preparation:
             self.check_same_network(records)
             if self.changes(records):
                 with records.lock():
-                    records.set_plan(self.text)
+                    records.set_plan(self.text, given=True)
         if self.network.content == records.network_path.read_bytes():
             records.network = self.network  # decoded once is enough
         return records
@@ -118,9 +121,18 @@ class Preparation:
                 "transformations that are the same are taken over."
             )
 
+    def says_nothing_new(self, records: CampaignRecords) -> bool:
+        """Return whether the file is as it was last given: what commands have changed since stays in force then."""
+        given = records.given_plan()
+        return given is not None and not given.differences(self.plan)
+
     def changes(self, records: CampaignRecords) -> list[str]:
         """Return how the plan in force would change."""
-        return records.plan().differences(self.plan)
+        return [] if self.says_nothing_new(records) else records.plan().differences(self.plan)
+
+    def kept(self, records: CampaignRecords) -> list[str]:
+        """Return how the plan in force differs from the file, and stays, as commands have changed it."""
+        return self.plan.differences(records.plan()) if self.says_nothing_new(records) else []
 
     def forecast(self) -> Forecast:
         """Say what running would do, changing nothing."""
@@ -129,19 +141,20 @@ class Preparation:
 
         path = campaign_path(self.workspace, self.plan.name)
         changes: list[str] = []
-        state = CampaignState()
+        kept: list[str] = []
+        plan, state = self.plan, CampaignState()
         if path.exists():
             records = CampaignRecords.open(path)
             self.check_same_network(records)
-            changes, state = self.changes(records), records.state()
+            changes, kept, state = self.changes(records), self.kept(records), records.state()
+            plan = records.plan() if kept else plan
         proposal = Proposal(StrategyState())
-        if self.plan.strategy.mode != "disabled":
-            strategist = Strategist(
-                self.plan, self.network, self.workspace, cache=CampaignRecords(path).cache_path, read_only=True
-            )
+        if plan.strategy.mode != "disabled":
+            cache = CampaignRecords(path).cache_path
+            strategist = Strategist(plan, self.network, self.workspace, cache=cache, read_only=True)
             proposal = strategist.iterate(StrategyState(), state, time.time())
         if proposal.state.exception:
-            raise CampaignError(f"the strategy '{self.plan.strategy.name}' raised {proposal.state.exception}")
+            raise CampaignError(f"the strategy '{plan.strategy.name}' raised {proposal.state.exception}")
         names = {record.id: record.name for record in self.network.index.transformations}
         created = number_repeats(proposal.create, grouped(state.tasks.values()))
         seconds = [task.seconds for task in state.tasks.values() if task.seconds]
@@ -152,6 +165,7 @@ class Preparation:
             script=self.launcher.script(self.workspace),
             seconds_each=(min(seconds), max(seconds)) if seconds else None,
             changes=tuple(changes),
+            kept=tuple(kept),
         )
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import attrs
 
+from xpm_alchem.hosts import HostHistory
+
 
 class TaskStatus(StrEnum):
     """alchemiscale's statuses of a task."""
@@ -105,11 +107,14 @@ class CampaignState:
         By task id, in the order of their creation.
     wishes
         The tasks that each of the user's wishes changed, by the wish's id: none is granted twice.
+    hosts
+        How attempts ended on the machines.
     """
 
     def __init__(self) -> None:
         self.tasks: dict[str, TaskState] = {}
         self.wishes: dict[str, tuple[str, ...]] = {}
+        self.hosts = HostHistory()
 
     def apply(self, record: Mapping[str, Any]) -> None:
         """Take in one record of the journal; one that makes no sense is passed over."""
@@ -136,6 +141,7 @@ class CampaignState:
                     priority=record["priority"] if is_priority(record.get("priority")) else DEFAULT_PRIORITY,
                 )
             case "status" if task is not None and record.get("status") in _STATUSES:
+                self.hosts.note(task.task, record, when)
                 task.leaving = task.at_work and record.get("by") == "user"
                 if task.exists:  # else it stays as it is, whatever its attempt still brings
                     _set_status(task, record, when)

@@ -11,9 +11,13 @@ import attrs
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.errors import CampaignLockedError, InputError, XpmAlchemError
 from xpm_alchem.plan import parse_plan
-from xpm_alchem.plan_text import with_strategy
+from xpm_alchem.plan_text import with_restarts, with_strategy
+from xpm_alchem.restart_patterns import changed_patterns
+from xpm_alchem.restarts import RestartPolicy
+from xpm_alchem.second_look import look_again
 from xpm_alchem.strategy import DORMANT, StrategyState
 from xpm_alchem.task_wishes import TaskChange, events_of, grant, is_about_tasks
+from xpm_alchem.workspace import find_workspace, read_settings
 
 STOPPED = "stopped by the user"
 
@@ -71,6 +75,23 @@ def awake(records: CampaignRecords) -> bool:
     if plan.mode == "disabled":
         raise InputError("the strategy's mode is disabled; `xpm-alchem strategy mode partial` (or full) changes that.")
     return _ask(records, {"wish": "awake"})
+
+
+def change_restarts(records: CampaignRecords, change: Mapping[str, Any]) -> bool:
+    """Ask that the restart patterns be changed; return whether a driver will do it (else it is done).
+
+    Parameters
+    ----------
+    change
+        See `restart_patterns.changed_patterns`.
+
+    Raises
+    ------
+    InputError
+        The change makes no sense; nothing is asked for then.
+    """
+    changed_patterns(records.plan().restarts, change)
+    return _ask(records, {"wish": "restarts", "change": dict(change)})
 
 
 def _changed_plan(records: CampaignRecords, changes: Mapping[str, Any]) -> str:
@@ -137,6 +158,8 @@ def apply(records: CampaignRecords, wish: Mapping[str, Any]) -> bool:
             return _apply_strategy(records, wish["changes"])
         case "awake":
             return _apply_awake(records)
+        case "restarts" if isinstance(wish.get("change"), Mapping):
+            return _apply_restarts(records, wish["change"])
     return False
 
 
@@ -149,6 +172,17 @@ def _apply_strategy(records: CampaignRecords, changes: Mapping[str, Any]) -> boo
         records.set_driver_state({key: known[key] for key in known if key not in ("strategy", "weights", "unwanted")})
         return True
     return _apply_awake(records)
+
+
+def _apply_restarts(records: CampaignRecords, change: Mapping[str, Any]) -> bool:
+    path = records.path / "campaign.yaml"
+    before = path.read_text()
+    text = with_restarts(before, path, changed_patterns(records.plan().restarts, change))
+    if text != before:
+        records.set_plan(text)
+    workspace = find_workspace(str(records.workspace), read_settings())
+    look_again(records, RestartPolicy.of(records.plan(), workspace.max_retries))
+    return True
 
 
 def _apply_awake(records: CampaignRecords) -> bool:

@@ -19,12 +19,14 @@ _COMMANDS = {
     "retry": "change",
     "tasks": "tasks",
     "strategy": "strategy",
+    "restarts": "restarts",
     "list": "look",
     "status": "look",
     "show": "look",
     "summary": "look",
     "results": "look",
     "why": "look",
+    "doctor": "doctor",
 }
 
 

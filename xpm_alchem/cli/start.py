@@ -106,6 +106,7 @@ def run_command(
         sys.exit(0)
     for change in forecast.changes:
         out.print(f"plan changed: {change}")
+    _print_kept(out, forecast)
     made = Campaign(given.make())
     if detach:
         _detach(out, made, launcher)
@@ -118,9 +119,15 @@ def run_command(
     sys.exit(code)
 
 
+def _print_kept(out: Console, forecast: Forecast) -> None:
+    for change in forecast.kept:
+        out.print(f"stays as commands have set it: {change}")
+
+
 def _print_forecast(out: Console, forecast: Forecast) -> None:
     for change in forecast.changes:
         out.print(f"the plan would change: {change}")
+    _print_kept(out, forecast)
     out.print(f"launcher: {forecast.launcher}\nruns:     ", end="")
     click.echo(forecast.script.rstrip().replace("\n", "\n          "))
     if forecast.waiting:

@@ -43,6 +43,7 @@ def status_table(view: View) -> RenderableType:
     ]
     if strategy["exception"]:
         lines.append(f"          the strategy raised {strategy['exception']}")
+    lines += [f"          {one['sentence']}" for one in (*view["left_out"], *view["failing_hosts"])]
     return Text("\n".join(lines))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from xpm_alchem.attempts import AttemptLog
@@ -60,7 +61,7 @@ def strategy_status(records: CampaignRecords) -> View:
 
 
 def status_view(records: CampaignRecords) -> View:
-    """Return counts of tasks by status, who drives, and the strategy's status."""
+    """Return counts of tasks by status, who drives, the strategy's status, and what fails altogether."""
     tasks = tasks_now(records)
     counts = Counter(str(task.status) for task in tasks.values())
     return {
@@ -70,7 +71,27 @@ def status_view(records: CampaignRecords) -> View:
         "strategy": strategy_status(records),
         "transformations": len(records.index.transformations),
         "tasks": {str(status): counts.get(str(status), 0) for status in TaskStatus},
+        "left_out": _left_out(records, tasks) if counts.get(TaskStatus.ERROR) else [],
+        "failing_hosts": _failing_hosts(records),
     }
+
+
+def _left_out(records: CampaignRecords, tasks: Mapping[str, TaskState]) -> list[dict[str, Any]]:
+    from xpm_alchem.left_out import left_out  # networkx takes its time
+
+    return [
+        {"id": one.transformation, "transformation": one.name, "cut_off": list(one.cut_off), "sentence": one.sentence}
+        for one in left_out(records.index, grouped(tasks.values()))
+    ]
+
+
+def _failing_hosts(records: CampaignRecords) -> list[dict[str, Any]]:
+    hosts, now = records.state().hosts, time.time()
+    avoided = hosts.avoided_nodes(now)
+    return [
+        {"host": name, "tasks": list(record.failed), "avoided": name in avoided, "sentence": hosts.sentence(name, now)}
+        for name, record in sorted(hosts.failing().items())
+    ]
 
 
 def show_view(records: CampaignRecords) -> View:

@@ -1,0 +1,76 @@
+"""What `client.Campaign` does with restart patterns; named as alchemiscale's client names it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from xpm_alchem import wishes
+from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.report import restart_views
+from xpm_alchem.report.views import View
+
+
+class RestartVerbs:
+    """Restart patterns: regular expressions that say which failed tasks are tried again, and how often.
+
+    Every change takes effect at once, also on tasks in error. Each method returns whether a driver that runs will do it
+    within seconds (else it is done).
+    """
+
+    _records: CampaignRecords
+
+    def add_task_restart_patterns(
+        self, patterns: Sequence[str], num_allowed_restarts: int, *, from_scratch: bool = False
+    ) -> bool:
+        """Add patterns; one that is there already gets the new limit.
+
+        Parameters
+        ----------
+        patterns
+            Regular expressions, searched in the tracebacks of a failed attempt, its outcome, the launcher's reason and
+            the end of stderr.
+        num_allowed_restarts
+            Restarts of one task for each pattern; the next failure leaves it in error.
+        from_scratch
+            Whether a restarted task sets aside what it has computed, instead of going on from there.
+
+        Raises
+        ------
+        InputError
+            A pattern is no regular expression, or the limit no whole number of at least 1. Nothing is changed then.
+        """
+        change = {"do": "add", "patterns": list(patterns), "allowed": num_allowed_restarts}
+        return wishes.change_restarts(self._records, change | ({"from_scratch": True} if from_scratch else {}))
+
+    def get_task_restart_patterns(self) -> dict[str, int]:
+        """Return the number of allowed restarts by pattern."""
+        return {pattern.pattern: pattern.allowed for pattern in self._records.plan().restarts}
+
+    def set_task_restart_patterns_allowed_restarts(self, patterns: Sequence[str], num_allowed_restarts: int) -> bool:
+        """Set the limit of patterns that are there.
+
+        Raises
+        ------
+        InputError
+            One is not there; nothing is changed then.
+        """
+        change = {"do": "set", "patterns": list(patterns), "allowed": num_allowed_restarts}
+        return wishes.change_restarts(self._records, change)
+
+    def remove_task_restart_patterns(self, patterns: Sequence[str]) -> bool:
+        """Remove patterns.
+
+        Raises
+        ------
+        InputError
+            One is not there; nothing is changed then.
+        """
+        return wishes.change_restarts(self._records, {"do": "remove", "patterns": list(patterns)})
+
+    def clear_task_restart_patterns(self) -> bool:
+        """Remove all patterns; the default rules stay."""
+        return wishes.change_restarts(self._records, {"do": "clear"})
+
+    def restarts(self) -> View:
+        """Return the patterns and default rules in force, with the tasks in error that each matches."""
+        return restart_views.restarts_view(self._records)
