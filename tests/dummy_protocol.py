@@ -61,6 +61,12 @@ def misbehave(script: str, name: str) -> None:
         case "wait":
             while not Path(order["file"]).exists():
                 time.sleep(0.05)
+        case "insist":  # goes on whatever interrupts it, until it may
+            while not Path(order["file"]).exists():
+                try:
+                    time.sleep(0.05)
+                except BaseException:
+                    Path(order["file"]).with_suffix(".interrupted").touch()
         case "child":
             subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({order['seconds']})"])
         case "hang":  # deaf to every signal that can be handled, or to those named
@@ -188,3 +194,8 @@ def dummy_network(edges: list[tuple[int, int]], *, environments: tuple[str, ...]
         for e in environments
     ]
     return seam.AlchemicalNetwork(edges=transformations, name="dummy")
+
+
+def seeds(dag: Any) -> list[int]:
+    """Return the seeds of a DAG of the scripted protocol; they depend on whether it extends another."""
+    return [unit.inputs["seed"] for unit in dag.protocol_units if "seed" in unit.inputs]

@@ -182,6 +182,10 @@ class CampaignRecords:
         """Return a task's directory."""
         return self.workspace / task.directory
 
+    def name_of(self, task: TaskState) -> str:
+        """Return what people call a task: 'TRANSFORMATION:REPEAT'."""
+        return f"{self.index.by_id[task.transformation].name}:{task.repeat}"
+
     def driver_state(self) -> dict[str, Any]:
         """Return what the driver remembers."""
         return read_record(self.path / "driver.json", DRIVER, DRIVER_VERSION)

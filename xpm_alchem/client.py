@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xpm_alchem import wishes
 from xpm_alchem.campaign import CampaignRecords, campaign_path, list_campaigns
 from xpm_alchem.client_restarts import RestartVerbs
-from xpm_alchem.errors import CampaignError, InputError
+from xpm_alchem.client_tasks import TaskVerbs
+from xpm_alchem.errors import CampaignError
 from xpm_alchem.network import Network
 from xpm_alchem.plan import read_plan
 from xpm_alchem.preparation import Forecast, Preparation, workspace_path
@@ -19,12 +20,14 @@ from xpm_alchem.report import failure_views, log_views, strategy_views, views, w
 from xpm_alchem.report.commands import Address
 from xpm_alchem.report.log_follower import LogFollower, Piece
 from xpm_alchem.report.views import View
-from xpm_alchem.task_state import TaskStatus
 from xpm_alchem.workspace import UserSettings, find_workspace, read_settings
 
+if TYPE_CHECKING:
+    from xpm_alchem.driver import Driver
 
-class Campaign(RestartVerbs):
-    """One network being computed.
+
+class Campaign(TaskVerbs, RestartVerbs):
+    """One network being computed. More verbs are in `client_tasks` and `client_restarts`.
 
     Make one with `Campaign.create`, take up one that exists with `Campaign.open`.
 
@@ -180,27 +183,21 @@ class Campaign(RestartVerbs):
         CampaignError
             The running experiment is in another workspace.
         """
-        from xpm_alchem.driver import Driver
-        from xpm_alchem.launchers.choose import choose_launcher
-
-        plan = self._records.plan()
-        chosen = choose_launcher(launcher or plan.launcher, self._settings.launchers)
         if running is not None and running.workspace.path.resolve() != self._records.workspace.resolve():
             raise CampaignError(
                 f"{self.path}: the campaign's workspace is {self._records.workspace}, the running experiment's is "
                 f"{running.workspace.path}. Make the campaign with workspace=str(helper.xp.workspace.path)."
             )
+        options = {"running": running, "init_tasks": tuple(init_tasks), "strategy": strategy}
+        return int(self._driver(launcher, observe=observe, **options).run(once=once, stop=stop))
+
+    def _driver(self, launcher: str | None = None, **options: Any) -> Driver:
+        from xpm_alchem.driver import Driver
+        from xpm_alchem.launchers.choose import choose_launcher
+
+        chosen = choose_launcher(launcher or self._records.plan().launcher, self._settings.launchers)
         workspace = find_workspace(str(self._records.workspace), self._settings)
-        driver = Driver(
-            self._records,
-            workspace,
-            chosen,
-            observe=observe,
-            running=running,
-            init_tasks=tuple(init_tasks),
-            strategy=strategy,
-        )
-        return int(driver.run(once=once, stop=stop))
+        return Driver(self._records, workspace, chosen, **options)
 
     def stop(self, *, launcher: str | None = None, observe: Callable[[Any], None] = lambda event: None) -> int:
         """End all attempts at their next checkpoint, and the driver; `run` goes on from there.
@@ -219,44 +216,6 @@ class Campaign(RestartVerbs):
         while self._records.holder() is not None:
             time.sleep(0.2)
         return 3
-
-    def cancel(self, task: str) -> bool:
-        """Run a task no further: its attempt ends at its next checkpoint. `retry` takes it up again.
-
-        Returns
-        -------
-        bool
-            Whether a driver that runs will do it (else it is done).
-
-        Raises
-        ------
-        InputError
-            The task is unknown, or neither waiting nor running.
-        """
-        return wishes.cancel(self._records, views.find_task(self._records, task).task)
-
-    def retry(self, task: str | None = None) -> list[tuple[str, bool]]:
-        """Try a task in error again, or all of them; its finished units are kept, its retries count anew.
-
-        Returns
-        -------
-        list of (str, bool)
-            'TRANSFORMATION:REPEAT' of each, and whether a driver that runs will do it (else it is done).
-
-        Raises
-        ------
-        InputError
-            The task is unknown or not in error, or none is.
-        """
-        records = self._records
-        if task is not None:
-            chosen = [views.find_task(records, task)]
-        else:
-            chosen = [found for found in records.state().tasks.values() if found.status is TaskStatus.ERROR]
-            if not chosen:
-                raise InputError(f"campaign '{self.name}' has no task in error.")
-        names = {record.id: record.name for record in records.index.transformations}
-        return [(f"{names[t.transformation]}:{t.repeat}", wishes.retry(records, t.task)) for t in chosen]
 
     # ------------------------------------------------------------------------- the strategy, named as alchemiscale's
     def set_network_strategy(

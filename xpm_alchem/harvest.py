@@ -18,7 +18,7 @@ from xpm_alchem.execution import close_lost
 from xpm_alchem.fence import Orders, fence_off, give_orders
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.left_out import left_out
-from xpm_alchem.restarts import DONE, STOP, STOPPED, WAIT, RestartPolicy, decide
+from xpm_alchem.restarts import DONE, RETRY, STOP, STOPPED, WAIT, RestartPolicy, decide
 from xpm_alchem.second_look import another_complete, look_again
 from xpm_alchem.submission import Job, failure_reason, stderr_of
 from xpm_alchem.task_state import TaskState, TaskStatus, grouped
@@ -61,9 +61,9 @@ class Harvest:
         self._told: set[tuple[str, bool]] = set()
 
     def look(self) -> None:
-        """Look at every task that was running; the journal gains what became of it."""
+        """Look at every task whose attempt was at work; the journal gains what became of it."""
         for task in list(self.records.state().tasks.values()):
-            if task.status is TaskStatus.RUNNING:
+            if task.at_work:
                 self._look_at(task)
 
     def _look_at(self, task: TaskState) -> None:
@@ -155,6 +155,9 @@ class Harvest:
 
     def _after_attempt(self, task: TaskState, files: TaskDirectory, log: AttemptLog) -> None:
         attempts = log.read()
+        if task.leaving:
+            self._after_leaving(task, files, log, attempts[-1])
+            return
         stopped = Orders.read(files.path).stop
         if stopped is not None and attempts[-1].outcome in (Outcome.CANCELLED, Outcome.LOST):
             log.decide(attempts[-1], STOPPED, stopped)
@@ -178,6 +181,19 @@ class Harvest:
             self._over(task, TaskStatus.ERROR, f"{last.reason} ({decision.reason})", last)
         else:
             self._over(task, TaskStatus.WAITING, f"{last.outcome}: {decision.reason}", last)
+
+    def _after_leaving(self, task: TaskState, files: TaskDirectory, log: AttemptLog, last: Attempt) -> None:
+        """The user gave the task another status meanwhile: that stays, but a late result counts if it is waiting."""
+        reason = task.reason
+        if last.outcome is Outcome.COMPLETE and task.exists and self.complete(task, files, last):
+            log.decide(last, DONE, f"complete all the same ({reason})")
+            self._forget(task, again=False)
+            return
+        if last.outcome is Outcome.COMPLETE:
+            log.decide(last, DONE, f"complete, but it does not count ({reason})")
+        else:
+            log.decide(last, RETRY if task.exists else STOPPED, reason)
+        self._over(task, task.status, reason)
 
     def complete(self, task: TaskState, files: TaskDirectory, attempt: Attempt) -> bool:
         """Note that a task is complete, with what its summary says; return False if the summary does not say so.
@@ -218,6 +234,10 @@ class Harvest:
 
     def _over(self, task: TaskState, status: TaskStatus, reason: str, attempt: Attempt | None = None) -> None:
         self._forget(task, again=True)
+        if task.leaving:  # its status is the user's word
+            self.records.write({"event": "ended", "task": task.task, "reason": reason})
+            self.observe(DriverEvent("its attempt has ended", self.records.state().tasks[task.task]))
+            return
         what = {"event": "status", "task": task.task, "status": str(status), "reason": reason}
         self.records.write({**what, **_ending(attempt)})
         self.observe(DriverEvent(str(status), self.records.state().tasks[task.task]))

@@ -17,6 +17,7 @@ import attrs
 
 from xpm_alchem.errors import NetworkError
 from xpm_alchem.keyed_chain import Chain, keys_in
+from xpm_alchem.near_miss import nearest
 
 ENVIRONMENTS = ("vacuum", "solvent", "complex")  # the order in which ddG = dG(later) - dG(earlier) is taken
 _PROTEINS = ("ProteinComponent", "SolvatedPDBComponent", "ProteinMembraneComponent")
@@ -131,7 +132,9 @@ class Index:
             return found[0]
         if found:
             raise NetworkError(f"'{text}' is the beginning of {len(found)} transformation ids; give more of it.")
-        raise NetworkError(f"no transformation is called '{text}'; `xpm-alchem show` lists them.")
+        near = nearest(text, (record.name for record in self.transformations))
+        hint = f"did you mean '{near}'?" if near is not None else "`xpm-alchem show` lists them."
+        raise NetworkError(f"no transformation is called '{text}'; {hint}")
 
 
 def index_chain(chain: Chain, path: Path, modules: Iterable[str]) -> Index:

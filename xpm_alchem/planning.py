@@ -10,14 +10,14 @@ import attrs
 
 from xpm_alchem.attempts import AttemptLog
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.changes import UNWANTED, Changes, NewTask, cancelled, events, is_to_end
+from xpm_alchem.changes import UNWANTED, Changes, cancelled, events, is_to_end
+from xpm_alchem.creation import created
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.harvest import DriverEvent
 from xpm_alchem.plan import Plan
 from xpm_alchem.strategist import Strategist
 from xpm_alchem.strategy import DORMANT, ERROR, StrategyState, is_due
 from xpm_alchem.task_state import TaskState, TaskStatus, grouped, mean_seconds
-from xpm_alchem.tasks import directory_in_workspace, make_task
 from xpm_alchem.wishes import take_in
 
 
@@ -48,8 +48,7 @@ class Planning:
         self.plan: Plan = records.plan()
         self.state = StrategyState()
         self.stopping = False
-        self._network = records.network
-        self._strategist = Strategist(self.plan, self._network, records.workspace, strategy, cache=records.cache_path)
+        self._strategist = Strategist(self.plan, records.network, records.workspace, strategy, cache=records.cache_path)
         self._weights: dict[str, float | None] = {}
         self._unwanted: dict[str, float] = {}
         self._inbox = 0
@@ -131,25 +130,9 @@ class Planning:
 
     def _write_changes(self, changes: Changes, reason: str) -> None:
         """Write all changes of an iteration in one line: a driver killed meanwhile leaves all of them or none."""
-        done = [*(self._created(task, reason) for task in changes.create), *events(changes, reason)]
+        done = [*(created(self.records, task, reason) for task in changes.create), *events(changes, reason)]
         if done:
             self.records.write({"event": "iteration", "changes": done})
-
-    def _created(self, new: NewTask, reason: str) -> dict[str, Any]:
-        record = self._network.index.by_id[new.transformation]
-        other = self.records.state().tasks.get(new.extends or "")
-        extends = None if other is None else self.records.task_path(other)
-        return {
-            "event": "created",
-            "task": new.id,
-            "transformation": new.transformation,
-            "repeat": new.repeat,
-            "extends": new.extends,
-            "directory": directory_in_workspace(
-                make_task(record, new.repeat, network=self.records.network_path, extends=extends)
-            ),
-            "reason": reason,
-        }
 
     def end_unwanted(self) -> None:
         """Cancel running tasks that the strategy has not wanted for its patience, unless they are about to end."""

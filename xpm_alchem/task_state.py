@@ -23,6 +23,8 @@ class TaskStatus(StrEnum):
 
 
 _STATUSES = tuple(TaskStatus)
+DEFAULT_PRIORITY, LARGEST_PRIORITY = 10, 2**63 - 1
+_SEVERAL = ("iteration", "wish")  # events that hold several changes
 
 
 @attrs.define
@@ -39,8 +41,14 @@ class TaskState:
         Whether it is to be run.
     cancelled_by
         'user' or 'strategy' for one that is not: the strategy takes up again only what it cancelled itself.
+    priority
+        1 is the most urgent.
     attempts_before
         How many attempts there were when it was last submitted.
+    leaving
+        Whether the user gave it another status while it was running, and its attempt has not ended yet.
+    at_once
+        Whether its attempt is to end without waiting for a checkpoint.
     """
 
     task: str
@@ -53,12 +61,15 @@ class TaskState:
     cancelled_by: str = ""
     reason: str = ""
     changed: float = 0.0
+    priority: int = DEFAULT_PRIORITY
     attempts_before: int = 0
     submitted: float = 0.0
     estimate: float | None = None
     uncertainty: float | None = None
     seconds: float = 0.0
     attempts: int = 0
+    leaving: bool = False
+    at_once: bool = False
 
     @property
     def in_flight(self) -> bool:
@@ -76,6 +87,16 @@ class TaskState:
         """Whether nobody has set it aside as invalid or deleted."""
         return self.status not in (TaskStatus.INVALID, TaskStatus.DELETED)
 
+    @property
+    def at_work(self) -> bool:
+        """Whether an attempt was submitted whose end was not dealt with yet."""
+        return self.status is TaskStatus.RUNNING or self.leaving
+
+    @property
+    def is_to_end(self) -> bool:
+        """Whether its attempt is at work although it is not to be."""
+        return self.at_work and not (self.status is TaskStatus.RUNNING and self.actioned)
+
 
 class CampaignState:
     """The tasks of a campaign as the journal tells them.
@@ -84,19 +105,25 @@ class CampaignState:
     ----------
     tasks
         By task id, in the order of their creation.
+    wishes
+        The tasks that each of the user's wishes changed, by the wish's id: none is granted twice.
     hosts
         How attempts ended on the machines.
     """
 
     def __init__(self) -> None:
         self.tasks: dict[str, TaskState] = {}
+        self.wishes: dict[str, tuple[str, ...]] = {}
         self.hosts = HostHistory()
 
     def apply(self, record: Mapping[str, Any]) -> None:
         """Take in one record of the journal; one that makes no sense is passed over."""
-        if record.get("event") == "iteration":  # one line of the journal, so that a kill leaves all of it or nothing
-            for change in _changes(record):
+        if record.get("event") in _SEVERAL:  # one line of the journal, so that a kill leaves all of it or nothing
+            changes = _changes(record)
+            for change in changes:
                 self.apply({"time": record.get("time"), **change})
+            if isinstance(record.get("id"), str):
+                self.wishes[record["id"]] = tuple(dict.fromkeys(str(change.get("task")) for change in changes))
             return
         task = self.tasks.get(str(record.get("task")))
         when = float(record.get("time") or 0)
@@ -111,20 +138,38 @@ class CampaignState:
                     actioned=True,
                     reason=str(record.get("reason", "")),
                     changed=when,
+                    priority=record["priority"] if is_priority(record.get("priority")) else DEFAULT_PRIORITY,
                 )
             case "status" if task is not None and record.get("status") in _STATUSES:
-                task.status, task.reason = TaskStatus(record["status"]), str(record.get("reason", ""))
-                task.changed = when
                 self.hosts.note(task.task, record, when)
-                for key in ("estimate", "uncertainty", "seconds", "attempts"):
-                    if key in record:
-                        setattr(task, key, record[key])
-            case "submitted" if task is not None:
+                task.leaving = task.at_work and record.get("by") == "user"
+                if task.exists:  # else it stays as it is, whatever its attempt still brings
+                    _set_status(task, record, when)
+            case "ended" if task is not None:
+                task.leaving = False
+            case "submitted" if task is not None and task.exists:
                 task.status, task.reason = TaskStatus.RUNNING, str(record.get("reason", ""))
                 task.attempts_before, task.submitted, task.changed = int(record.get("attempts") or 0), when, when
+                task.leaving = task.at_once = False
             case ("actioned" | "cancelled") as event if task is not None:
                 task.actioned, task.reason, task.changed = event == "actioned", str(record.get("reason", "")), when
                 task.cancelled_by = "" if task.actioned else str(record.get("by", "user"))
+                task.at_once = not task.actioned and record.get("at_once") is True
+            case "priority" if task is not None and is_priority(record.get("priority")):
+                task.priority = record["priority"]
+
+
+def _set_status(task: TaskState, record: Mapping[str, Any], when: float) -> None:
+    task.status, task.reason = TaskStatus(record["status"]), str(record.get("reason", ""))
+    task.changed = when
+    for key in ("estimate", "uncertainty", "seconds", "attempts"):
+        if key in record:
+            setattr(task, key, record[key])
+
+
+def is_priority(value: object) -> bool:
+    """Return whether a value is a priority: a whole number from 1 to 2**63 - 1."""
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST_PRIORITY
 
 
 def mean_seconds(tasks: Iterable[TaskState]) -> float | None:
@@ -154,7 +199,7 @@ def number_repeats(transformations: Iterable[str], groups: Mapping[str, list[Tas
 def _changes(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     changes = record.get("changes")
     sound = (c for c in (changes if isinstance(changes, list) else ()) if isinstance(c, Mapping))
-    return [change for change in sound if change.get("event") != "iteration"]
+    return [change for change in sound if change.get("event") not in _SEVERAL]
 
 
 def _is_sound(record: Mapping[str, Any]) -> bool:

@@ -17,6 +17,7 @@ _COMMANDS = {
     "stop": "change",
     "cancel": "change",
     "retry": "change",
+    "tasks": "tasks",
     "strategy": "strategy",
     "restarts": "restarts",
     "list": "look",

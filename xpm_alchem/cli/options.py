@@ -10,8 +10,10 @@ import click
 from rich.console import Console, RenderableType
 
 from xpm_alchem.report.views import View
+from xpm_alchem.task_wishes import TaskChange
 
 campaign_argument = click.argument("campaign", metavar="CAMPAIGN")
+tasks_argument = click.argument("tasks", nargs=-1, required=True, metavar="TRANSFORMATION:REPEAT...")
 workspace_option = click.option(
     "-w", "--workspace", metavar="ID|DIR", help="Workspace: an id of settings.yaml, or a directory."
 )
@@ -24,6 +26,12 @@ def output(view: View, as_json: bool, table: Callable[[View], RenderableType], *
         click.echo(json.dumps(view, indent=2))
         return
     console().print(table(view), soft_wrap=not wrap)
+
+
+def say_tasks(change: TaskChange, done: str, later: str) -> None:
+    """Print a line for every task that was changed: what became of it, or what a driver makes of it."""
+    for task in change.tasks:
+        click.echo(f"{task}: {later if change.later else done}")
 
 
 def console(**options: Any) -> Console:

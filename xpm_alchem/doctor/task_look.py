@@ -166,7 +166,7 @@ class TaskLook:
     def _unfinished(self, found: _Found) -> None:
         """Judge a task that the journal does not have as complete: damage that the next attempt mends is no fault."""
         if found.is_finished:
-            if not self.is_driven or self.task.status is not TaskStatus.RUNNING:
+            if not (self.is_driven and self.task.at_work):
                 self._add(Kind.LATE if self.task.in_flight else Kind.LATE_ASIDE)
         elif not self._is_at_work:
             if found.summary.startswith("damaged"):

@@ -23,8 +23,8 @@ def tasks_now(records: CampaignRecords) -> dict[str, TaskState]:
 
 
 def task_now(records: CampaignRecords, task: TaskState) -> TaskState:
-    """Return a task as it is: one that the journal has as running is looked up on the disk."""
-    if task.status is not TaskStatus.RUNNING:
+    """Return a task as it is: one whose attempt was at work is looked up on the disk."""
+    if not (task.at_work and task.exists):
         return task
     summary = task_summary(records, task)
     if summary is None or summary.status != "complete":
@@ -139,6 +139,8 @@ def _next(records: CampaignRecords, tasks: list[TaskState], weight: float | None
         return (
             f"repeat {running[0].repeat}: unit {min(summary.units_done + 1, summary.units_total)}/{summary.units_total}"
         )
+    if any(task.leaving for task in tasks):
+        return "an attempt is ending"
     if any(task.in_flight for task in tasks):
         return "waits for a free slot" if driven else "waits; nobody drives"
     return "" if tasks and (asleep or weight is None) else "the strategy decides"
@@ -154,7 +156,7 @@ def summary_view(records: CampaignRecords) -> View:
         "campaign": records.name,
         "transformations": len(records.index.transformations),
         "with_result": sum(bool(result.repeats) for result in results.values()),
-        "tasks": len(tasks),
+        "tasks": sum(task.exists for task in tasks.values()),
         "complete": counts[TaskStatus.COMPLETE],
         "running": counts[TaskStatus.RUNNING],
         "waiting": counts[TaskStatus.WAITING],
