@@ -21,7 +21,7 @@ from xpm_alchem.attempts import Attempt, AttemptLog, Launched, Outcome
 from xpm_alchem.directory import TaskDirectory, TaskSummary
 from xpm_alchem.errors import FormatError, TaskBusyError
 from xpm_alchem.fence import Fence, inherit
-from xpm_alchem.files import first_free
+from xpm_alchem.files import set_aside
 from xpm_alchem.interrupts import Deadline, Interrupts, Stopped
 from xpm_alchem.measures import Durations, Usage, versions
 from xpm_alchem.trust import check_module
@@ -235,7 +235,7 @@ class _Execution:
         if not earlier or earlier[-1].number != self.fence.afresh_after:
             return ""
         kept = [path for path in (self.files.dag, self.files.results, self.files.path / "shared") if path.exists()]
-        names = [_set_aside(path).name for path in kept]
+        names = [set_aside(path).name for path in kept]
         self.files.make()
         return f"from scratch; kept: {', '.join(names)}" if names else "from scratch"
 
@@ -273,7 +273,7 @@ class _Execution:
                     raise ValueError("not a result of this unit")
                 self.results[str(unit.key)] = result
             except Exception as error:  # whatever gufe raises when it decodes what is not what it wrote
-                aside = _set_aside(path)
+                aside = set_aside(path)
                 self.log.unit(self.attempt, name=unit.name, damaged=aside.name, reason=str(error))
 
     # ---------------------------------------------------------------------------------------------- the units
@@ -313,7 +313,7 @@ class _Execution:
         self._guard()
         if not result.ok() and inherited and not _disk_full(result):
             gufe_seam.save(result, self.files.next_failure(key))
-            aside = _set_aside(self.files.shared(key)).name
+            aside = set_aside(self.files.shared(key)).name
             self.log.unit(self.attempt, name=unit.name, ok=False, set_aside=aside, reason=str(result.traceback)[-2000:])
             self.summary = self.summary.evolve(set_aside=self.summary.set_aside + 1)
             started, inherited = time.time(), False
@@ -431,10 +431,6 @@ def _newest(files: TaskDirectory) -> float:
 
 def _has_content(path: Path) -> bool:
     return path.is_dir() and any(path.iterdir())
-
-
-def _set_aside(path: Path) -> Path:
-    return path.rename(first_free(lambda number: path.with_name(f"{path.name}.set-aside-{number}")))
 
 
 def _disk_full(failure: Any) -> bool:

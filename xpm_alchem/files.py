@@ -60,6 +60,11 @@ def first_free(path_of: Callable[[int], Path], start: int = 1) -> Path:
     return next(path for path in map(path_of, itertools.count(start)) if not path.exists())
 
 
+def set_aside(path: Path) -> Path:
+    """Rename a file or directory to '<name>.set-aside-<number>', which is kept, and return its new path."""
+    return path.rename(first_free(lambda number: path.with_name(f"{path.name}.set-aside-{number}")))
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as JSON, whole or not at all."""
     with atomic_write(path) as out:

@@ -22,7 +22,7 @@ from xpm_alchem.doctor.check import Repair
 from xpm_alchem.doctor.gufe_files import Unusable, check_result
 from xpm_alchem.doctor.litter import is_stale
 from xpm_alchem.errors import FormatError
-from xpm_alchem.files import first_free
+from xpm_alchem.files import first_free, set_aside
 from xpm_alchem.task_state import TaskState
 from xpm_alchem.trust import check_module
 
@@ -110,7 +110,8 @@ def remake_summary(files: TaskDirectory, task: TaskState, units: int) -> str | N
         except FileNotFoundError:
             pass
         attempts = AttemptLog(files.attempts).read()
-        _set_aside(files.summary)
+        if files.summary.exists():
+            set_aside(files.summary)
         TaskSummary(
             transformation=task.transformation,
             repeat=task.repeat,
@@ -157,14 +158,10 @@ def remake_result(files: TaskDirectory, trusted: tuple[str, ...]) -> str | None:
         result = gufe_seam.make_dag_result(dag, results)
         if not gufe_seam.dag_ok(result):
             raise ValueError(f"{files.path}: the results are not those of all units")
-        _set_aside(files.result)
+        if files.result.exists():
+            set_aside(files.result)
         gufe_seam.save(result, files.result, exclusive=True)
     return f"made {files.result} again from the results of its units"
-
-
-def _set_aside(path: Path) -> None:
-    if path.exists():
-        path.rename(first_free(lambda number: path.with_name(f"{path.name}.set-aside-{number}")))
 
 
 @contextmanager
