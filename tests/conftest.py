@@ -101,3 +101,11 @@ def processes_of(path: Path) -> list[psutil.Process]:
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return found
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many damaged files were read."""
+    reports = [report for group in terminalreporter.stats.values() for report in group if hasattr(report, "when")]
+    found = {report.nodeid: dict(report.user_properties).get("fuzzed") for report in reports}
+    if counts := [count for count in found.values() if count]:
+        terminalreporter.write_line(f"damaged files: {sum(counts):,} cases in {len(counts)} tests")

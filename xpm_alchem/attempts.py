@@ -12,6 +12,7 @@ import attrs
 
 from xpm_alchem.files import Journal
 from xpm_alchem.processes import HOST, ProcessIdentity
+from xpm_alchem.values import count, is_count, number, number_or_none, text, text_or_none
 
 ATTEMPTS = "xpm-alchem attempts"
 
@@ -115,7 +116,7 @@ class AttemptLog:
         attempts: dict[int, Attempt] = {}
         for record in self._journal.read()[0]:
             number = record.get("attempt")
-            if not isinstance(number, int):
+            if not is_count(number):
                 continue
             if record.get("event") == "start":
                 attempts[number] = _started(record)
@@ -198,16 +199,15 @@ class AttemptLog:
 
 
 def _started(record: Mapping[str, Any]) -> Attempt:
+    versions = record.get("versions")
     return Attempt(
         number=record["attempt"],
-        process=ProcessIdentity(
-            str(record.get("host")), int(record.get("pid") or 0), float(record.get("pid_start") or 0)
-        ),
-        start=float(record.get("time") or 0),
-        limit=record.get("limit"),
-        launched_as=record.get("launched_as"),
-        node=record.get("node"),
-        versions=record.get("versions") or {},
+        process=ProcessIdentity(text(record.get("host")), count(record.get("pid")), number(record.get("pid_start"))),
+        start=number(record.get("time")),
+        limit=number_or_none(record.get("limit")),
+        launched_as=text_or_none(record.get("launched_as")),
+        node=text_or_none(record.get("node")),
+        versions={text(k): text(v) for k, v in versions.items()} if isinstance(versions, Mapping) else {},
     )
 
 
@@ -215,22 +215,31 @@ def _with(attempt: Attempt, record: Mapping[str, Any]) -> Attempt:
     match record.get("event"):
         case "unit":
             done = attempt.units_done + bool(record.get("ok"))
-            return attrs.evolve(attempt, units=(*attempt.units, record), units_done=done)
+            return attrs.evolve(attempt, units=(*attempt.units, _unit(record)), units_done=done)
         case "end" if attempt.outcome is None and record.get("outcome") in _OUTCOMES:
             return attrs.evolve(
                 attempt,
-                end=record.get("time"),
+                end=number(record.get("time"), attempt.start),
                 outcome=Outcome(record["outcome"]),
-                reason=record.get("reason", ""),
-                traceback=record.get("traceback"),
+                reason=text(record.get("reason")),
+                traceback=text_or_none(record.get("traceback")),
                 progress=bool(record.get("progress")),
-                seconds=float(record.get("seconds") or 0),
-                cpu_seconds=float(record.get("cpu_seconds") or 0),
-                peak_memory_bytes=int(record.get("peak_memory_bytes") or 0),
-                stop_seconds=record.get("stop_seconds"),
+                seconds=number(record.get("seconds")),
+                cpu_seconds=number(record.get("cpu_seconds")),
+                peak_memory_bytes=count(record.get("peak_memory_bytes")),
+                stop_seconds=number_or_none(record.get("stop_seconds")),
             )
         case "verdict" if record.get("outcome") in _OUTCOMES:
-            return attrs.evolve(attempt, outcome=Outcome(record["outcome"]), reason=record.get("reason", ""))
+            return attrs.evolve(attempt, outcome=Outcome(record["outcome"]), reason=text(record.get("reason")))
         case "decision":
-            return attrs.evolve(attempt, decision=record.get("decision"), decision_reason=record.get("reason"))
+            decision, reason = text_or_none(record.get("decision")), text_or_none(record.get("reason"))
+            return attrs.evolve(attempt, decision=decision, decision_reason=reason)
     return attempt
+
+
+def _unit(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an event says of a unit: times and durations are numbers, what is not a flag a text."""
+    numbers = {key: number(record[key]) for key in ("time", "seconds") if key in record}
+    flags = {key: bool(record[key]) for key in ("ok", "resumed", "fresh") if key in record}
+    texts = {key: text(value) for key, value in record.items() if isinstance(value, str)}
+    return {**texts, **numbers, **flags}

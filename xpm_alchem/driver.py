@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -21,6 +23,7 @@ from xpm_alchem.demand import demand
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.errors import WorkspaceError
 from xpm_alchem.fence import give_orders
+from xpm_alchem.files import set_aside
 from xpm_alchem.harvest import DriverEvent, Harvest
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.strategist import Strategist
@@ -295,6 +298,8 @@ class Driver:
         if not is_due(self._plan.strategy, self._strategy, results, now):
             return
         proposal = self._strategist.iterate(self._strategy, state, now)
+        if (broken := self._strategist.broken_results()) and self._make_again(broken):
+            return
         if proposal.state.status != ERROR:
             changes = Changes.of(proposal, grouped(state.tasks.values()), self._unwanted, now)
             reason = f"strategy {self._plan.strategy.name}, iteration {proposal.state.iterations}"
@@ -308,6 +313,22 @@ class Driver:
             self.observe(DriverEvent(f"the strategy raised {self._strategy.exception}"))
         elif proposal.create:
             self.observe(DriverEvent(f"iteration {self._strategy.iterations}: {len(proposal.create)} new task(s)"))
+
+    def _make_again(self, broken: Collection[Path]) -> bool:
+        """Run complete tasks again whose results are gone or damaged; their finished units are kept."""
+        again = []
+        for task in list(self.records.state().tasks.values()):
+            files = TaskDirectory(self.records.task_path(task))
+            if task.status is TaskStatus.COMPLETE and task.actioned and files.result in broken:
+                for path in filter(os.path.lexists, (files.summary, files.result)):
+                    set_aside(path)
+                reason = f"{files.result.name} was gone or damaged: it is made again"
+                again.append({"event": "status", "task": task.task, "status": "waiting", "reason": reason})
+        if again:
+            self.records.write(*again)
+        for event in again:
+            self.observe(DriverEvent("waiting", self.records.state().tasks[event["task"]]))
+        return bool(again)
 
     def _write_changes(self, changes: Changes, reason: str) -> None:
         """Write all changes of an iteration in one line: a driver killed meanwhile leaves all of them or none."""

@@ -16,7 +16,7 @@ import inspect
 import json
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import networkx as nx
@@ -26,11 +26,13 @@ with warnings.catch_warnings():  # pydantic and openff warn at import about thin
     import gufe
     from gufe.protocols.protocoldag import ProtocolDAG, ProtocolDAGResult
     from gufe.protocols.protocolunit import Context, ProtocolUnit, ProtocolUnitResult
-    from gufe.tokenization import JSON_HANDLER, GufeKey, GufeTokenizable
+    from gufe.tokenization import JSON_HANDLER, GufeKey, GufeTokenizable, get_class
 
-from xpm_alchem.files import atomic_write
+from xpm_alchem.errors import FormatError, XpmAlchemError
+from xpm_alchem.files import atomic_write, read_bytes
 from xpm_alchem.keyed_chain import Chain, flatten
 from xpm_alchem.quiet import quiet
+from xpm_alchem.values import text
 
 GUFE_VERSION: str = str(getattr(gufe, "__version__", "unknown"))
 IS_GUFE_0_4 = not hasattr(GufeTokenizable, "to_json")  # keyed-chain JSON came with 1.1
@@ -43,6 +45,7 @@ SolventComponent = gufe.SolventComponent
 Transformation = gufe.Transformation
 
 CheckModule = Callable[[str], None]
+Relocate = Callable[[Path], Path]
 
 # The number of the repeat a DAG is created for. gufe does not hand it to a protocol; a protocol whose seeds
 # are to be reproducible reads it here while its `_create` runs.
@@ -93,7 +96,7 @@ def to_text(obj: Any) -> str:
     return json.dumps(to_chain(obj), cls=JSON_HANDLER.encoder, sort_keys=True)
 
 
-def load(path: Path, check_module: CheckModule) -> Any:
+def load(path: Path, check_module: CheckModule, relocate: Relocate | None = None) -> Any:
     """Read one gufe object.
 
     Parameters
@@ -102,27 +105,62 @@ def load(path: Path, check_module: CheckModule) -> Any:
         A file written by `save` or by gufe.
     check_module
         Called with the name of every Python module the file names, before anything is imported; raises to refuse.
+    relocate
+        Called with every path in the file; returns what stands for it now.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    FormatError
+        It is damaged, or the installed gufe (or its protocol) cannot read it.
+    WorkspaceError
+        It cannot be read (now, or by this user).
+    XpmAlchemError
+        Whatever `check_module` raised.
     """
-    return decode(parse(path.read_text(), check_module))
+    content = read_bytes(path)
+    try:
+        chain = parse(content.decode(), check_module)
+        return decode(chain if relocate is None else _relocated(chain, relocate))
+    except XpmAlchemError:
+        raise
+    except Exception as error:  # whatever gufe and its protocols raise when they decode what is not what they wrote
+        said = f"{type(error).__name__}: {' '.join(text(str(error)).split())[:200]}"
+        if isinstance(error, UnicodeDecodeError | json.JSONDecodeError):
+            raise FormatError(path, f"damaged: not valid JSON ({said}).", broken=True) from None
+        raise FormatError(path, f"damaged, or gufe {GUFE_VERSION} cannot read it ({said}).") from error
 
 
-def parse(text: str, check_module: CheckModule | None) -> list[list[Any]]:
-    """Return the keyed chain in `text`, with gufe's own value types (paths, arrays, settings) decoded.
+def _relocated(value: Any, relocate: Relocate) -> Any:
+    if isinstance(value, PurePath):
+        return relocate(Path(value))
+    if isinstance(value, dict):
+        return {key: _relocated(item, relocate) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_relocated(item, relocate) for item in value]
+    return value
+
+
+def parse(content: str, check_module: CheckModule | None) -> list[list[Any]]:
+    """Return the keyed chain in `content`, with gufe's own value types (paths, arrays, settings) decoded.
 
     Raises
     ------
     ValueError
-        The text is not JSON, or not a gufe object.
+        It is not JSON, or not a gufe object.
     """
 
     class Checked(JSON_HANDLER.decoder):  # type: ignore[name-defined,misc]
         def object_hook(self, dct: dict[str, Any]) -> Any:
             if check_module is not None and isinstance(dct.get("__module__"), str):
                 check_module(dct["__module__"])
+            if not IS_GUFE_0_4 and ":is_custom:" in dct and dct.get("__class__") == "Path":  # written by gufe 0.4
+                dct = {**dct, "__class__": "PosixPath"}
             return super().object_hook(dct)
 
     with quiet("pymbar"):  # protocols' modules are imported here
-        return flatten(json.loads(text, cls=Checked))
+        return flatten(json.loads(content, cls=Checked))
 
 
 def decode(chain: Chain) -> Any:
@@ -151,8 +189,52 @@ def decode_all(chain: Chain) -> dict[str, Any]:
         for key, content in chain:
             if IS_GUFE_0_4:
                 content = _for_gufe_0_4(content)
+            elif ":version:" not in content:
+                objects[key] = _of_gufe_0_4(resolve(content))
+                continue
             objects[key] = GufeTokenizable.from_shallow_dict(resolve(content))
     return objects
+
+
+# --- gufe 0.4 only
+def _of_gufe_0_4(content: dict[str, Any]) -> Any:
+    """Return an object that gufe 0.4 wrote, as a newer gufe wants it."""
+    if content["__qualname__"] == "SmallMoleculeComponent" and "conformers" in content:
+        return _molecule_of_gufe_0_4(content)
+    kind = get_class(content["__module__"], content["__qualname__"])
+    if issubclass(kind, SettingsBase):
+        return kind(**{key: value for key, value in content.items() if not key.startswith("__")})
+    if issubclass(kind, ProtocolDAG | ProtocolDAGResult):
+        content = {"transformation_key": None, "extends_key": None, **content}
+    return GufeTokenizable.from_shallow_dict(content)
+
+
+def _molecule_of_gufe_0_4(content: Mapping[str, Any]) -> Any:
+    """Return a molecule that gufe 0.4 wrote; newer versions write and read others."""
+    from gufe.molhashing import deserialize_numpy
+    from rdkit import Chem
+
+    molecule = Chem.RWMol()
+    for number, name, charge, _, _ in content["atoms"]:
+        atom = Chem.Atom(number)
+        atom.SetFormalCharge(charge)
+        atom.SetNoImplicit(True)
+        if name:
+            atom.SetProp("_Name", name)
+        molecule.AddAtom(atom)
+    for begin, end, order, _, _ in content["bonds"]:
+        molecule.AddBond(begin, end, Chem.BondType.values[order])
+    for positions in content["conformers"]:
+        conformer = Chem.Conformer(molecule.GetNumAtoms())
+        for i, position in enumerate(deserialize_numpy(positions).tolist()):
+            conformer.SetAtomPosition(i, position)
+        molecule.AddConformer(conformer, assignId=True)
+    Chem.SanitizeMol(molecule)
+    Chem.AssignStereochemistryFrom3D(molecule)
+    return SmallMoleculeComponent(molecule.GetMol(), name=content["name"])
+
+
+# --- end of gufe 0.4 only
 
 
 # ------------------------------------------------------------------------------------------------- making a DAG

@@ -133,7 +133,7 @@ class Job:
             try:
                 event = json.loads(line)
                 outputs.append((str(event["key"]).rpartition("/")[2], dict(event["kwargs"])))
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 continue  # a line that a kill cut short
         return outputs
 
@@ -171,7 +171,7 @@ def failure_reason(directory: Path) -> str | None:
         return str(json.loads(_file(directory, ".failed").read_text()).get("reason", "failed"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return "failed"
 
 

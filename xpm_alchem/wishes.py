@@ -12,7 +12,7 @@ from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.errors import CampaignLockedError, InputError, XpmAlchemError
 from xpm_alchem.fence import give_orders
-from xpm_alchem.plan import parse_plan
+from xpm_alchem.plan import parse_plan, read_plan_text
 from xpm_alchem.plan_text import with_strategy
 from xpm_alchem.strategy import StrategyState
 from xpm_alchem.task_state import TaskStatus
@@ -92,7 +92,7 @@ def _changed_plan(records: CampaignRecords, changes: Mapping[str, Any]) -> str:
     from xpm_alchem.strategies import make_strategy
 
     path = records.path / "campaign.yaml"
-    text = with_strategy(path.read_text(), path, changes)
+    text = with_strategy(read_plan_text(path), path, changes)
     plan = parse_plan(text, path)
     if plan.strategy.name is not None:
         make_strategy(plan.strategy.name, plan.strategy.settings, plan.trusted_modules)
@@ -150,7 +150,7 @@ def apply(records: CampaignRecords, wish: Mapping[str, Any]) -> bool:
 
 def _apply_strategy(records: CampaignRecords, changes: Mapping[str, Any]) -> bool:
     text = _changed_plan(records, changes)
-    if text != (records.path / "campaign.yaml").read_text():
+    if text != read_plan_text(records.path / "campaign.yaml"):
         records.set_plan(text)
     if "name" in changes and changes["name"] is None:  # cleared: what it knew is forgotten
         known = records.driver_state()

@@ -122,7 +122,7 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
         """Return the live process that the pid file names."""
         try:
             return Process.fromDefinition(self.connector, _spec(directory))
-        except (OSError, ValueError, KeyError, StopIteration):
+        except Exception:  # whatever experimaestro raises for a file that is damaged
             return None
 
     def describe(self) -> str:
@@ -230,7 +230,7 @@ def limit_this_process(limit: float, *, margin: float, grace: float) -> None:
     Env.instance().launcher_info = limits
 
     def kill() -> None:
-        kill_session(os.getsid(0), 0.0)
+        kill_session(os.getsid(0), None)
         os.kill(os.getpid(), signal.SIGKILL)
 
     timer = threading.Timer(max(0.0, limits.remaining_time()) + grace, kill)

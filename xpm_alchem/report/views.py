@@ -229,7 +229,7 @@ def why_view(records: CampaignRecords, text: str) -> View:
                 "seconds": attempt.seconds if attempt.outcome else time.time() - attempt.start,
                 "cpu_seconds": attempt.cpu_seconds,
                 "peak_memory_bytes": attempt.peak_memory_bytes,
-                "set_aside": [str(unit["set_aside"]) for unit in attempt.units if unit.get("set_aside")],
+                "set_aside": [unit[key] for unit in attempt.units for key in ("set_aside", "damaged") if unit.get(key)],
                 "versions": dict(attempt.versions),
                 "decision": attempt.decision,
                 "decision_reason": attempt.decision_reason,
