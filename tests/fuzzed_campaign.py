@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import os
@@ -9,12 +10,14 @@ import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 from campaigns import SmallCampaign, wait_for
 from damage import Damage, undo
+from gufe.tokenization import TOKENIZABLE_REGISTRY
 from rich.console import Console
 
 from xpm_alchem import workspace as settings
@@ -24,7 +27,7 @@ from xpm_alchem.client import Campaign
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.driver import Driver
 from xpm_alchem.errors import XpmAlchemError
-from xpm_alchem.execution import TaskSpec, run
+from xpm_alchem.execution import TaskSpec, UnitsFailed, run
 from xpm_alchem.fence import Orders, give_orders
 from xpm_alchem.launchers.choose import choose_launcher
 from xpm_alchem.launchers.local import LocalLauncher, LocalProfile
@@ -36,7 +39,7 @@ from xpm_alchem.protocol_results import ProtocolResults
 from xpm_alchem.report.strategy_tables import explain_table, health_table, strategy_table
 from xpm_alchem.report.strategy_views import strategy_view
 from xpm_alchem.report.tables import list_table, results_table, show_table, status_table, summary_table, why_table
-from xpm_alchem.task_state import TaskState, grouped
+from xpm_alchem.task_state import TaskState, TaskStatus, grouped
 
 TRUSTED = ("dummy_protocol",)
 NOT_TO_BE_IMPORTED = "must_not_be_imported"
@@ -70,7 +73,7 @@ def make_campaign(path: Path) -> None:
     task = next(iter(records.state().tasks.values()))
     records.ask(wish="retry", task=task.task)
     records.ask(wish="strategy", changes={"settings": {"repeats": 4}})
-    gathered(records)
+    gathered(records, records.cache_path)
     batch = Batch.make(
         records.workspace / "slurm", "small", [str(records.task_path(task) / "run.py")], margin=30, limit=600
     )
@@ -90,10 +93,10 @@ def _slept(campaign: SmallCampaign) -> bool:
     return json.loads(campaign.script.read_text())["simulate 0 step 2"]["times"] == 0
 
 
-def gathered(records: CampaignRecords) -> None:
+def gathered(records: CampaignRecords, cache: Path | None) -> None:
     """Gather the ProtocolResults of all transformations, as a stratocaster Strategy is given them."""
     network = records.network
-    results = ProtocolResults(network, records.workspace, TRUSTED, records.cache_path)
+    results = ProtocolResults(network, records.workspace, TRUSTED, cache)
     groups = grouped(records.state().tasks.values())
     for transformation in network.index.by_id:
         results.of(transformation, groups.get(transformation, []), 1)
@@ -111,6 +114,11 @@ def look(path: Path) -> None:
         (campaign.get_network_strategy_health, health_table),
     )
     campaign.get_network_strategy_state()
+
+
+def history(path: Path) -> None:
+    """Tell the history of every task."""
+    campaign = Campaign.open(path)
     tasks = list(campaign.records.state().tasks)
     if tasks:
         render(*((lambda task=task: campaign.why(task), why_table) for task in tasks))
@@ -169,15 +177,17 @@ def ask(path: Path) -> None:
 
 
 def execute(path: Path) -> None:
-    """Go on with all tasks, in this process."""
+    """Go on with the tasks that were interrupted or failed, in this process; that a unit fails is no fault of ours."""
     records = CampaignRecords.open(path)
     network = records.network
     for task in records.state().tasks.values():
-        spec = TaskSpec(
-            task.transformation, task.repeat, lambda t=task: network.transformation(t.transformation), None, TRUSTED
-        )
         directory = records.task_path(task)
-        run(directory, spec, launched=Launched(launch=Orders.read(directory).launch))
+        if task.status in (TaskStatus.COMPLETE, TaskStatus.WAITING):
+            continue
+        load = functools.partial(network.transformation, task.transformation)
+        spec = TaskSpec(task.transformation, task.repeat, load, None, TRUSTED)
+        with suppress(UnitsFailed):
+            run(directory, spec, launched=Launched(launch=Orders.read(directory).launch))
 
 
 def submit(path: Path) -> None:
@@ -193,7 +203,7 @@ def submit(path: Path) -> None:
             entry.batch.jobs_for(entry.number)
             entry.batch.name_for(entry.number)
             queue._says_it_ended(entry)
-    batch = Batch.read(next(root.glob("*/batch.json")).parent)
+    batch = Batch.read(next(root.iterdir()))
     if batch is not None:
         list(_Worker(batch, "4242_0", None)._open())
 
@@ -209,7 +219,12 @@ def configure(path: Path) -> None:
 
 def gather(path: Path) -> None:
     """Gather what a stratocaster Strategy is shown."""
-    gathered(CampaignRecords.open(path))
+    gathered(CampaignRecords.open(path), CampaignRecords.open(path).cache_path)
+
+
+def gather_anew(path: Path) -> None:
+    """Gather it without a cache."""
+    gathered(CampaignRecords.open(path), None)
 
 
 # --------------------------------------------------------------------------------------------------------------- cases
@@ -281,12 +296,13 @@ class Fuzz:
                 damage.apply(path)
                 self._try(path, damage, reader)
                 self.restore()
-                if not path.exists() or path.read_bytes() != content:  # the pristine campaign has no such file
+                if not path.is_file() or path.read_bytes() != content:  # the pristine campaign has no such file
                     undo(path, content)
             self._finish(path, damage, content)
 
     def _try(self, path: Path, damage: Damage, reader: Callable[[Path], None]) -> None:
         case = f"{path.relative_to(self.path)}, {damage.name}, {reader.__name__}"
+        TOKENIZABLE_REGISTRY.clear()  # else gufe returns what it has read before under the same key
         try:
             reader(self.campaign)
         except XpmAlchemError as error:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import filelock
 import pytest
 from conftest import TESTS
 from damage import (
@@ -31,33 +28,19 @@ from fuzzed_campaign import (
     drive,
     execute,
     gather,
+    gather_anew,
+    history,
     look,
-    make_campaign,
     submit,
     think,
 )
 
-
-@pytest.fixture(scope="session")
-def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a campaign that nobody may change, made once for all processes of pytest-xdist."""
-    base = tmp_path_factory.getbasetemp()
-    root = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "fuzzed"
-    with filelock.FileLock(f"{root}.lock"), pytest.MonkeyPatch.context() as patch:
-        if not (root / "made").exists():
-            shutil.rmtree(root, ignore_errors=True)
-            (root / "home").mkdir(parents=True)
-            patch.setenv("HOME", str(root / "home"))
-            patch.setenv("XPM_WORKDIR", str(root / "home" / "xpm"))
-            patch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]))
-            make_campaign(root / "campaign")
-            (root / "made").touch()
-    return root / "campaign"
+from xpm_alchem.fence import give_orders
 
 
 @pytest.fixture
 def fuzz(
-    pristine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    standing_campaign: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Iterator[Fuzz]:
     """Return what damages a copy; whatever happens nothing may be killed, executed or imported."""
     trap = tmp_path / "trap"
@@ -76,7 +59,7 @@ def fuzz(
     monkeypatch.setattr("subprocess.Popen.__init__", forbidden)
     monkeypatch.setattr("os.system", forbidden)
     monkeypatch.setattr("os.fsync", lambda _: None)  # thousands of them
-    made = Fuzz(pristine, tmp_path)
+    made = Fuzz(standing_campaign, tmp_path)
     yield made
     request.node.user_properties.append(("fuzzed", made.cases))
     assert sorted(path.name for path in trap.iterdir()) == [f"{NOT_TO_BE_IMPORTED}.py"]
@@ -87,7 +70,7 @@ def test_index(fuzz: Fuzz) -> None:
     path = fuzz.campaign / "index.json"
     content = path.read_bytes()
     fuzz.looks(path, json_damaged(json.loads(content), depth=3, most=150), look)
-    fuzz.looks(path, [*bytes_damaged(content), *versions(content), *put_elsewhere(fuzz.outside)], look)
+    fuzz.looks(path, [*bytes_damaged(content), *versions(content), *put_elsewhere(fuzz.outside)], look, history)
     fuzz.looks(path, [*json_damaged(json.loads(content), depth=3, most=40, seed=2), *huge(content)], think)
 
 
@@ -120,6 +103,7 @@ def test_the_journal_of_tasks(fuzz: Fuzz) -> None:
     content = path.read_bytes()
     damages = [*lines_damaged(content, depth=3, most=150), *bytes_damaged(content), *versions(content)]
     fuzz.looks(path, [*damages, *put_elsewhere(fuzz.outside), *huge(content)], look)
+    fuzz.looks(path, damages[::5], history, think)
     fuzz.changes(path, [*damages[::8], *put_elsewhere(fuzz.outside)], drive)
 
 
@@ -127,7 +111,8 @@ def test_the_inbox(fuzz: Fuzz) -> None:
     path = fuzz.campaign / "inbox.jsonl"
     content = path.read_bytes()
     damages = [*lines_damaged(content, depth=3, most=80), *bytes_damaged(content, flips=12), *versions(content)]
-    fuzz.changes(path, [*damages, *put_elsewhere(fuzz.outside), *huge(content)], drive, ask)
+    fuzz.changes(path, [*damages, *put_elsewhere(fuzz.outside), *huge(content)], drive)
+    fuzz.changes(path, [*damages[::5], *put_elsewhere(fuzz.outside)], ask)
 
 
 def test_the_journal_of_attempts(fuzz: Fuzz) -> None:
@@ -136,7 +121,7 @@ def test_the_journal_of_attempts(fuzz: Fuzz) -> None:
         path = tasks[kind].attempts
         content = path.read_bytes()
         damages = [*lines_damaged(content, depth=1, most=80), *bytes_damaged(content, flips=12), *versions(content)]
-        fuzz.looks(path, [*damages, *put_elsewhere(fuzz.outside), *huge(content)], look)
+        fuzz.looks(path, [*damages, *put_elsewhere(fuzz.outside), *huge(content)], history)
         fuzz.changes(path, [*damages[::8], *put_elsewhere(fuzz.outside)], drive, execute)
 
 
@@ -149,12 +134,14 @@ def test_small_records(fuzz: Fuzz, name: str) -> None:
         "holder": fuzz.campaign / "holder.json",
         "lock": fuzz.campaign / "lock",
     }[name]
+    if name == "orders":
+        give_orders(task.path, generation=1)
     content = path.read_bytes()
     damages = [*put_elsewhere(fuzz.outside)]
     if content:
         damages += [*json_damaged(json.loads(content), most=100), *bytes_damaged(content), *versions(content)]
     fuzz.looks(path, [*damages, *huge(content)], look)
-    fuzz.changes(path, damages[:: 4 if content else 1], drive, ask, execute)
+    fuzz.changes(path, damages[:: 6 if content else 1], drive, ask, execute)
 
 
 @pytest.mark.parametrize("name", ["dag", "setup", "result"])
@@ -166,8 +153,7 @@ def test_gufe_s_files(fuzz: Fuzz, name: str) -> None:
     damages = [*bytes_damaged(content), *json_damaged(json.loads(content), depth=4, most=60)]
     damages += [*modules_named(json.loads(content), NOT_TO_BE_IMPORTED), *put_elsewhere(fuzz.outside)]
     if name == "result":
-        (fuzz.campaign / "cache").rename(fuzz.path / "no cache")
-        fuzz.looks(path, [*damages, *huge(content)], gather)
+        fuzz.looks(path, [*damages, *huge(content)], gather_anew)
     else:
         fuzz.changes(path, damages, execute)
 

@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from xpm_alchem.files import Journal
+from xpm_alchem.place import is_copy, place_of
 from xpm_alchem.processes import HOST, ProcessIdentity
 from xpm_alchem.values import count, is_count, number, number_or_none, text, text_or_none
 
@@ -49,6 +50,8 @@ class Attempt:
         What the driver decided after it.
     launched_as, node
         The launcher's name for it and for the machine it ran on, where the launcher has one.
+    elsewhere
+        Whether it worked in another directory, of which this one is a copy: whether it is alive does not matter here.
     stop_seconds
         How long it took to stop after it was told to; None if it did not say how it ended.
     """
@@ -68,6 +71,7 @@ class Attempt:
     limit: float | None = None
     launched_as: str | None = None
     node: str | None = None
+    elsewhere: bool = False
     stop_seconds: float | None = None
     versions: Mapping[str, str] = attrs.field(factory=dict)
     units: tuple[Mapping[str, Any], ...] = ()
@@ -119,7 +123,7 @@ class AttemptLog:
             if not is_count(number):
                 continue
             if record.get("event") == "start":
-                attempts[number] = _started(record)
+                attempts[number] = _started(record, self._journal.path.parent)
             elif number in attempts:
                 attempts[number] = _with(attempts[number], record)
         return [attempts[number] for number in sorted(attempts)]
@@ -136,13 +140,14 @@ class AttemptLog:
             "host": me.host,
             "pid": me.pid,
             "pid_start": me.start,
+            **place_of(self._journal.path.parent),
             "limit": limit,
             "launched_as": launched and launched.job,
             "node": launched and launched.node,
             "versions": dict(versions),
         }
         self._journal.append(record)
-        return _started(record)
+        return _started(record, self._journal.path.parent)
 
     def unit(self, attempt: Attempt, **facts: Any) -> None:
         """Note what happened to a unit."""
@@ -181,7 +186,7 @@ class AttemptLog:
         start = {"event": "start", "attempt": number, "time": since, "host": HOST, "pid": 0, "pid_start": since}
         start |= {"launched_as": launched and launched.job, "node": launched and launched.node}
         self._journal.append(start)
-        attempt = _started(start)
+        attempt = _started(start, self._journal.path.parent)
         self.end(attempt, outcome, reason=reason, traceback=traceback, progress=False)
         return attempt
 
@@ -198,7 +203,7 @@ class AttemptLog:
         )
 
 
-def _started(record: Mapping[str, Any]) -> Attempt:
+def _started(record: Mapping[str, Any], directory: Path) -> Attempt:
     versions = record.get("versions")
     return Attempt(
         number=record["attempt"],
@@ -207,6 +212,7 @@ def _started(record: Mapping[str, Any]) -> Attempt:
         limit=number_or_none(record.get("limit")),
         launched_as=text_or_none(record.get("launched_as")),
         node=text_or_none(record.get("node")),
+        elsewhere=is_copy(directory, record),
         versions={text(k): text(v) for k, v in versions.items()} if isinstance(versions, Mapping) else {},
     )
 

@@ -12,33 +12,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import attrs
 import filelock
 
 from xpm_alchem.driver_state import DRIVER, DRIVER_VERSION, read_driver_state
 from xpm_alchem.errors import CampaignError, CampaignLockedError, FormatError, NetworkError, WorkspaceError
-from xpm_alchem.files import Journal, atomic_write, read_record, write_record
+from xpm_alchem.files import Journal, atomic_write, write_record
+from xpm_alchem.holder import Holder
 from xpm_alchem.index_record import read_index, write_index
 from xpm_alchem.network import Network, load_network
 from xpm_alchem.network_index import Index
 from xpm_alchem.plan import Plan, read_plan
-from xpm_alchem.processes import ProcessIdentity
 from xpm_alchem.task_state import CampaignState, TaskState
-from xpm_alchem.values import local_time, number, text
 
 TASKS, INBOX = "xpm-alchem tasks", "xpm-alchem inbox"
 _HEARTBEAT_SECONDS = 90.0  # a driver on another host whose heartbeat is younger than this is taken to be alive
-
-
-@attrs.frozen
-class Holder:
-    """The process that drives a campaign."""
-
-    process: ProcessIdentity
-    since: float
-
-    def __str__(self) -> str:
-        return f"host {self.process.host}, pid {self.process.pid}, since {local_time(self.since)}"
 
 
 class CampaignRecords:
@@ -212,8 +199,17 @@ class CampaignRecords:
 
     # --------------------------------------------------------------------------------------------------- the inbox
     def ask(self, **request: Any) -> None:
-        """Leave a request for the driver; needs no lock."""
-        Journal(self.path / "inbox.jsonl", INBOX).append({"time": time.time(), **request})
+        """Leave a request for the driver; needs no lock.
+
+        Raises
+        ------
+        WorkspaceError
+            The campaign cannot be written by this user.
+        """
+        try:
+            Journal(self.path / "inbox.jsonl", INBOX).append({"time": time.time(), **request})
+        except OSError as error:
+            raise self._read_only(error) from None
 
     def requests(self, offset: int) -> tuple[list[dict[str, Any]], int]:
         """Return the requests from byte `offset` on, and the offset to go on from."""
@@ -245,10 +241,9 @@ class CampaignRecords:
         except filelock.Timeout:
             raise self._locked(holder) from None
         except OSError as error:
-            raise WorkspaceError(f"{self.path}: this campaign is read-only for you ({error.strerror}).") from None
+            raise self._read_only(error) from None
         try:
-            me = ProcessIdentity.of()
-            write_record(self._holder_path, DRIVER, DRIVER_VERSION, {**attrs.asdict(me), "since": time.time()})
+            Holder.write(self._holder_path)
             self._held = lock
             yield
         finally:
@@ -259,13 +254,10 @@ class CampaignRecords:
 
     def holder(self) -> Holder | None:
         """Return who drives the campaign, or None if nobody does (or the last one was killed)."""
-        try:
-            record = read_record(self._holder_path, DRIVER, DRIVER_VERSION)
-            process = ProcessIdentity(text(record["host"]), int(record["pid"]), float(record["start"]))
-            holder = Holder(process, number(record["since"]))
-        except (OSError, FormatError, KeyError, TypeError, ValueError, OverflowError):
+        holder = Holder.read(self._holder_path)
+        if holder is None:
             return None
-        alive = process.is_alive() if process.is_here else self._heartbeat_is_fresh()
+        alive = holder.process.is_alive() if holder.process.is_here else self._heartbeat_is_fresh()
         return holder if alive else None
 
     def beat(self) -> None:
@@ -289,6 +281,11 @@ class CampaignRecords:
             f"campaign '{self.name}' is driven by another process{who}. Watch it with "
             f"`xpm-alchem attach {self.path}`, or end that process first; nothing was changed."
         )
+
+    def _read_only(self, error: OSError) -> WorkspaceError:
+        if isinstance(error, WorkspaceError):
+            return error
+        return WorkspaceError(f"{self.path}: this campaign is read-only for you ({error.strerror}).")
 
     def _require_lock(self) -> None:
         if self._held is None:

@@ -244,7 +244,10 @@ class _Execution:
         damaged = None
         if self.files.dag.exists():
             try:
-                return self._load(self.files.dag)
+                dag = self._load(self.files.dag)
+                if gufe_seam.is_dag(dag):
+                    return dag
+                damaged = FormatError(self.files.dag, "damaged: not a ProtocolDAG.")
             except FormatError as error:
                 damaged = error
         extends = None if self.spec.extends is None else self._load(TaskDirectory(self.spec.extends).result)
@@ -270,7 +273,7 @@ class _Execution:
                 continue
             try:
                 result = self._load(path)
-                if str(getattr(result, "source_key", "")) != str(unit.key) or not result.ok():
+                if not gufe_seam.is_result_of(result, unit):
                     raise FormatError(path, "not a result of this unit.")
                 self.results[str(unit.key)] = result
             except (FormatError, UntrustedModuleError) as error:

@@ -26,8 +26,9 @@ with warnings.catch_warnings():  # pydantic and openff warn at import about thin
     import gufe
     from gufe.protocols.protocoldag import ProtocolDAG, ProtocolDAGResult
     from gufe.protocols.protocolunit import Context, ProtocolUnit, ProtocolUnitResult
-    from gufe.tokenization import JSON_HANDLER, GufeKey, GufeTokenizable, get_class
+    from gufe.tokenization import JSON_HANDLER, GufeKey, GufeTokenizable
 
+from xpm_alchem import files_of_gufe_0_4
 from xpm_alchem.errors import FormatError, XpmAlchemError
 from xpm_alchem.files import atomic_write, read_bytes
 from xpm_alchem.keyed_chain import Chain, flatten
@@ -155,9 +156,7 @@ def parse(content: str, check_module: CheckModule | None) -> list[list[Any]]:
         def object_hook(self, dct: dict[str, Any]) -> Any:
             if check_module is not None and isinstance(dct.get("__module__"), str):
                 check_module(dct["__module__"])
-            if not IS_GUFE_0_4 and ":is_custom:" in dct and dct.get("__class__") == "Path":  # written by gufe 0.4
-                dct = {**dct, "__class__": "PosixPath"}
-            return super().object_hook(dct)
+            return super().object_hook(dct if IS_GUFE_0_4 else files_of_gufe_0_4.value(dct))
 
     with quiet("pymbar"):  # protocols' modules are imported here
         return flatten(json.loads(content, cls=Checked))
@@ -190,51 +189,10 @@ def decode_all(chain: Chain) -> dict[str, Any]:
             if IS_GUFE_0_4:
                 content = _for_gufe_0_4(content)
             elif ":version:" not in content:
-                objects[key] = _of_gufe_0_4(resolve(content))
+                objects[key] = files_of_gufe_0_4.read(resolve(content))
                 continue
             objects[key] = GufeTokenizable.from_shallow_dict(resolve(content))
     return objects
-
-
-# --- gufe 0.4 only
-def _of_gufe_0_4(content: dict[str, Any]) -> Any:
-    """Return an object that gufe 0.4 wrote, as a newer gufe wants it."""
-    if content["__qualname__"] == "SmallMoleculeComponent" and "conformers" in content:
-        return _molecule_of_gufe_0_4(content)
-    kind = get_class(content["__module__"], content["__qualname__"])
-    if issubclass(kind, SettingsBase):
-        return kind(**{key: value for key, value in content.items() if not key.startswith("__")})
-    if issubclass(kind, ProtocolDAG | ProtocolDAGResult):
-        content = {"transformation_key": None, "extends_key": None, **content}
-    return GufeTokenizable.from_shallow_dict(content)
-
-
-def _molecule_of_gufe_0_4(content: Mapping[str, Any]) -> Any:
-    """Return a molecule that gufe 0.4 wrote; newer versions write and read others."""
-    from gufe.molhashing import deserialize_numpy
-    from rdkit import Chem
-
-    molecule = Chem.RWMol()
-    for number, name, charge, _, _ in content["atoms"]:
-        atom = Chem.Atom(number)
-        atom.SetFormalCharge(charge)
-        atom.SetNoImplicit(True)
-        if name:
-            atom.SetProp("_Name", name)
-        molecule.AddAtom(atom)
-    for begin, end, order, _, _ in content["bonds"]:
-        molecule.AddBond(begin, end, Chem.BondType.values[order])
-    for positions in content["conformers"]:
-        conformer = Chem.Conformer(molecule.GetNumAtoms())
-        for i, position in enumerate(deserialize_numpy(positions).tolist()):
-            conformer.SetAtomPosition(i, position)
-        molecule.AddConformer(conformer, assignId=True)
-    Chem.SanitizeMol(molecule)
-    Chem.AssignStereochemistryFrom3D(molecule)
-    return SmallMoleculeComponent(molecule.GetMol(), name=content["name"])
-
-
-# --- end of gufe 0.4 only
 
 
 # ------------------------------------------------------------------------------------------------- making a DAG
@@ -316,6 +274,18 @@ def resolve_inputs(unit: Any, results: Mapping[str, Any]) -> dict[str, Any]:
         return value
 
     return {key: resolve(value) for key, value in unit.inputs.items()}
+
+
+def is_result_of(result: Any, unit: Any) -> bool:
+    """Return whether an object that was read is the result of a unit that succeeded, with all a result has."""
+    parts = [getattr(result, name, None) for name in ("inputs", "outputs")]
+    sound = isinstance(result, ProtocolUnitResult) and isinstance(result.key, str)
+    return sound and all(isinstance(part, Mapping) for part in parts) and str(result.source_key) == str(unit.key)
+
+
+def is_dag(dag: Any) -> bool:
+    """Return whether an object that was read is a ProtocolDAG whose units' keys can name files."""
+    return isinstance(dag, ProtocolDAG) and all(Path(str(u.key)).name == str(u.key) for u in dag.protocol_units)
 
 
 def make_dag_result(dag: Any, results: Iterable[Any]) -> Any:
@@ -487,6 +457,8 @@ __all__ = [
     "execute_unit",
     "gather",
     "in_kcal_per_mol",
+    "is_dag",
+    "is_result_of",
     "load",
     "make_context",
     "make_dag_result",

@@ -10,7 +10,7 @@ from xpm_alchem.values import text
 
 def unknown_key(key: object, known: Iterable[str], where: str, *, what: str = "unknown key") -> str:
     """Return a message about an unknown key (or `what` else), with the nearest known one or all of them."""
-    known = sorted(known)
+    known = sorted(name[:60] for name in known)
     near = difflib.get_close_matches(str(key)[:60], known, n=1, cutoff=0.6)
     hint = f"did you mean '{near[0]}'?" if near else f"known are: {', '.join(known)}."
     return f"{where}: {what} '{text(str(key))[:60]}'; {hint}"

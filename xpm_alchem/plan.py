@@ -268,10 +268,7 @@ def parse_plan(text: str, path: Path) -> Plan:
     try:
         content = safe_yaml.load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date like 2026-02-30
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        said = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise CampaignError(f"{where}{line}: not valid YAML: {said}.") from None
+        raise CampaignError(f"{where}: not valid YAML: {safe_yaml.what_is_wrong(error)}.") from None
     if not isinstance(content, dict):
         raise CampaignError(f"{where}: not a campaign: it holds no keys. `xpm-alchem init NETWORK.json` writes one.")
     check_keys(content, tuple(field.name for field in attrs.fields(Plan)), where)

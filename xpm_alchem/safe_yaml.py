@@ -58,6 +58,13 @@ def load(text: str) -> Any:
         loader.dispose()
 
 
+def what_is_wrong(error: Exception) -> str:
+    """Return what an error of `load` says, in one line: 'line 3: ...'."""
+    mark = getattr(error, "problem_mark", None)
+    said = " ".join(str(getattr(error, "problem", None) or error).split())
+    return f"line {mark.line + 1}: {said}" if mark else said
+
+
 def _size(node: yaml.Node, known: dict[int, int]) -> int:
     """Return of how many values a document is, each repeated part counted as often as it is repeated."""
     if id(node) not in known:

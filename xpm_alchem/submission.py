@@ -146,9 +146,13 @@ def _size(path: Path) -> int:
 
 
 def clear_markers(directory: Path) -> None:
-    """Make experimaestro forget how an earlier attempt ended; the history is in attempts.jsonl, its output kept."""
-    for suffix in (".done", ".failed"):
+    """Make experimaestro forget how an earlier attempt ended; the history is in attempts.jsonl, its output kept.
+
+    What it writes again is removed too: it cannot change the rights of a script that belongs to another user.
+    """
+    for suffix in (".done", ".failed", ".py"):
         _file(directory, suffix).unlink(missing_ok=True)
+    (directory / "params.json").unlink(missing_ok=True)
     pid_file(directory).unlink(missing_ok=True)
     (directory / ".experimaestro" / "status.json").unlink(missing_ok=True)
     for suffix in (".out", ".err"):

@@ -56,7 +56,7 @@ def read_settings() -> UserSettings:
     except FileNotFoundError:
         content = {}
     except (ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: not UTF-8, a date 2026-02-30
-        raise CampaignError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+        raise CampaignError(f"{path}: cannot be read: {safe_yaml.what_is_wrong(error)}.") from None
     if not isinstance(content, dict):  # an empty file too: experimaestro refuses it
         raise CampaignError(f"{path}: holds no keys; delete it, or see settings.example.yaml of xpm-alchem.")
     section = content.get("xpm_alchem") or {}
