@@ -95,9 +95,9 @@ def case(finished, tmp_path, monkeypatch) -> Case:
     reads: list[str] = []
     load = seam.load
 
-    def noted(path, check):
+    def noted(path, *arguments):
         reads.append(path.parent.name)
-        return load(path, check)
+        return load(path, *arguments)
 
     monkeypatch.setattr(seam, "load", noted)
     return Case(workspace, finished[1], reads)
@@ -209,11 +209,11 @@ def test_dag_results_are_in_memory_one_at_a_time(case, monkeypatch):
     most = 0
     load = seam.load
 
-    def watched(path, check):
+    def watched(path, *arguments):
         nonlocal most
         gc.collect()
         most = max(most, sum(reference() is not None for reference in alive))
-        loaded = load(path, check)
+        loaded = load(path, *arguments)
         alive.append(weakref.ref(loaded))
         return loaded
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpm_alchem import wishes
-from xpm_alchem.campaign import CampaignRecords, campaign_path, list_campaigns
+from xpm_alchem.campaign import CampaignRecords, campaign_path, is_campaign, list_campaigns
 from xpm_alchem.client_restarts import RestartVerbs
 from xpm_alchem.client_tasks import TaskVerbs
 from xpm_alchem.errors import CampaignError
@@ -78,9 +78,9 @@ class Campaign(TaskVerbs, RestartVerbs):
             There is none.
         """
         path = Path(campaign).expanduser()
-        if (path / "index.json").is_file():
+        if is_campaign(path) or path.absolute().parent.name == "campaigns":
             return cls(CampaignRecords.open(path))
-        if path.is_file():
+        if path.exists() and not path.is_dir():
             plan = read_plan(path)
             root = workspace_path(plan, path, workspace)
             found = campaign_path(root, plan.name)
@@ -89,7 +89,7 @@ class Campaign(TaskVerbs, RestartVerbs):
             return cls(CampaignRecords.open(found))
         root = find_workspace(workspace, read_settings()).path
         found = campaign_path(root, str(campaign))
-        if not (found / "index.json").is_file():
+        if not is_campaign(found):
             raise CampaignError(f"{root}: has no campaign '{campaign}'. `xpm-alchem list` shows those there are.")
         return cls(CampaignRecords.open(found))
 

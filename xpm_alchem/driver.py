@@ -275,7 +275,7 @@ class Driver:
         attempts = AttemptLog(files.attempts).read()
         if attempts and self._harvest.complete(task, files, attempts[-1]):
             return 0  # another campaign of this workspace has computed it, or an attempt that was given up
-        unended = attempts[-1] if attempts and attempts[-1].outcome is None else None
+        unended = attempts[-1] if attempts and attempts[-1].outcome is None and not attempts[-1].elsewhere else None
         alive = self.launcher.is_running(files.path, unended) is not False
         if not alive:
             self.launcher.prepare(files.path)

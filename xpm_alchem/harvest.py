@@ -86,7 +86,7 @@ class Harvest:
             if not self._never_began(task, directory, log):
                 return
         elif last.outcome is None:
-            if self.launcher.is_running(directory, last) is not False:
+            if not last.elsewhere and self.launcher.is_running(directory, last) is not False:
                 return  # alive, or on a machine that cannot be seen from here
             if log.read()[-1].outcome is None:  # it may have said so while it was being looked at
                 self._close(files, last)
@@ -96,6 +96,9 @@ class Harvest:
 
     def _close(self, files: TaskDirectory, last: Attempt) -> None:
         """Note how an attempt ended that left no word."""
+        if last.elsewhere:
+            close_lost(files, last, "it was at work in another directory, of which this one is a copy")
+            return
         ending = self.launcher.ending(files.path, last)
         its_own = attrs.evolve(files, generation=Orders.read(files.path).generation)
         if not ending.is_certain:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from xpm_alchem.values import text
+
 
 def unknown_key(key: object, known: Iterable[str], where: str, *, what: str = "unknown key") -> str:
     """Return a message about an unknown key (or `what` else), with the nearest known one or all of them."""
-    known = sorted(known)
-    near = nearest(key, known)
+    known = sorted(name[:60] for name in known)
+    near = nearest(str(key)[:60], known)
     hint = f"did you mean '{near}'?" if near is not None else f"known are: {', '.join(known)}."
-    return f"{where}: {what} '{key}'; {hint}"
+    return f"{where}: {what} '{text(str(key))[:60]}'; {hint}"
 
 
 def nearest(key: object, known: Iterable[str]) -> str | None:

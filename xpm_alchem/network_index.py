@@ -163,6 +163,8 @@ def index_chain(chain: Chain, path: Path, modules: Iterable[str]) -> Index:
         records = [_record(key, entries, ids) for key in edges]
     except (KeyError, TypeError, AttributeError, StopIteration) as error:
         raise NetworkError(f"{path}: damaged: a transformation lacks {error}. Write the network again.") from None
+    except RecursionError:
+        raise NetworkError(f"{path}: damaged: nested too deeply. Write the network again.") from None
     records = _named(sorted(records, key=lambda record: (record.name, record.id)))
     _check(records, path)
     edges_found, unpaired = pair_legs(records)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -13,6 +15,7 @@ from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.changes import UNWANTED, Changes, cancelled, events, is_to_end
 from xpm_alchem.creation import created
 from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.files import set_aside
 from xpm_alchem.harvest import DriverEvent
 from xpm_alchem.plan import Plan
 from xpm_alchem.strategist import Strategist
@@ -114,6 +117,8 @@ class Planning:
         if not is_due(self.plan.strategy, self.state, results, now):
             return
         proposal = self._strategist.iterate(self.state, state, now)
+        if (broken := self._strategist.broken_results()) and self._make_again(broken):
+            return
         if proposal.state.status != ERROR:
             changes = Changes.of(proposal, grouped(state.tasks.values()), self._unwanted, now)
             reason = f"strategy {self.plan.strategy.name}, iteration {proposal.state.iterations}"
@@ -127,6 +132,22 @@ class Planning:
             self.observe(DriverEvent(f"the strategy raised {self.state.exception}"))
         elif proposal.create:
             self.observe(DriverEvent(f"iteration {self.state.iterations}: {len(proposal.create)} new task(s)"))
+
+    def _make_again(self, broken: Collection[Path]) -> bool:
+        """Run complete tasks again whose results are gone or damaged; their finished units are kept."""
+        again = []
+        for task in list(self.records.state().tasks.values()):
+            files = TaskDirectory(self.records.task_path(task))
+            if task.status is TaskStatus.COMPLETE and task.actioned and files.result in broken:
+                for path in filter(os.path.lexists, (files.summary, files.result)):
+                    set_aside(path)
+                reason = f"{files.result.name} was gone or damaged: it is made again"
+                again.append({"event": "status", "task": task.task, "status": "waiting", "reason": reason})
+        if again:
+            self.records.write(*again)
+        for event in again:
+            self.observe(DriverEvent("waiting", self.records.state().tasks[event["task"]]))
+        return bool(again)
 
     def _write_changes(self, changes: Changes, reason: str) -> None:
         """Write all changes of an iteration in one line: a driver killed meanwhile leaves all of them or none."""

@@ -134,7 +134,7 @@ class Job:
             try:
                 event = json.loads(line)
                 outputs.append((str(event["key"]).rpartition("/")[2], dict(event["kwargs"])))
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 continue  # a line that a kill cut short
         return outputs
 
@@ -149,13 +149,16 @@ def _size(path: Path) -> int:
 def clear_markers(directory: Path, attempt: int) -> None:
     """Make experimaestro forget how an earlier attempt ended; the history is in attempts.jsonl, its output kept.
 
+    What it writes again is removed too: it cannot change the rights of a script that belongs to another user.
+
     Parameters
     ----------
     attempt
         The number of the last attempt, 0 if there was none.
     """
-    for suffix in (".done", ".failed"):
+    for suffix in (".done", ".failed", ".py"):
         _file(directory, suffix).unlink(missing_ok=True)
+    (directory / "params.json").unlink(missing_ok=True)
     pid_file(directory).unlink(missing_ok=True)
     (directory / ".experimaestro" / "status.json").unlink(missing_ok=True)
     keep_printed(TaskDirectory(directory), attempt)
@@ -172,7 +175,7 @@ def failure_reason(directory: Path) -> str | None:
         return str(json.loads(_file(directory, ".failed").read_text()).get("reason", "failed"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return "failed"
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
 import attrs
 
 from xpm_alchem.hosts import HostHistory
+from xpm_alchem.values import count, is_count, number, number_or_none, text, text_or_none
 
 
 class TaskStatus(StrEnum):
@@ -25,6 +27,8 @@ class TaskStatus(StrEnum):
 _STATUSES = tuple(TaskStatus)
 DEFAULT_PRIORITY, LARGEST_PRIORITY = 10, 2**63 - 1
 _SEVERAL = ("iteration", "wish")  # events that hold several changes
+_ID = re.compile(r"[!-~]{1,200}")
+_DIRECTORY = re.compile(r"jobs(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 
 
 @attrs.define
@@ -98,8 +102,21 @@ class TaskState:
         return self.at_work and not (self.status is TaskStatus.RUNNING and self.actioned)
 
 
+_VALUES: Mapping[str, Callable[[Any], Any]] = {
+    "estimate": number_or_none,
+    "uncertainty": number_or_none,
+    "seconds": number,
+    "attempts": count,
+}
+
+
 class CampaignState:
     """The tasks of a campaign as the journal tells them.
+
+    Parameters
+    ----------
+    transformations
+        Stable ids of those there are; tasks of others are passed over. None: of any.
 
     Attributes
     ----------
@@ -111,7 +128,8 @@ class CampaignState:
         How attempts ended on the machines.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, transformations: Container[str] | None = None) -> None:
+        self._transformations = transformations
         self.tasks: dict[str, TaskState] = {}
         self.wishes: dict[str, tuple[str, ...]] = {}
         self.hosts = HostHistory()
@@ -126,17 +144,17 @@ class CampaignState:
                 self.wishes[record["id"]] = tuple(dict.fromkeys(str(change.get("task")) for change in changes))
             return
         task = self.tasks.get(str(record.get("task")))
-        when = float(record.get("time") or 0)
+        when, reason = number(record.get("time")), text(record.get("reason"))
         match record.get("event"):
-            case "created" if task is None and _is_sound(record):
+            case "created" if task is None and self._is_sound(record):
                 self.tasks[record["task"]] = TaskState(
                     task=record["task"],
                     transformation=record["transformation"],
-                    repeat=int(record["repeat"]),
+                    repeat=record["repeat"],
                     directory=record["directory"],
-                    extends=record.get("extends"),
+                    extends=text_or_none(record.get("extends")),
                     actioned=True,
-                    reason=str(record.get("reason", "")),
+                    reason=reason,
                     changed=when,
                     priority=record["priority"] if is_priority(record.get("priority")) else DEFAULT_PRIORITY,
                 )
@@ -148,23 +166,31 @@ class CampaignState:
             case "ended" if task is not None:
                 task.leaving = False
             case "submitted" if task is not None and task.exists:
-                task.status, task.reason = TaskStatus.RUNNING, str(record.get("reason", ""))
-                task.attempts_before, task.submitted, task.changed = int(record.get("attempts") or 0), when, when
+                task.status, task.reason = TaskStatus.RUNNING, reason
+                task.attempts_before, task.submitted, task.changed = count(record.get("attempts")), when, when
                 task.leaving = task.at_once = False
             case ("actioned" | "cancelled") as event if task is not None:
-                task.actioned, task.reason, task.changed = event == "actioned", str(record.get("reason", "")), when
-                task.cancelled_by = "" if task.actioned else str(record.get("by", "user"))
+                task.actioned, task.reason, task.changed = event == "actioned", reason, when
+                task.cancelled_by = "" if task.actioned else text(record.get("by"), "user")
                 task.at_once = not task.actioned and record.get("at_once") is True
             case "priority" if task is not None and is_priority(record.get("priority")):
                 task.priority = record["priority"]
 
+    def _is_sound(self, record: Mapping[str, Any]) -> bool:
+        """Whether a 'created' record has what it needs, and a directory that stays within the workspace."""
+        texts = [record.get(key) for key in ("task", "transformation", "directory")]
+        if not all(isinstance(item, str) for item in texts) or not is_count(record.get("repeat"), 10**6):
+            return False
+        task, transformation, directory = map(str, texts)
+        known = self._transformations is None or transformation in self._transformations
+        return known and bool(_ID.fullmatch(task)) and bool(_DIRECTORY.fullmatch(directory))
+
 
 def _set_status(task: TaskState, record: Mapping[str, Any], when: float) -> None:
-    task.status, task.reason = TaskStatus(record["status"]), str(record.get("reason", ""))
-    task.changed = when
-    for key in ("estimate", "uncertainty", "seconds", "attempts"):
+    task.status, task.reason, task.changed = TaskStatus(record["status"]), text(record.get("reason")), when
+    for key, read in _VALUES.items():
         if key in record:
-            setattr(task, key, record[key])
+            setattr(task, key, read(record[key]))
 
 
 def is_priority(value: object) -> bool:
@@ -200,10 +226,3 @@ def _changes(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     changes = record.get("changes")
     sound = (c for c in (changes if isinstance(changes, list) else ()) if isinstance(c, Mapping))
     return [change for change in sound if change.get("event") not in _SEVERAL]
-
-
-def _is_sound(record: Mapping[str, Any]) -> bool:
-    """Whether a 'created' record has what it needs, and a directory that stays within the workspace."""
-    directory, repeat = record.get("directory"), record.get("repeat")
-    texts = all(isinstance(record.get(key), str) for key in ("task", "transformation", "directory"))
-    return texts and isinstance(repeat, int) and str(directory).startswith("jobs/") and ".." not in str(directory)

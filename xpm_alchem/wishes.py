@@ -10,7 +10,7 @@ import attrs
 
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.errors import CampaignLockedError, InputError, XpmAlchemError
-from xpm_alchem.plan import parse_plan
+from xpm_alchem.plan import parse_plan, read_plan_text
 from xpm_alchem.plan_text import with_restarts, with_strategy
 from xpm_alchem.restart_patterns import changed_patterns
 from xpm_alchem.restarts import RestartPolicy
@@ -99,7 +99,7 @@ def _changed_plan(records: CampaignRecords, changes: Mapping[str, Any]) -> str:
     from xpm_alchem.strategies import make_strategy
 
     path = records.path / "campaign.yaml"
-    text = with_strategy(path.read_text(), path, changes)
+    text = with_strategy(read_plan_text(path), path, changes)
     plan = parse_plan(text, path)
     if plan.strategy.name is not None:
         make_strategy(plan.strategy.name, plan.strategy.settings, plan.trusted_modules)
@@ -165,7 +165,7 @@ def apply(records: CampaignRecords, wish: Mapping[str, Any]) -> bool:
 
 def _apply_strategy(records: CampaignRecords, changes: Mapping[str, Any]) -> bool:
     text = _changed_plan(records, changes)
-    if text != (records.path / "campaign.yaml").read_text():
+    if text != read_plan_text(records.path / "campaign.yaml"):
         records.set_plan(text)
     if "name" in changes and changes["name"] is None:  # cleared: what it knew is forgotten
         known = records.driver_state()
@@ -176,7 +176,7 @@ def _apply_strategy(records: CampaignRecords, changes: Mapping[str, Any]) -> boo
 
 def _apply_restarts(records: CampaignRecords, change: Mapping[str, Any]) -> bool:
     path = records.path / "campaign.yaml"
-    before = path.read_text()
+    before = read_plan_text(path)
     text = with_restarts(before, path, changed_patterns(records.plan().restarts, change))
     if text != before:
         records.set_plan(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xpm_alchem.report.views import View
+from xpm_alchem.values import local_time
 
 
 def number(value: Any, digits: int = 2) -> str:
@@ -20,7 +20,7 @@ def number(value: Any, digits: int = 2) -> str:
 
 def when(seconds: float | None) -> str:
     """Return a moment in local time, or a dash where there is none."""
-    return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+    return "-" if seconds is None else local_time(seconds)
 
 
 def _driver(driver: dict[str, Any] | None) -> str:

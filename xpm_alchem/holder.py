@@ -1,0 +1,43 @@
+"""holder.json: the process that drives a campaign."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import attrs
+
+from xpm_alchem.errors import FormatError
+from xpm_alchem.files import read_record, write_record
+from xpm_alchem.place import is_copy, place_of
+from xpm_alchem.processes import ProcessIdentity
+from xpm_alchem.values import count, local_time, number, text
+
+HOLDER, HOLDER_VERSION = "xpm-alchem driver state", 1
+
+
+@attrs.frozen
+class Holder:
+    """The process that drives a campaign."""
+
+    process: ProcessIdentity
+    since: float
+
+    def __str__(self) -> str:
+        return f"host {self.process.host}, pid {self.process.pid}, since {local_time(self.since)}"
+
+    @staticmethod
+    def write(path: Path) -> None:
+        """Note that this process drives the campaign in whose directory `path` is."""
+        me = attrs.asdict(ProcessIdentity.of())
+        write_record(path, HOLDER, HOLDER_VERSION, {**me, **place_of(path.parent), "since": time.time()})
+
+    @classmethod
+    def read(cls, path: Path) -> Holder | None:
+        """Return who was noted last; None if nobody was, or in a directory of which this one is a copy."""
+        try:
+            record = read_record(path, HOLDER, HOLDER_VERSION)
+        except (OSError, FormatError):
+            return None
+        process = ProcessIdentity(text(record.get("host")), count(record.get("pid")), number(record.get("start")))
+        return None if is_copy(path.parent, record) else cls(process, number(record.get("since")))
