@@ -22,15 +22,21 @@ class DummySettings(seam.SettingsBase):
     n_simulations: int = 1
     step_seconds: float = 0.0
     noise: float = 0.3
-    script: str = ""  # path of a JSON file {unit name: what it does}, read when the unit runs; see misbehave()
+    script: str = ""  # path of a JSON file {unit name: what it does}, read when the unit runs; see misbehave().
+    #                   Or of a directory with one file for each task: chaos/misfortunes.py
     checkpoint: bool = True
 
 
-def misbehave(script: str, name: str) -> None:
+def misbehave(script: str, name: str, shared: Path | None = None) -> None:
     """Do what the script says for this unit; `times` says how often (default: always)."""
     if not script or not Path(script).exists():
         return
     orders = json.loads(Path(script).read_text())
+    if isinstance(orders, list):
+        from chaos.misfortunes import meet
+
+        meet(Path(script), name, shared)
+        return
     order = orders.get(name)
     if order is None or order.get("on", os.environ.get("SLURMD_NODENAME")) != os.environ.get("SLURMD_NODENAME"):
         return
@@ -112,7 +118,7 @@ class Simulate(seam.ProtocolUnitBase):
             time.sleep(settings["step_seconds"])
             state["samples"].append(samples[state["step"]])
             state["step"] += 1
-            misbehave(settings["script"], f"{label} step {state['step']}")
+            misbehave(settings["script"], f"{label} step {state['step']}", Path(ctx.shared))
             if settings["checkpoint"]:
                 write_json(checkpoint, state)
         return {"samples": state["samples"], "starts": state["starts"]}
@@ -148,9 +154,13 @@ class DummyProtocol(seam.ProtocolBase):
     def _create(self, stateA: Any, stateB: Any, mapping: Any = None, extends: Any = None) -> list[Any]:
         names = ("n_steps", "n_simulations", "step_seconds", "noise", "script", "checkpoint")
         settings = {key: getattr(self.settings, key) for key in names}
+        repeat = seam.current_repeat()
+        if settings["script"] and Path(settings["script"]).is_dir():
+            from chaos.misfortunes import script_of
+
+            settings["script"] = str(script_of(Path(settings["script"]), stateA.name, stateB.name, repeat))
         misbehave(settings["script"], "create")
         ends = [float(system.name.rsplit("_", 1)[1]) for system in (stateA, stateB)]
-        repeat = seam.current_repeat()
         identity = repr((stateA.name, stateB.name, repeat, extends is not None))
         seed = int.from_bytes(hashlib.sha256(identity.encode()).digest()[:4], "little")
         setup = Setup(name="setup", settings=settings, true_dg=ends[1] - ends[0])

@@ -82,6 +82,11 @@ class Attempt:
     decision_reason: str | None = None
 
     @property
+    def began(self) -> bool:
+        """Whether its process said that it began; see `AttemptLog.never_began`."""
+        return self.process.pid != 0
+
+    @property
     def machine(self) -> str:
         """Where it ran: the launcher's name of the node, or the host's own."""
         return self.node or self.process.host

@@ -26,6 +26,7 @@ from xpm_alchem.task_state import CampaignState, TaskState
 
 GIVEN = "given.yaml"  # the plan as a file gave it last
 TASKS, INBOX = "xpm-alchem tasks", "xpm-alchem inbox"
+_BRIEF_SECONDS = 10.0  # how long a command that makes one change is waited for
 _HEARTBEAT_SECONDS = 90.0  # a driver on another host whose heartbeat is younger than this is taken to be alive
 
 
@@ -234,8 +235,13 @@ class CampaignRecords:
 
     # ---------------------------------------------------------------------------------------------------- the lock
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Be the one writer.
+    def lock(self, *, is_brief: bool = False) -> Iterator[None]:
+        """Be the one writer; wait for a process that makes one change only.
+
+        Parameters
+        ----------
+        is_brief
+            Whether it is for one change, and others may wait for it.
 
         Raises
         ------
@@ -251,14 +257,9 @@ class CampaignRecords:
         holder = self.holder()
         if holder is not None and not holder.process.is_here and self._heartbeat_is_fresh():
             raise self._locked(holder)
+        self._acquire(lock)
         try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            raise self._locked(holder) from None
-        except OSError as error:
-            raise self._read_only(error) from None
-        try:
-            Holder.write(self._holder_path)
+            Holder.write(self._holder_path, is_brief=is_brief)
             self._held = lock
             yield
         finally:
@@ -266,6 +267,20 @@ class CampaignRecords:
             with suppress(OSError):
                 self._holder_path.unlink(missing_ok=True)
             lock.release()
+
+    def _acquire(self, lock: filelock.FileLock) -> None:
+        until = time.time() + _BRIEF_SECONDS
+        while True:
+            try:
+                lock.acquire(timeout=0)
+                return
+            except filelock.Timeout:
+                holder = self.holder()  # None: it has just got the lock, or is about to give it back
+                if (holder is not None and not holder.is_brief) or time.time() > until:
+                    raise self._locked(holder) from None
+            except OSError as error:
+                raise self._read_only(error) from None
+            time.sleep(0.05)
 
     def holder(self) -> Holder | None:
         """Return who drives the campaign, or None if nobody does (or the last one was killed)."""

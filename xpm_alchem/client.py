@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from xpm_alchem import wishes
 from xpm_alchem.campaign import CampaignRecords, campaign_path, is_campaign, list_campaigns
 from xpm_alchem.client_restarts import RestartVerbs
 from xpm_alchem.client_tasks import TaskVerbs
-from xpm_alchem.errors import CampaignError
+from xpm_alchem.errors import CampaignError, CampaignLockedError
 from xpm_alchem.network import Network
 from xpm_alchem.plan import read_plan
 from xpm_alchem.preparation import Forecast, Preparation, workspace_path
@@ -209,13 +210,16 @@ class Campaign(TaskVerbs, RestartVerbs):
         int
             3, as nothing is finished by it.
         """
-        holder = self._records.holder()
-        if holder is None:
-            return self.run(launcher=launcher, stop=True, observe=observe)
-        self._records.ask(wish="stop")
-        while self._records.holder() is not None:
-            time.sleep(0.2)
-        return 3
+        while True:
+            if self._records.holder() is None:
+                with suppress(CampaignLockedError):  # by a driver that has just begun
+                    return self.run(launcher=launcher, stop=True, observe=observe)
+            self._records.ask(wish="stop")
+            while self._records.holder() is not None:
+                time.sleep(0.2)
+            if not any(task.at_work for task in self._records.state().tasks.values()):
+                return 3
+            # the driver was killed before it had ended them
 
     # ------------------------------------------------------------------------- the strategy, named as alchemiscale's
     def set_network_strategy(

@@ -130,7 +130,7 @@ class Driver:
 
     def _drive(self, once: bool) -> Ending:
         quiet_experimaestro(self.records.path / "driver.log")
-        self._planning.remember()
+        self._planning.take_plan()  # it may have changed until the lock was ours
         self._take_wishes()
         self._harvest.look()
         self._harvest.look_again()  # the plan may have changed

@@ -231,7 +231,8 @@ class _Execution:
 
     def _begin_afresh(self, earlier: list[Attempt]) -> str:
         """Set aside all that was computed, if that was ordered for this attempt; return what was done, in words."""
-        if not earlier or earlier[-1].number != self.fence.afresh_after:
+        after = self.fence.afresh_after
+        if not after or any(attempt.number > after and attempt.began for attempt in earlier):
             return ""
         kept = [path for path in (self.files.dag, self.files.results, self.files.path / "shared") if path.exists()]
         names = [set_aside(path).name for path in kept]

@@ -40,7 +40,7 @@ class Orders:
     stop
         Why the attempt at work is to stop at its next chance, or None.
     afresh_after
-        The attempt after this number sets aside all that was computed before; 0: none does.
+        The first attempt after this number that begins sets aside all that was computed before; 0: none does.
     """
 
     launch: str | None = None

@@ -18,19 +18,20 @@ HOLDER, HOLDER_VERSION = "xpm-alchem driver state", 1
 
 @attrs.frozen
 class Holder:
-    """The process that drives a campaign."""
+    """The process that drives a campaign, or (`is_brief`) makes one change to it."""
 
     process: ProcessIdentity
     since: float
+    is_brief: bool = False
 
     def __str__(self) -> str:
         return f"host {self.process.host}, pid {self.process.pid}, since {local_time(self.since)}"
 
     @staticmethod
-    def write(path: Path) -> None:
+    def write(path: Path, *, is_brief: bool = False) -> None:
         """Note that this process drives the campaign in whose directory `path` is."""
-        me = attrs.asdict(ProcessIdentity.of())
-        write_record(path, HOLDER, HOLDER_VERSION, {**me, **place_of(path.parent), "since": time.time()})
+        me = {**attrs.asdict(ProcessIdentity.of()), "since": time.time(), "is_brief": is_brief}
+        write_record(path, HOLDER, HOLDER_VERSION, {**me, **place_of(path.parent)})
 
     @classmethod
     def read(cls, path: Path) -> Holder | None:
@@ -40,4 +41,6 @@ class Holder:
         except (OSError, FormatError):
             return None
         process = ProcessIdentity(text(record.get("host")), count(record.get("pid")), number(record.get("start")))
-        return None if is_copy(path.parent, record) else cls(process, number(record.get("since")))
+        if is_copy(path.parent, record):
+            return None
+        return cls(process, number(record.get("since")), record.get("is_brief") is True)

@@ -76,7 +76,7 @@ class Planning:
         granted = {wish["wish"] for wish in taken if "refused" not in wish}
         self.stopping |= any(wish["wish"] == "stop" and wish.get("time", 0.0) > self._began for wish in taken)
         if granted & {"strategy", "awake", "restarts"}:
-            self._take_plan()
+            self.take_plan()
         if granted - {"stop"}:
             if self.state.status == DORMANT:  # one in error stays so until it is set awake
                 self.state = self.state.awakened()
@@ -86,8 +86,8 @@ class Planning:
             self._inbox = offset
             self._save()
 
-    def _take_plan(self) -> None:
-        """Take in the plan and the strategy's state as a wish has left them on the disk."""
+    def take_plan(self) -> None:
+        """Take in the plan, what the last driver knew, and the strategy's state, as they are on the disk."""
         plan = self.records.plan()
         if plan != self.plan:
             for change in self.plan.differences(plan):

@@ -104,7 +104,7 @@ class Preparation:
             records = CampaignRecords.open(path)
             self.check_same_network(records)
             if self.changes(records):
-                with records.lock():
+                with records.lock(is_brief=True):
                     records.set_plan(self.text, given=True)
         if self.network.content == read_network(records.network_path):
             records.network = self.network  # decoded once is enough

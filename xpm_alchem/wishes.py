@@ -108,7 +108,7 @@ def _changed_plan(records: CampaignRecords, changes: Mapping[str, Any]) -> str:
 
 def _ask(records: CampaignRecords, wish: Mapping[str, Any]) -> bool:
     try:
-        with records.lock():
+        with records.lock(is_brief=True):
             offset, _ = take_in(records, records.driver_state().get("inbox", 0))
             records.set_driver_state({**records.driver_state(), "inbox": offset})  # never applied twice
             apply(records, wish)

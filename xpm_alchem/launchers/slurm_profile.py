@@ -79,6 +79,8 @@ class SlurmProfile:
         How many of them at once (on a share of the GPU or of the cores each).
     price
         What a job costs.
+    avoided
+        Nodes that are excluded too, for what happened there; no key of a profile.
     """
 
     partition: str | None = None
@@ -103,6 +105,7 @@ class SlurmProfile:
     tasks_per_job: int = 1
     side_by_side: int = 1
     price: Price | None = None
+    avoided: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], where: str) -> SlurmProfile:
@@ -113,7 +116,7 @@ class SlurmProfile:
         CampaignError
             Says which key cannot be used, and what would do.
         """
-        check_keys(given, ("kind", *(field.name for field in attrs.fields(cls))), where)
+        check_keys(given, ("kind", *_PARSERS), where)
         values: dict[str, Any] = {
             key: _PARSERS[key](value, f"{where}.{key}")
             for key, value in given.items()
@@ -147,8 +150,7 @@ class SlurmProfile:
         if time is not None:
             margin = max(self.margin, min(margin, time / 2))
         margin = min(margin, _LONGEST_SIGNAL)
-        exclude = ",".join([*([self.exclude] if self.exclude else []), *demand.avoid]) or None
-        return attrs.evolve(self, time=time, mem=mem, margin=margin, exclude=exclude)
+        return attrs.evolve(self, time=time, mem=mem, margin=margin, avoided=demand.avoid)
 
     @property
     def pool(self) -> str:
@@ -198,7 +200,7 @@ class SlurmProfile:
             "gpus": self.gpus,
             "gres": self.gres,
             "constraint": self.constraint,
-            "exclude": self.exclude,
+            "exclude": ",".join([*([self.exclude] if self.exclude else []), *self.avoided]) or None,
             "reservation": self.reservation,
         }
         options += [f"--{option}={_quoted(str(value))}" for option, value in named.items() if value is not None]
