@@ -61,6 +61,14 @@ class SmallCampaign:
         }
         self.write_plan()
 
+    @classmethod
+    def at(cls, path: Path) -> SmallCampaign:
+        """Return a campaign that is there already."""
+        campaign = cls.__new__(cls)
+        campaign.path, campaign.script = path, path / "script.json"
+        campaign.plan = yaml.safe_load((path / "campaign.yaml").read_text())
+        return campaign
+
     def write_plan(self, **changes: Any) -> None:
         """Write campaign.yaml."""
         self.plan.update(changes)

@@ -48,6 +48,9 @@ def misbehave(script: str, name: str, shared: Path | None = None) -> None:
     match order["do"]:
         case "raise":
             raise RuntimeError(order.get("message", "simulated failure"))
+        case "print":  # a line on each stream
+            for stream in (sys.stdout, sys.stderr):
+                print(order["text"], file=stream, flush=True)
         case "segfault":
             os.kill(os.getpid(), signal.SIGSEGV)
         case "kill":
@@ -64,6 +67,12 @@ def misbehave(script: str, name: str, shared: Path | None = None) -> None:
         case "wait":
             while not Path(order["file"]).exists():
                 time.sleep(0.05)
+        case "insist":  # goes on whatever interrupts it, until it may
+            while not Path(order["file"]).exists():
+                try:
+                    time.sleep(0.05)
+                except BaseException:
+                    Path(order["file"]).with_suffix(".interrupted").touch()
         case "child":
             subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({order['seconds']})"])
         case "hang":  # deaf to every signal that can be handled, or to those named
@@ -195,3 +204,8 @@ def dummy_network(edges: list[tuple[int, int]], *, environments: tuple[str, ...]
         for e in environments
     ]
     return seam.AlchemicalNetwork(edges=transformations, name="dummy")
+
+
+def seeds(dag: Any) -> list[int]:
+    """Return the seeds of a DAG of the scripted protocol; they depend on whether it extends another."""
+    return [unit.inputs["seed"] for unit in dag.protocol_units if "seed" in unit.inputs]

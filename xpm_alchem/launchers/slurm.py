@@ -201,6 +201,12 @@ class SlurmLauncher(AttemptLauncher):
         """Cancel the task's job."""
         self.queue.cancel(directory)
 
+    def ends_alone(self, directory: Path) -> bool:
+        """Return whether no other task shares the job."""
+        entry = self.queue.find(directory)
+        batch = None if entry is None else entry.batch
+        return entry is None or batch is None or batch.tasks_per_job == 1 or batch.claimed_by(entry.number) is None
+
     def is_settled(self) -> bool:
         """Return whether sbatch has been run for every task."""
         return self.queue.is_settled()

@@ -144,6 +144,16 @@ class Slurm:
         """Whether sbatch, squeue and scancel are on PATH."""
         return all(shutil.which(name) for name in ("sbatch", "squeue", "scancel"))
 
+    def version(self) -> str:
+        """Return SLURM's name and version.
+
+        Raises
+        ------
+        SlurmError
+            sbatch cannot be run.
+        """
+        return self._call("sbatch", "--version").strip()
+
     def submit(self, script: Path, *options: str) -> str:
         """Submit a batch script and return the job's id.
 
