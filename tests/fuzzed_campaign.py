@@ -29,6 +29,7 @@ from xpm_alchem.driver import Driver
 from xpm_alchem.errors import XpmAlchemError
 from xpm_alchem.execution import TaskSpec, UnitsFailed, run
 from xpm_alchem.fence import Orders, give_orders
+from xpm_alchem.interrupts import Stopped
 from xpm_alchem.launchers.choose import choose_launcher
 from xpm_alchem.launchers.local import LocalLauncher, LocalProfile
 from xpm_alchem.launchers.slurm_batch import Batch
@@ -177,7 +178,7 @@ def ask(path: Path) -> None:
 
 
 def execute(path: Path) -> None:
-    """Go on with the tasks that were interrupted or failed, in this process; that a unit fails is no fault of ours."""
+    """Go on with the tasks that were interrupted or failed, in this process, as far as units and orders let it."""
     records = CampaignRecords.open(path)
     network = records.network
     for task in records.state().tasks.values():
@@ -186,7 +187,7 @@ def execute(path: Path) -> None:
             continue
         load = functools.partial(network.transformation, task.transformation)
         spec = TaskSpec(task.transformation, task.repeat, load, None, TRUSTED)
-        with suppress(UnitsFailed):
+        with suppress(UnitsFailed, Stopped):
             run(directory, spec, launched=Launched(launch=Orders.read(directory).launch))
 
 
