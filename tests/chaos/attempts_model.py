@@ -98,6 +98,10 @@ class AttemptsModel:
             self._note(task, f"a decision about attempt {record['attempt']}, and the last one is {last.number}")
         if what in ("retry", "stopped"):
             return
+        if what == "done":
+            if last.outcome is not Outcome.COMPLETE:
+                self._note(task, f"attempt {last.number}: done, and it ended as {last.outcome}")
+            return
         plans = self.history.at(when)
         policies = {RestartPolicy.of(plan, RETRIES) for plan in plans}
         possible = [decide(attempts, p, another_complete=other) for p in policies for other in (True, False)]
@@ -155,7 +159,7 @@ class AttemptsModel:
                 self._note(task, f"complete, by attempts {complete} of {len(attempts)}")
             if len(list(files.results.glob("*.json"))) != len(UNITS):
                 self._note(task, f"{len(list(files.results.glob('*.json')))} results of units instead of {len(UNITS)}")
-        elif complete:
+        elif complete and self.journal.tasks[task].exists:
             self._note(task, f"attempts {complete} were complete, and the task is not")
 
     def _check_ends(self, task: str, attempts: Sequence[Attempt], came: Sequence[Mapping[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -24,12 +25,25 @@ class TaskModel:
     status: str = "waiting"
     actioned: bool = True
     cancelled_by: str = ""
+    priority: int = 10
+    at_work: bool = False
     completed: list[float] = attrs.field(factory=list)
+    set_aside: float = math.inf
 
     @property
     def counts(self) -> bool:
         """Whether it is a result, there or to come."""
         return self.status in ("complete", "running") or (self.status == "waiting" and self.actioned)
+
+    @property
+    def exists(self) -> bool:
+        """Whether the user has not set it aside."""
+        return self.status not in ("invalid", "deleted")
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it waits for nothing but a slot."""
+        return self.status == "waiting" and self.actioned and not self.at_work
 
     @property
     def is_spare(self) -> bool:
@@ -66,13 +80,18 @@ class JournalModel:
                 continue
             if record.get("event") == "iteration":
                 self._iterate(record)
+            elif record.get("event") == "wish":
+                for change in record["changes"]:
+                    self._apply(change, record["time"])
             elif "event" in record:
                 self._apply(record, record["time"])
 
     def completed_before(self, transformation: str, task: str, when: float) -> bool:
         """Whether another repeat of a transformation was complete then."""
         return any(
-            other != task and model.transformation == transformation and any(at <= when for at in model.completed)
+            other != task
+            and model.transformation == transformation
+            and any(at <= when < model.set_aside for at in model.completed)
             for other, model in self.tasks.items()
         )
 
@@ -91,9 +110,15 @@ class JournalModel:
             return
         match event:
             case "submitted":
-                if task.status != "waiting" or not task.actioned:
+                if not task.is_ready:
                     self._note(record, f"it was {task.status}, {'' if task.actioned else 'not '}to be run")
-                task.status = "running"
+                if before := [n for n, t in self.tasks.items() if t.is_ready and t.priority < task.priority]:
+                    self._note(record, f"more urgent ones wait: {before}")
+                task.status, task.at_work = "running", True
+            case "ended":
+                task.at_work = False
+            case "priority":
+                task.priority = record["priority"]
             case "status":
                 self._change(task, record, when)
                 event = record["status"]
@@ -106,6 +131,14 @@ class JournalModel:
 
     def _change(self, task: TaskModel, record: dict[str, Any], when: float) -> None:
         new, reason = record["status"], record["reason"]
+        if record.get("by") == "user":
+            if new in ("invalid", "deleted"):
+                task.set_aside = min(task.set_aside, when)
+            task.status = new
+            return
+        task.at_work = False
+        if not task.exists:
+            return  # it stays as the user has set it
         if task.status == "complete":
             self._note(record, "it was complete already")
         if new == "complete":
@@ -135,7 +168,8 @@ class JournalModel:
             self._check_target(record, transformation, plans, changes)
 
     def _check_target(self, record: dict[str, Any], transformation: str, plans: list[Plan], changes: list[Any]) -> None:
-        group = {name: task for name, task in self.tasks.items() if task.transformation == transformation}
+        everything = {name: task for name, task in self.tasks.items() if task.transformation == transformation}
+        group = {name: task for name, task in everything.items() if task.exists}
         number = sum(task.counts for task in group.values())
         most = max((_target(plan) for plan in plans), default=0)
         if number > most:
@@ -145,7 +179,7 @@ class JournalModel:
         created = any(c["event"] == "created" and c["transformation"] == transformation for c in changes)
         if created and (spare := [name for name, task in group.items() if task.is_spare]):
             self._note(record, f"{transformation} got a new task although {spare} could be taken up again")
-        if sorted(task.repeat for task in group.values()) != list(range(1, len(group) + 1)):
+        if sorted(task.repeat for task in everything.values()) != list(range(1, len(everything) + 1)):
             self._note(record, f"the repeats of {transformation} are not numbered in order")
 
     def _note(self, record: dict[str, Any], what: str) -> None:
@@ -164,14 +198,14 @@ class JournalModel:
             Results of each that were asked for in the end.
         """
         for transformation, hopeless in transformations.items():
-            group = {name: task for name, task in self.tasks.items() if task.transformation == transformation}
+            group = {n: t for n, t in self.tasks.items() if t.transformation == transformation and t.exists}
             if hopeless:
                 if not group or any(task.status not in ("error", "waiting") for task in group.values()):
                     self.wrong.append(f"{transformation} is beyond hope, but: {_statuses(group)}")
                 continue
             complete = sum(task.status == "complete" for task in group.values())
             left = {name: task for name, task in group.items() if task.status != "complete"}
-            if complete < repeats or (left and complete > repeats):
+            if complete < repeats:
                 self.wrong.append(
                     f"{transformation}: {complete} complete of {repeats} wanted, beside {_statuses(left)}"
                 )

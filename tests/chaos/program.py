@@ -151,6 +151,9 @@ class Chaos:
         return SlurmStorm(self.cluster, self.campaign.path, rng, weights, **options)
 
     def _weather(self, storm: Storm, drivers: Drivers) -> None:
+        while not self.is_made():  # importing everything may take long on a busy machine
+            drivers.step()
+            time.sleep(0.1)
         until = time.time() + 60 * self._minutes
         told = time.time()
         while time.time() < until and self._faults(storm).total() < self._most_faults:
@@ -208,6 +211,10 @@ class Chaos:
     def _position(self) -> int:
         path = self.campaign.path / "workspace" / "campaigns" / "small" / "tasks.jsonl"
         return path.stat().st_size if path.exists() else 0
+
+    def is_made(self) -> bool:
+        """Whether the campaign is in its workspace."""
+        return (self.campaign.path / "workspace" / "campaigns" / "small" / "index.json").exists()
 
     def counts(self) -> dict[str, int]:
         """Return the number of tasks by status."""

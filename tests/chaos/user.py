@@ -19,7 +19,18 @@ from xpm_alchem.task_state import TaskState, TaskStatus
 PATTERNS = (misfortunes.KNOWN, misfortunes.ODD, misfortunes.MEMORY)
 STRATEGIES = {"uniform": "repeats", "connectivity": "max_runs", "radial-growth": "max_runs"}
 MOST_ALLOWED = 9
-LOOKS = ("status", "show", "results", "summary", "restarts list", "strategy show", "strategy health")
+LOOKS = (
+    "status",
+    "show",
+    "results",
+    "summary",
+    "restarts list",
+    "strategy show",
+    "strategy health",
+    "strategy explain",
+    "tasks list",
+    "failures",
+)
 
 
 class User:
@@ -47,10 +58,11 @@ class User:
             "retry": (3.0, self._retry),
             "cancel": (1.5, self._cancel),
             "room": (1.0, self._make_room),
+            "priority": (2.0, self._prioritise),
+            "create": (0.3, self._create),
+            "set aside": (0.5, self._set_aside),
             "stop": (0.7, self._stop),
         }
-        if commands.exists("tasks"):
-            self.deeds["priority"] = (2.0, self._prioritise)
 
     @property
     def _file(self) -> Path:
@@ -76,13 +88,13 @@ class User:
 
     # ---------------------------------------------------------------------------------------------------- looking
     def _look(self) -> None:
-        choice = self._rng.choice((*LOOKS, "why", "explain"))
+        choice = self._rng.choice((*LOOKS, "why", "logs", "doctor"))
         as_json = ("--json",) if self._rng.random() < 0.5 else ()
-        if choice == "why":
+        if choice in ("why", "logs"):
             if (name := self._any_task(lambda task: True)) is not None:
-                self._commands.look("why", self._file, name, *as_json)
-        elif choice == "explain":
-            self._commands.look("strategy explain", self._file, *as_json)
+                self._commands.look(choice, self._file, name, *as_json)
+        elif choice == "doctor":
+            self._commands.look("doctor", self._file, *as_json, codes=(0, 1))
         elif (out := self._commands.look(choice, self._file, *as_json)) and as_json:
             json.loads(out)
 
@@ -123,14 +135,15 @@ class User:
                 self._commands.change("restarts add", self._file, *poison)
 
     def _retry(self) -> None:
-        if self._rng.random() < 0.4:
+        if (choice := self._rng.random()) < 0.4:
             self._commands.change("retry", self._file, "--all")
-        elif (name := self._any_task(_can_be_retried)) is not None:
+        elif (name := self._any_task(_can_be_retried if choice < 0.8 else _is_at_work)) is not None:
             self._commands.change("retry", self._file, name)
 
     def _cancel(self) -> None:
         if (name := self._any_task(lambda task: task.in_flight)) is not None:
-            self._commands.change("cancel", self._file, name)
+            now = ("--now",) if self._rng.random() < 0.4 else ()
+            self._commands.change("tasks cancel", self._file, name, *now)
 
     def _make_room(self) -> None:
         if misfortunes.make_room(self._campaign.path / "scripts"):
@@ -138,7 +151,17 @@ class User:
 
     def _prioritise(self) -> None:
         if (name := self._any_task(lambda task: task.status is TaskStatus.WAITING)) is not None:
-            self._commands.change("tasks priority", self._file, name, self._rng.randint(1, 20))
+            self._commands.change("tasks priority", self._file, self._rng.randint(1, 20), name)
+
+    def _create(self) -> None:
+        records = Campaign.open(self._file).records
+        record = self._rng.choice(records.index.transformations)
+        self._commands.change("tasks create", self._file, record.name)
+
+    def _set_aside(self) -> None:
+        command, *options = self._rng.choice((("tasks invalidate",), ("tasks delete", "--yes")))
+        if (name := self._any_task(lambda task: task.exists)) is not None:
+            self._commands.change(command, self._file, name, *options)
 
     def _stop(self) -> None:
         """Stop everything; nothing may be at work then, whatever happened to the driver meanwhile."""
@@ -187,6 +210,10 @@ class User:
 
 def _was_cancelled(task: TaskState) -> bool:
     return task.status is TaskStatus.WAITING and not task.actioned and task.cancelled_by == "user"
+
+
+def _is_at_work(task: TaskState) -> bool:
+    return task.status is TaskStatus.RUNNING
 
 
 def _can_be_retried(task: TaskState) -> bool:
