@@ -94,11 +94,12 @@ def bytes_damaged(content: bytes, *, cuts: int = 12, flips: int = 24, seed: int 
     yield replaced("another line end", content.replace(b"\n", b"\r\n"))
 
 
-def huge(content: bytes) -> Iterator[Damage]:
-    """Yield files of tens of MB."""
+def endless(content: bytes) -> Iterator[Damage]:
+    """Yield files of tens of MB, and one that never ends."""
+    yield Damage("a pipe", pipe)
     yield replaced("one line of 20 MB", b"x" * (20 * MEGABYTE))
-    yield replaced("20 MB of lines", b"0123456789\n" * (2 * MEGABYTE))
-    yield replaced("20 MB of mappings behind it", content + b"{}\n" * (7 * MEGABYTE))
+    yield replaced("20 MB of lines", (b"0123456789" * 100 + b"\n") * 20_000)
+    yield replaced("20 MB of mappings behind it", content + b'{"x": "%s"}\n' % (b"x" * 1000) * 20_000)
     yield replaced("NUL bytes, 20 MB", bytes(20 * MEGABYTE))
 
 
@@ -223,9 +224,15 @@ def put_elsewhere(outside: Path) -> Iterator[Damage]:
         yield Damage("unreadable", lambda path: path.chmod(0))
 
 
+def pipe(path: Path) -> None:
+    """Put a named pipe in a file's place: to read it is to wait for ever."""
+    path.unlink()
+    os.mkfifo(path)
+
+
 def undo(path: Path, content: bytes) -> None:
     """Put a file's content back."""
-    if path.is_symlink():
+    if path.is_symlink() or path.is_fifo():
         path.unlink()
     elif path.is_dir():
         shutil.rmtree(path)

@@ -29,6 +29,7 @@ from xpm_alchem.driver import Driver
 from xpm_alchem.errors import XpmAlchemError
 from xpm_alchem.execution import TaskSpec, UnitsFailed, run
 from xpm_alchem.fence import Orders, give_orders
+from xpm_alchem.interrupts import Stopped
 from xpm_alchem.launchers.choose import choose_launcher
 from xpm_alchem.launchers.local import LocalLauncher, LocalProfile
 from xpm_alchem.launchers.slurm_batch import Batch
@@ -60,15 +61,16 @@ def make_campaign(path: Path) -> None:
     campaign.script.write_text(json.dumps({"simulate 0 step 2": {"do": "sleep", "seconds": 600, "times": 1}}))
     campaign.write_plan(strategy={"name": "uniform", "settings": {"repeats": 3}})
     driver = campaign.start()
-    checkpoints = wait_for(lambda: _second_checkpoint(campaign), what="a checkpoint of the second repeat")
-    assert checkpoints
-    driver.kill()
-    driver.communicate()
-    for attempts in campaign.attempts().values():
-        if attempts and attempts[-1].outcome is None:
-            process = psutil.Process(attempts[-1].process.pid)
-            process.kill()
-            wait_for(lambda process=process: not process.is_running(), what="the attempt's end")
+    try:
+        wait_for(lambda: _second_checkpoint(campaign), seconds=300, what="a checkpoint of the second repeat")
+    finally:
+        driver.kill()
+        driver.communicate()
+        for attempts in campaign.attempts().values():
+            if attempts and attempts[-1].outcome is None:
+                process = psutil.Process(attempts[-1].process.pid)
+                process.kill()
+                wait_for(lambda process=process: not process.is_running(), what="the attempt's end")
     records = campaign.records
     task = next(iter(records.state().tasks.values()))
     records.ask(wish="retry", task=task.task)
@@ -100,6 +102,13 @@ def gathered(records: CampaignRecords, cache: Path | None) -> None:
     groups = grouped(records.state().tasks.values())
     for transformation in network.index.by_id:
         results.of(transformation, groups.get(transformation, []), 1)
+
+
+def name_with(campaign: SmallCampaign, status: str) -> str:
+    """Return the name of the transformation whose first repeat is 'complete' or in 'error'."""
+    records = campaign.records
+    found = (t.transformation for t in records.state().tasks.values() if t.repeat == 1 and t.status == status)
+    return records.index.by_id[next(found)].name
 
 
 # ------------------------------------------------------------------------------------------------------------ readers
@@ -177,7 +186,7 @@ def ask(path: Path) -> None:
 
 
 def execute(path: Path) -> None:
-    """Go on with the tasks that were interrupted or failed, in this process; that a unit fails is no fault of ours."""
+    """Go on with the tasks that were interrupted or failed, in this process, as far as units and orders let it."""
     records = CampaignRecords.open(path)
     network = records.network
     for task in records.state().tasks.values():
@@ -186,7 +195,7 @@ def execute(path: Path) -> None:
             continue
         load = functools.partial(network.transformation, task.transformation)
         spec = TaskSpec(task.transformation, task.repeat, load, None, TRUSTED)
-        with suppress(UnitsFailed):
+        with suppress(UnitsFailed, Stopped):
             run(directory, spec, launched=Launched(launch=Orders.read(directory).launch))
 
 

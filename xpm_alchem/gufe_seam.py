@@ -288,6 +288,11 @@ def is_dag(dag: Any) -> bool:
     return isinstance(dag, ProtocolDAG) and all(Path(str(u.key)).name == str(u.key) for u in dag.protocol_units)
 
 
+def is_dag_result(result: Any) -> bool:
+    """Return whether an object that was read is a ProtocolDAGResult."""
+    return isinstance(result, ProtocolDAGResult)
+
+
 def make_dag_result(dag: Any, results: Iterable[Any]) -> Any:
     """Return the ProtocolDAGResult of the unit results of a DAG, failures included."""
     given = {
@@ -458,6 +463,7 @@ __all__ = [
     "gather",
     "in_kcal_per_mol",
     "is_dag",
+    "is_dag_result",
     "is_result_of",
     "load",
     "make_context",

@@ -140,6 +140,8 @@ class Preparation:
                 self.plan, self.network, self.workspace, cache=CampaignRecords(path).cache_path, read_only=True
             )
             proposal = strategist.iterate(StrategyState(), state, time.time())
+            if strategist.broken_results():  # the driver has them made again
+                proposal = Proposal(StrategyState())
         if proposal.state.exception:
             raise CampaignError(f"the strategy '{self.plan.strategy.name}' raised {proposal.state.exception}")
         names = {record.id: record.name for record in self.network.index.transformations}

@@ -117,7 +117,10 @@ class ProtocolResults:
 
         path = directory.result
         try:
-            return gufe_seam.load(path, check_module(str(path), self._trusted), directory.relocated)
+            result = gufe_seam.load(path, check_module(str(path), self._trusted), directory.relocated)
+            if not gufe_seam.is_dag_result(result):
+                raise FormatError(path, "damaged: not a ProtocolDAGResult.", broken=True)
+            return result
         except FileNotFoundError:
             self.broken.add(path)
             raise FormatError(path, "the result of a complete task is gone.", broken=True) from None

@@ -137,8 +137,9 @@ class Batch:
     def is_of_this_workspace(self) -> bool:
         """Whether its tasks are in the workspace that it is in: not in a copy of a workspace."""
         jobs = self.path.parent.parent / "jobs"
-        return all(
-            _are_same(found, jobs) for found in {parent for s in self.scripts for parent in Path(s).parents[2:3]}
+        parents = [Path(script).parents for script in self.scripts]
+        return all(len(above) > 2 for above in parents) and all(
+            _are_same(path, jobs) for path in {above[2] for above in parents}
         )
 
     @property
