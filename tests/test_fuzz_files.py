@@ -37,6 +37,27 @@ from fuzzed_campaign import (
 
 from xpm_alchem.fence import give_orders
 
+LEAST = {  # cases
+    "test_index": 250,
+    "test_the_network": 250,
+    "test_the_plan": 250,
+    "test_what_the_driver_remembers": 200,
+    "test_the_journal_of_tasks": 250,
+    "test_the_inbox": 150,
+    "test_the_journal_of_attempts": 250,
+    "test_small_records[summary]": 150,
+    "test_small_records[orders]": 150,
+    "test_small_records[holder]": 150,
+    "test_small_records[lock]": 10,
+    "test_gufe_s_files[dag]": 100,
+    "test_gufe_s_files[setup]": 100,
+    "test_gufe_s_files[result]": 150,
+    "test_the_cache": 100,
+    "test_the_records_of_slurm_batches": 300,
+    "test_experimaestro_s_files": 120,
+    "test_the_user_s_settings": 250,
+}
+
 
 @pytest.fixture
 def fuzz(
@@ -62,6 +83,7 @@ def fuzz(
     made = Fuzz(standing_campaign, tmp_path)
     yield made
     request.node.user_properties.append(("fuzzed", made.cases))
+    assert made.cases >= LEAST[request.node.name]
     assert sorted(path.name for path in trap.iterdir()) == [f"{NOT_TO_BE_IMPORTED}.py"]
     assert not made.failures, f"{len(made.failures)} of {made.cases}:\n" + "\n".join(made.failures[:400])
 
@@ -218,3 +240,7 @@ def test_the_user_s_settings(fuzz: Fuzz, own_home: Path) -> None:
         *put_elsewhere(fuzz.outside),
     ]
     fuzz.looks(path, [*damages, *endless(content)], configure)
+
+
+def test_there_are_2000_cases_at_least() -> None:
+    assert sum(LEAST.values()) >= 2000
