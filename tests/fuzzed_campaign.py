@@ -39,7 +39,8 @@ from xpm_alchem.launchers.slurm_queue import SlurmQueue, remove_old
 from xpm_alchem.protocol_results import ProtocolResults
 from xpm_alchem.report.strategy_tables import explain_table, health_table, strategy_table
 from xpm_alchem.report.strategy_views import strategy_view
-from xpm_alchem.report.tables import list_table, results_table, show_table, status_table, summary_table, why_table
+from xpm_alchem.report.tables import list_table, results_table, show_table, status_table, summary_table
+from xpm_alchem.report.why_tables import why_table
 from xpm_alchem.task_state import TaskState, TaskStatus, grouped
 
 TRUSTED = ("dummy_protocol",)
@@ -61,15 +62,16 @@ def make_campaign(path: Path) -> None:
     campaign.script.write_text(json.dumps({"simulate 0 step 2": {"do": "sleep", "seconds": 600, "times": 1}}))
     campaign.write_plan(strategy={"name": "uniform", "settings": {"repeats": 3}})
     driver = campaign.start()
-    checkpoints = wait_for(lambda: _second_checkpoint(campaign), what="a checkpoint of the second repeat")
-    assert checkpoints
-    driver.kill()
-    driver.communicate()
-    for attempts in campaign.attempts().values():
-        if attempts and attempts[-1].outcome is None:
-            process = psutil.Process(attempts[-1].process.pid)
-            process.kill()
-            wait_for(lambda process=process: not process.is_running(), what="the attempt's end")
+    try:
+        wait_for(lambda: _second_checkpoint(campaign), seconds=300, what="a checkpoint of the second repeat")
+    finally:
+        driver.kill()
+        driver.communicate()
+        for attempts in campaign.attempts().values():
+            if attempts and attempts[-1].outcome is None:
+                process = psutil.Process(attempts[-1].process.pid)
+                process.kill()
+                wait_for(lambda process=process: not process.is_running(), what="the attempt's end")
     records = campaign.records
     task = next(iter(records.state().tasks.values()))
     records.ask(wish="retry", task=task.task)
@@ -101,6 +103,13 @@ def gathered(records: CampaignRecords, cache: Path | None) -> None:
     groups = grouped(records.state().tasks.values())
     for transformation in network.index.by_id:
         results.of(transformation, groups.get(transformation, []), 1)
+
+
+def name_with(campaign: SmallCampaign, status: str) -> str:
+    """Return the name of the transformation whose first repeat is 'complete' or in 'error'."""
+    records = campaign.records
+    found = (t.transformation for t in records.state().tasks.values() if t.repeat == 1 and t.status == status)
+    return records.index.by_id[next(found)].name
 
 
 # ------------------------------------------------------------------------------------------------------------ readers

@@ -37,6 +37,27 @@ from fuzzed_campaign import (
 
 from xpm_alchem.fence import give_orders
 
+LEAST = {  # cases
+    "test_index": 250,
+    "test_the_network": 250,
+    "test_the_plan": 250,
+    "test_what_the_driver_remembers": 200,
+    "test_the_journal_of_tasks": 250,
+    "test_the_inbox": 150,
+    "test_the_journal_of_attempts": 250,
+    "test_small_records[summary]": 150,
+    "test_small_records[orders]": 150,
+    "test_small_records[holder]": 150,
+    "test_small_records[lock]": 10,
+    "test_gufe_s_files[dag]": 100,
+    "test_gufe_s_files[setup]": 100,
+    "test_gufe_s_files[result]": 150,
+    "test_the_cache": 100,
+    "test_the_records_of_slurm_batches": 300,
+    "test_experimaestro_s_files": 120,
+    "test_the_user_s_settings": 250,
+}
+
 
 @pytest.fixture
 def fuzz(
@@ -62,6 +83,7 @@ def fuzz(
     made = Fuzz(standing_campaign, tmp_path)
     yield made
     request.node.user_properties.append(("fuzzed", made.cases))
+    assert made.cases >= LEAST[request.node.name]
     assert sorted(path.name for path in trap.iterdir()) == [f"{NOT_TO_BE_IMPORTED}.py"]
     assert not made.failures, f"{len(made.failures)} of {made.cases}:\n" + "\n".join(made.failures[:400])
 
@@ -139,7 +161,7 @@ def test_small_records(fuzz: Fuzz, name: str) -> None:
     content = path.read_bytes()
     damages = [*put_elsewhere(fuzz.outside)]
     if content:
-        damages += [*json_damaged(json.loads(content), most=100), *bytes_damaged(content), *versions(content)]
+        damages += [*json_damaged(json.loads(content), most=60), *bytes_damaged(content), *versions(content)]
     fuzz.looks(path, [*damages, *endless(content)], look)
     fuzz.changes(path, damages[:: 6 if content else 1], drive, ask, execute)
 
@@ -150,8 +172,9 @@ def test_gufe_s_files(fuzz: Fuzz, name: str) -> None:
     path = {"dag": tasks["interrupted"].dag, "result": tasks["complete"].result}.get(name)
     path = path or next(tasks["interrupted"].results.glob("*.json"))
     content = path.read_bytes()
-    damages = [*bytes_damaged(content), *json_damaged(json.loads(content), depth=4, most=60)]
-    damages += [*modules_named(json.loads(content), NOT_TO_BE_IMPORTED), *put_elsewhere(fuzz.outside)]
+    damages = [*bytes_damaged(content, flips=16), *json_damaged(json.loads(content), depth=4, most=50)]
+    modules = list(modules_named(json.loads(content), NOT_TO_BE_IMPORTED))
+    damages += [*(modules if name == "result" else modules[::2]), *put_elsewhere(fuzz.outside)]
     if name == "result":
         fuzz.looks(path, [*damages, *endless(content)], gather_anew)
     else:
@@ -163,8 +186,8 @@ def test_the_cache(fuzz: Fuzz) -> None:
     content = path.read_bytes()
     header, text = content.split(b"\n", 1)
     key, chain = text.split(b"\n", 1)
-    damages = [*bytes_damaged(content, flips=40), *put_elsewhere(fuzz.outside), *endless(content)]
-    damages += [before(damage, text) for damage in json_damaged(json.loads(header))]
+    damages = [*bytes_damaged(content), *put_elsewhere(fuzz.outside), *endless(content)]
+    damages += [before(damage, text) for damage in json_damaged(json.loads(header), most=50)]
     for damage in modules_named(json.loads(chain), NOT_TO_BE_IMPORTED):  # by somebody who knows what an entry is
         damages.append(Damage(damage.name, lambda path, damage=damage: entry(path, damage, json.loads(header), key)))
     fuzz.changes(path, damages, gather)
@@ -200,8 +223,8 @@ def test_experimaestro_s_files(fuzz: Fuzz) -> None:
         path = task / name
         content = path.read_bytes() if path.exists() else b'{"reason": "failed"}'
         path.write_bytes(content)
-        damages = [*json_damaged(json.loads(content)), *bytes_damaged(content, flips=12), *put_elsewhere(fuzz.outside)]
-        fuzz.changes(path, damages, drive)
+        damages = [*json_damaged(json.loads(content), most=30), *bytes_damaged(content, flips=8)]
+        fuzz.changes(path, [*damages, *put_elsewhere(fuzz.outside)], drive)
 
 
 def test_the_user_s_settings(fuzz: Fuzz, own_home: Path) -> None:
@@ -211,5 +234,13 @@ def test_the_user_s_settings(fuzz: Fuzz, own_home: Path) -> None:
     used.symlink_to(path)
     path.write_bytes((TESTS.parent / "settings.example.yaml").read_bytes())
     content = path.read_bytes()
-    damages = [*bytes_damaged(content), *yaml_damaged(content.decode(), depth=4), *put_elsewhere(fuzz.outside)]
+    damages = [
+        *bytes_damaged(content),
+        *list(yaml_damaged(content.decode(), depth=4))[::2],
+        *put_elsewhere(fuzz.outside),
+    ]
     fuzz.looks(path, [*damages, *endless(content)], configure)
+
+
+def test_there_are_2000_cases_at_least() -> None:
+    assert sum(LEAST.values()) >= 2000

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from campaigns import SmallCampaign, wait_for
 from conftest import NO_SKIPS
-from fuzzed_campaign import snapshot
+from fuzzed_campaign import name_with, snapshot
 
 from xpm_alchem import gufe_seam
 from xpm_alchem.attempts import AttemptLog, Outcome
@@ -22,7 +22,6 @@ from xpm_alchem.task_state import TaskState, TaskStatus
 
 OWNER, GROUP = 65534, 54321
 POWERS = "-dac_override,-dac_read_search,-fowner,-chown"  # root without them is somebody who owns nothing here
-DONE, BROKEN = "ligand_0_ligand_1_vacuum", "ligand_0_ligand_1_solvent"
 
 
 @pytest.fixture
@@ -91,7 +90,10 @@ def test_a_guest_sees_everything_and_changes_nothing(campaign: SmallCampaign, so
         looked = somebody(command, path, "--json")
         assert looked.returncode == 0, looked.stderr
         assert json.loads(looked.stdout) == campaign.json(command)
-    for command in (["why", path, f"{BROKEN}:1"], ["list", "--workspace", campaign.records.workspace]):
+    for command in (
+        ["why", path, f"{name_with(campaign, 'error')}:1"],
+        ["list", "--workspace", campaign.records.workspace],
+    ):
         looked = somebody(*command)
         assert looked.returncode == 0, looked.stderr
         assert looked.stdout
@@ -106,8 +108,8 @@ def test_a_guest_who_wants_to_change_something_is_refused(campaign: SmallCampaig
     path, before = campaign.records.path, snapshot(campaign.path)
     is_refused(somebody("run", campaign.file), "cannot be used as a workspace (Permission denied)")
     for command in (
-        ["cancel", path, f"{DONE}:3"],
-        ["retry", path, f"{BROKEN}:1"],
+        ["cancel", path, f"{name_with(campaign, 'complete')}:3"],
+        ["retry", path, f"{name_with(campaign, 'error')}:1"],
         ["retry", path, "--all"],
         ["stop", path],
         ["strategy", "set", "uniform", path, "-s", "repeats=9"],
@@ -153,7 +155,7 @@ def test_a_guest_looks_while_the_owner_s_driver_runs(tmp_path: Path) -> None:
 
     looked = somebody("status", campaign.records.path, "--json")
     assert json.loads(looked.stdout)["driver"]["pid"] == driver.pid
-    is_refused(somebody("cancel", campaign.records.path, f"{DONE}:1"), "read-only for you")
+    is_refused(somebody("cancel", campaign.records.path, "ligand_0_ligand_1_vacuum:1"), "read-only for you")
     is_refused(somebody("stop", campaign.records.path), "read-only for you")
     driver.send_signal(signal.SIGINT)
     driver.communicate(timeout=60)
@@ -296,5 +298,5 @@ def test_a_dag_that_the_new_gufe_cannot_read_is_kept_and_the_task_starts_over(ca
     assert by_status(campaign) == {"complete": 3, "error": 1}
     assert json.loads((files.path / "dag.json.set-aside-1").read_text()) == chain
     assert len(list((files.path / "results.set-aside-1").iterdir())) == 1
-    why = campaign.call("why", campaign.file, f"{DONE}:2")
+    why = campaign.call("why", campaign.file, f"{name_with(campaign, 'complete')}:2")
     assert "set aside: dag.json.set-aside-1, results.set-aside-1" in " ".join(why.stdout.replace("│", " ").split())

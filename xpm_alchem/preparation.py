@@ -153,6 +153,8 @@ class Preparation:
             cache = CampaignRecords(path).cache_path
             strategist = Strategist(plan, self.network, self.workspace, cache=cache, read_only=True)
             proposal = strategist.iterate(StrategyState(), state, time.time())
+            if strategist.broken_results():  # the driver has them made again
+                proposal = Proposal(StrategyState())
         if proposal.state.exception:
             raise CampaignError(f"the strategy '{plan.strategy.name}' raised {proposal.state.exception}")
         names = {record.id: record.name for record in self.network.index.transformations}
