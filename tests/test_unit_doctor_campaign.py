@@ -206,26 +206,26 @@ DAMAGES: list[tuple[Callable[[Patient], object], dict[str, str], str, str]] = [
     ),
     (
         lambda p: truncate(p.path / "index.json"),
-        {"index.json": "fault", "network.json": "warning"},
+        {"index.json": "warning"},
         "index.json",
-        "not valid JSON",
+        "network.json is read in its place",
     ),
     (
         lambda p: change(p.path / "index.json", format_version=5),
-        {"index.json": "fault", "network.json": "warning"},
+        {"index.json": "fault", "network.json": "warning", "tasks.jsonl": "fault", "tasks": "fault"},
         "index.json",
         "upgrade xpm-alchem",
     ),
     (lambda p: truncate(p.path / "network.json"), {"network.json": "fault"}, "network.json", "cut short"),
     (lambda p: (p.path / "network.json").unlink(), {"network.json": "fault"}, "network.json", "no such network"),
-    (_other_network, {"network.json": "fault", "task directories": "fault"}, "network.json", "0123456789abcdef"),
+    (_other_network, {"index.json": "warning"}, "index.json", "damaged"),
     (lambda p: truncate(p.path / "driver.json"), {"driver.json": "fault"}, "driver.json", "no result is lost"),
-    (lambda p: (p.path / "driver.json").unlink(), {"driver.json": "fault"}, "driver.json", "missing"),
+    (lambda p: (p.path / "driver.json").unlink(), {"driver.json": "warning"}, "driver.json", "missing"),
     (
         lambda p: change(p.path / "driver.json", strategy={"stat": 1}),
         {"driver.json": "fault"},
         "driver.json",
-        "TypeError",
+        "'strategy.stat'",
     ),
     (_forget_inbox, {"driver.json": "fault"}, "driver.json", "set 'inbox'"),
     (_flip_in_journal, {"tasks.jsonl": "fault"}, "tasks.jsonl", "1 damaged line(s) are passed over (3)"),
@@ -616,7 +616,7 @@ def test_a_plan_that_is_broken_is_mended_as_told(patient: Patient) -> None:
 
 def test_a_driver_state_that_is_lost_is_mended_as_told(patient: Patient) -> None:
     patient.records.ask(wish="cancel", task="an old wish that must not be granted again")
-    (patient.path / "driver.json").unlink()
+    truncate(patient.path / "driver.json")
     command = _advice(patient.examine(), "driver.json").partition("without one: ")[2].partition(";")[0]
     assert patient.campaign.run().returncode == 2
     assert subprocess.run(command, shell=True).returncode == 0

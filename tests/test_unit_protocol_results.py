@@ -14,6 +14,7 @@ from dummy_protocol import DummyProtocol, dummy_network
 
 from xpm_alchem import gufe_seam as seam
 from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.errors import FormatError
 from xpm_alchem.execution import TaskSpec, run
 from xpm_alchem.network import load_network
 from xpm_alchem.plan import Plan, StrategyPlan
@@ -404,7 +405,7 @@ def test_what_cannot_be_written_is_kept_in_memory_only(case, monkeypatch):
 
 def test_a_result_that_is_gone_is_an_error_with_its_name(case):
     TaskDirectory(case.workspace / "jobs" / f"{case.ids[0]}-2").result.unlink()
-    with pytest.raises(FileNotFoundError, match=r"result\.json"):
+    with pytest.raises(FormatError, match=r"result\.json: the result of a complete task is gone"):
         case.all(case.results())
 
 

@@ -16,14 +16,14 @@ from xpm_alchem.doctor import mending
 from xpm_alchem.doctor.check import Check, Finding, fault, ok, warning
 from xpm_alchem.doctor.journals import JournalLines
 from xpm_alchem.doctor.litter import entries_of, is_stale, size_of, stale_temporaries
-from xpm_alchem.driver_state import DRIVER, DRIVER_VERSION
+from xpm_alchem.driver_state import DRIVER, DRIVER_VERSION, read_driver_state
 from xpm_alchem.errors import CampaignError, FormatError, NetworkError, UntrustedModuleError, XpmAlchemError
 from xpm_alchem.files import Journal
 from xpm_alchem.holder import Holder
+from xpm_alchem.index_record import read_index
 from xpm_alchem.launchers.slurm_batch import Batch
 from xpm_alchem.network import load_network
 from xpm_alchem.network_index import Index
-from xpm_alchem.strategy import StrategyState
 
 _RESTORE = "restore it from a backup"
 
@@ -64,10 +64,9 @@ class CampaignFiles:
         path = self.records.path / "campaign.yaml"
         try:
             self.records.plan()
-        except FileNotFoundError:
-            yield fault(f"{path}: missing", self._copy_plan())
         except (CampaignError, ValueError) as error:
-            yield fault(str(error), f"correct it, or: {self._copy_plan()}")
+            found = str(error) if path.exists() else f"{path}: missing"
+            yield fault(found, f"correct it, or: {self._copy_plan()}")
         else:
             yield ok("can be read, and every key is known")
         if (self.records.path / GIVEN).exists() and self.records.given_plan() is None:
@@ -86,16 +85,13 @@ class CampaignFiles:
         """Check the index."""
         path = self.records.path / "index.json"
         try:
-            index = self.records.index
-            names_by_id(index)
-        except FileNotFoundError:
-            yield fault(f"{path}: missing", _RESTORE)
-            return
-        except TypeError as error:
-            yield fault(f"{path}: damaged ({error})", _RESTORE)
-            return
-        except FormatError as error:
-            yield self._wrong(error)
+            index = read_index(path)
+        except (FileNotFoundError, FormatError) as error:
+            if isinstance(error, FormatError) and error.newer:
+                yield self._wrong(error)
+                return
+            found = str(error) if isinstance(error, FormatError) else f"{path}: missing"
+            yield warning(f"{found} network.json is read in its place", f"{_RESTORE}; every command is slower without")
             return
         yield ok(f"{len(index.transformations)} transformation(s), {len(index.edges)} edge(s)")
 
@@ -135,17 +131,12 @@ class CampaignFiles:
         write = f"echo {shlex.quote(empty)} > {shlex.quote(str(path))}"
         again = f"without one: {write}; the strategy begins anew, no result is lost"
         try:
-            state = self.records.driver_state()
-            StrategyState(**state.get("strategy", {}))
-            read = int(state.get("inbox", 0))
+            read = int(read_driver_state(path).get("inbox", 0))
         except FileNotFoundError:
-            yield fault(f"{path}: missing", f"{_RESTORE}; {again}")
+            yield warning(f"{path}: missing: the strategy begins anew, no result is lost", _RESTORE)
             return
         except FormatError as error:
             yield self._wrong(error, again)
-            return
-        except (TypeError, ValueError, AttributeError) as error:
-            yield fault(f"{path}: damaged ({type(error).__name__}: {error})", again)
             return
         if read > size:
             found = f"the driver has read {read} bytes of an inbox that has {size}: what you ask for would be missed"
