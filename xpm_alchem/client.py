@@ -79,7 +79,7 @@ class Campaign(TaskVerbs, RestartVerbs):
             There is none.
         """
         path = Path(campaign).expanduser()
-        if is_campaign(path) or path.absolute().parent.name == "campaigns":
+        if is_campaign(path) or (path.is_dir() and path.absolute().parent.name == "campaigns"):
             return cls(CampaignRecords.open(path))
         if path.exists() and not path.is_dir():
             plan = read_plan(path)

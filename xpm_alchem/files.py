@@ -88,7 +88,8 @@ def read_bytes(path: Path, *, offset: int = 0, most: int | None = None) -> bytes
     except FileNotFoundError:
         raise
     except IsADirectoryError:
-        raise FormatError(path, "a directory, where a file should be. Put the file back, or remove it.") from None
+        message = "a directory, where a file should be. Put the file back, or remove it."
+        raise FormatError(path, message, broken=True) from None
     except OSError as error:
         raise WorkspaceError(f"{path}: cannot be read ({error.strerror}).") from None
 

@@ -27,7 +27,8 @@ def check_module(where: str, trusted: Iterable[str] = ()) -> Callable[[str], Non
     def check(module: str) -> None:
         parts = module.split(".")
         runs = any(part.startswith("__") for part in parts)  # a __main__ does something when it is imported
-        if runs or not any(".".join(parts[:length]) in allowed for length in range(1, len(parts) + 1)):
+        trusted_by = {".".join(parts[:length]) for length in range(len(parts) if runs else 1, len(parts) + 1)}
+        if not trusted_by & allowed:
             raise UntrustedModuleError(module, where)
 
     return check
