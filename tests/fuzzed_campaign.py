@@ -165,11 +165,11 @@ def drive(path: Path) -> None:
     workspace = settings.find_workspace(str(records.workspace), user)
     driver = Driver(records, workspace, LocalLauncher(LocalProfile(slots=1)))
     with records.lock():
-        driver._remember()
-        driver._take_wishes()
+        driver._planning.remember()
+        driver._planning.take_wishes()
         driver._harvest.look()
-        driver._iterate()
-        driver._end_unwanted()
+        driver._planning.iterate()
+        driver._planning.end_unwanted()
         for task in records.state().tasks.values():
             driver._configuration(task)
 
@@ -181,9 +181,9 @@ def ask(path: Path) -> None:
     campaign.set_network_strategy_awake()
     for task in list(campaign.records.state().tasks.values()):
         if task.in_flight:
-            campaign.cancel(task.task)
+            campaign.cancel_tasks([task.task])
     if campaign.status()["tasks"]["error"]:
-        campaign.retry()
+        campaign.retry_tasks()
 
 
 def execute(path: Path) -> None:

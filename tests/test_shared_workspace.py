@@ -299,4 +299,5 @@ def test_a_dag_that_the_new_gufe_cannot_read_is_kept_and_the_task_starts_over(ca
     assert json.loads((files.path / "dag.json.set-aside-1").read_text()) == chain
     assert len(list((files.path / "results.set-aside-1").iterdir())) == 1
     why = campaign.call("why", campaign.file, f"{name_with(campaign, 'complete')}:2")
-    assert "set aside: dag.json.set-aside-1, results.set-aside-1" in " ".join(why.stdout.replace("│", " ").split())
+    said = " ".join(why.stdout.split())
+    assert "dag.json.set-aside-1" in said and "results.set-aside-1" in said

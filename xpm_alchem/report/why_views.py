@@ -80,7 +80,9 @@ def _rows(attempts: list[Attempt], total: int) -> Iterator[dict[str, Any]]:
             "seconds": attempt.seconds if attempt.outcome else time.time() - attempt.start,
             "cpu_seconds": attempt.cpu_seconds,
             "peak_memory_bytes": attempt.peak_memory_bytes,
-            "set_aside": [str(unit["set_aside"]) for unit in attempt.units if unit.get("set_aside")],
+            "set_aside": [
+                str(unit[key]) for unit in attempt.units for key in ("set_aside", "damaged") if unit.get(key)
+            ],
             "notes": list(_notes(attempt)),
             "versions": dict(attempt.versions),
             "decision": attempt.decision,
