@@ -106,7 +106,10 @@ def _said(attempt: Attempt) -> str:
     if attempt["reason"]:
         text += f": {attempt['reason']}"
     for name in attempt["set_aside"]:
-        text += f"\na unit failed on the checkpoint it inherited and began afresh; the old one is {name}"
+        if ".json." in name:
+            text += f"\na file was damaged and is made again; the old one is {name}"
+        else:
+            text += f"\na unit failed on the checkpoint it inherited and began afresh; the old one is {name}"
     text += "".join(f"\n{note}" for note in attempt["notes"])
     if attempt["decision"]:
         text += f"\n-> {attempt['decision']}"
