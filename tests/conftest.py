@@ -94,8 +94,12 @@ def start_cluster(
 
 @pytest.fixture(autouse=True)
 def no_process_left(tmp_path: Path) -> Iterator[None]:
-    """Fail a test that leaves a process behind (one whose working directory or command names the test's directory)."""
+    """Fail a test that leaves a process behind (one whose working directory or command names the test's directory).
+
+    A process that has said its last word is given the time to end: a Python interpreter takes a while to be torn down.
+    """
     yield
+    psutil.wait_procs(processes_of(tmp_path), timeout=15)
     left = processes_of(tmp_path)
     for process in left:
         process.kill()
