@@ -8,6 +8,7 @@ and writes nothing. What it still writes into its own directories is never read.
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import attrs
 
+from xpm_alchem.attempts import Priced
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.errors import FormatError, SupersededError
 from xpm_alchem.files import read_record, write_record
@@ -39,12 +41,16 @@ class Orders:
         Why the attempt at work is to stop at its next chance, or None.
     afresh_after
         The attempt after this number sets aside all that was computed before; 0: none does.
+    cost_per_hour, cost_unit
+        What an hour of the next attempt costs.
     """
 
     launch: str | None = None
     generation: int = 0
     stop: str | None = None
     afresh_after: int = 0
+    cost_per_hour: float | None = None
+    cost_unit: str | None = None
 
     @classmethod
     def read(cls, directory: Path) -> Orders:
@@ -61,10 +67,12 @@ class Orders:
             return cls()
         launch, generation, stop = content.get("launch"), content.get("generation"), content.get("stop")
         afresh_after = content.get("afresh_after", 0)
-        texts = all(text is None or isinstance(text, str) for text in (launch, stop))
-        if not texts or type(generation) is not int or type(afresh_after) is not int:
+        cost, unit = content.get("cost_per_hour"), content.get("cost_unit")
+        texts = all(text is None or isinstance(text, str) for text in (launch, stop, unit))
+        numbers = cost is None or (type(cost) in (int, float) and 0 <= cost < math.inf)
+        if not texts or not numbers or type(generation) is not int or type(afresh_after) is not int:
             raise FormatError(TaskDirectory(directory).orders, "damaged: its values make no sense.")
-        return cls(launch, generation, stop, afresh_after)
+        return cls(launch, generation, stop, afresh_after, cost, unit)
 
 
 def give_orders(directory: Path, **changes: Any) -> Orders:
@@ -105,6 +113,7 @@ class Fence:
         self._directory, self._launch = directory, launch
         orders = Orders.read(directory)
         self.generation, self.afresh_after = orders.generation, orders.afresh_after
+        self.priced = Priced(orders.cost_per_hour, orders.cost_unit)
         if not self._allowed_by(orders):
             mine = launch or "started by hand"
             raise SupersededError(f"{directory}: this attempt ({mine}) came too late: {orders.launch} is to work here.")
