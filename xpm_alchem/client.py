@@ -10,6 +10,7 @@ from typing import Any
 
 from xpm_alchem import wishes
 from xpm_alchem.campaign import CampaignRecords, campaign_path, list_campaigns
+from xpm_alchem.client_budget import BudgetVerbs
 from xpm_alchem.client_restarts import RestartVerbs
 from xpm_alchem.errors import CampaignError, InputError
 from xpm_alchem.network import Network
@@ -21,7 +22,7 @@ from xpm_alchem.task_state import TaskStatus
 from xpm_alchem.workspace import UserSettings, find_workspace, read_settings
 
 
-class Campaign(RestartVerbs):
+class Campaign(RestartVerbs, BudgetVerbs):
     """One network being computed.
 
     Make one with `Campaign.create`, take up one that exists with `Campaign.open`.
@@ -133,18 +134,17 @@ class Campaign(RestartVerbs):
         Returns
         -------
         int
-            0 satisfied, 1 something in error, 3 detached or not finished.
+            0 satisfied, 1 something in error, 3 detached or not finished, 4 the budget is used up.
 
         Raises
         ------
         CampaignError
-            The running experiment is in another workspace.
+            The running experiment is in another workspace, or the launcher's attempts cannot be counted in the budget.
         """
         from xpm_alchem.driver import Driver
-        from xpm_alchem.launchers.choose import choose_launcher
 
-        plan = self._records.plan()
-        chosen = choose_launcher(launcher or plan.launcher, self._settings.launchers)
+        chosen = self._launcher(launcher)
+        self._records.plan().budget.check(chosen.cost_per_hour, chosen.cost_unit, chosen.longest)
         if running is not None and running.workspace.path.resolve() != self._records.workspace.resolve():
             raise CampaignError(
                 f"{self.path}: the campaign's workspace is {self._records.workspace}, the running experiment's is "

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from xpm_alchem.hosts import HostHistory
+from xpm_alchem.spending import Ledger
 
 
 class TaskStatus(StrEnum):
@@ -38,7 +39,7 @@ class TaskState:
     actioned
         Whether it is to be run.
     cancelled_by
-        'user' or 'strategy' for one that is not: the strategy takes up again only what it cancelled itself.
+        'user', 'strategy' or 'budget' for one that is not: each takes up again only what it cancelled itself.
     attempts_before
         How many attempts there were when it was last submitted.
     """
@@ -86,11 +87,14 @@ class CampaignState:
         By task id, in the order of their creation.
     hosts
         How attempts ended on the machines.
+    ledger
+        What attempts cost.
     """
 
     def __init__(self) -> None:
         self.tasks: dict[str, TaskState] = {}
         self.hosts = HostHistory()
+        self.ledger = Ledger()
 
     def apply(self, record: Mapping[str, Any]) -> None:
         """Take in one record of the journal; one that makes no sense is passed over."""
@@ -116,12 +120,14 @@ class CampaignState:
                 task.status, task.reason = TaskStatus(record["status"]), str(record.get("reason", ""))
                 task.changed = when
                 self.hosts.note(task.task, record, when)
+                self.ledger.ended(task.task, record)
                 for key in ("estimate", "uncertainty", "seconds", "attempts"):
                     if key in record:
                         setattr(task, key, record[key])
             case "submitted" if task is not None:
                 task.status, task.reason = TaskStatus.RUNNING, str(record.get("reason", ""))
                 task.attempts_before, task.submitted, task.changed = int(record.get("attempts") or 0), when, when
+                self.ledger.submitted(task.task, record, when)
             case ("actioned" | "cancelled") as event if task is not None:
                 task.actioned, task.reason, task.changed = event == "actioned", str(record.get("reason", "")), when
                 task.cancelled_by = "" if task.actioned else str(record.get("by", "user"))

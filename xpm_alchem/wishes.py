@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 
 from xpm_alchem.attempts import AttemptLog
+from xpm_alchem.budget import Budget
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.errors import CampaignLockedError, InputError, XpmAlchemError
 from xpm_alchem.fence import give_orders
 from xpm_alchem.plan import parse_plan
-from xpm_alchem.plan_text import with_restarts, with_strategy
+from xpm_alchem.plan_text import with_budget, with_restarts, with_strategy
 from xpm_alchem.restart_patterns import changed_patterns
 from xpm_alchem.restarts import RestartPolicy
 from xpm_alchem.second_look import look_again
-from xpm_alchem.strategy import StrategyState
+from xpm_alchem.strategy import DORMANT, StrategyState
 from xpm_alchem.task_state import TaskStatus
 from xpm_alchem.workspace import find_workspace, read_settings
 
@@ -108,6 +109,26 @@ def change_restarts(records: CampaignRecords, change: Mapping[str, Any]) -> bool
     return _ask(records, {"wish": "restarts", "change": dict(change)})
 
 
+def set_budget(records: CampaignRecords, changes: Mapping[str, Any], check: Callable[[Budget], None]) -> bool:
+    """Ask that the budget section of the plan in force be changed; return whether a driver will do it.
+
+    Parameters
+    ----------
+    changes
+        See `plan_text.with_budget`.
+    check
+        Raises CampaignError for a budget in which the launcher's attempts cannot be counted.
+
+    Raises
+    ------
+    InputError
+        The plan would not be valid; nothing is asked for then.
+    """
+    path = records.path / "campaign.yaml"
+    check(parse_plan(with_budget(path.read_text(), path, changes), path).budget)
+    return _ask(records, {"wish": "budget", "changes": dict(changes)})
+
+
 def _changed_plan(records: CampaignRecords, changes: Mapping[str, Any]) -> str:
     """Return the text of the plan in force with another strategy section, checked in full."""
     from xpm_alchem.strategies import make_strategy
@@ -164,6 +185,8 @@ def apply(records: CampaignRecords, wish: Mapping[str, Any]) -> bool:
             return _apply_awake(records)
         case "restarts" if isinstance(wish.get("change"), Mapping):
             return _apply_restarts(records, wish["change"])
+        case "budget" if isinstance(wish.get("changes"), Mapping):
+            return _apply_budget(records, wish["changes"])
         case "cancel":
             return _apply_cancel(records, str(wish.get("task")))
         case "retry":
@@ -191,6 +214,15 @@ def _apply_restarts(records: CampaignRecords, change: Mapping[str, Any]) -> bool
     workspace = find_workspace(str(records.workspace), read_settings())
     look_again(records, RestartPolicy.of(records.plan(), workspace.max_retries))
     return True
+
+
+def _apply_budget(records: CampaignRecords, changes: Mapping[str, Any]) -> bool:
+    path = records.path / "campaign.yaml"
+    before = path.read_text()
+    if (text := with_budget(before, path, changes)) != before:
+        records.set_plan(text)
+    state = records.driver_state().get("strategy", {})
+    return state.get("status") != DORMANT or _apply_awake(records)
 
 
 def _apply_awake(records: CampaignRecords) -> bool:

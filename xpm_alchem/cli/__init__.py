@@ -19,6 +19,7 @@ _COMMANDS = {
     "retry": "change",
     "strategy": "strategy",
     "restarts": "restarts",
+    "budget": "budget",
     "list": "look",
     "status": "look",
     "show": "look",
