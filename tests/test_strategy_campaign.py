@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from campaigns import SmallCampaign, wait_for
+from dummy_protocol import seeds
 
 from xpm_alchem import gufe_seam
 from xpm_alchem.attempts import Outcome
@@ -116,8 +117,3 @@ def test_tasks_extend_the_ones_before_them_where_that_is_preferred(tmp_path: Pat
         extended = gufe_seam.create_dag(transformation, repeat=task.repeat, extends=task.extends)
         assert seeds(dag) == seeds(extended)
         assert (seeds(dag) == seeds(gufe_seam.create_dag(transformation, repeat=task.repeat))) == (task is first)
-
-
-def seeds(dag: Any) -> list[int]:
-    """Return the seeds of a DAG of the scripted protocol; they depend on whether it extends another."""
-    return [unit.inputs["seed"] for unit in dag.protocol_units if "seed" in unit.inputs]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from xpm_alchem import wishes
+from xpm_alchem.budget import Budget
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.errors import CampaignError
 from xpm_alchem.report import budget_views
@@ -45,8 +46,7 @@ class BudgetVerbs:
             A value is not valid, or the launcher counts in another unit. Nothing is changed then.
         """
         launcher = self._launcher()
-        cost, unit, longest = launcher.cost_per_hour, launcher.cost_unit, launcher.longest
-        return wishes.set_budget(self._records, changes, lambda budget: budget.check(cost, unit, longest))
+        return wishes.set_budget(self._records, changes, lambda budget: _check(budget, launcher))
 
     def budget(self) -> View:
         """Return the budget, what is spent by leg, transformation and task, what is in flight, and what is allowed."""
@@ -57,7 +57,15 @@ class BudgetVerbs:
             priced = budget_views.PricedLauncher()
         return budget_views.budget_view(self._records, priced)
 
+    def _check_budget(self, launcher: str | None) -> None:
+        """Raise CampaignError if a launcher's attempts cannot be counted in the budget in force."""
+        _check(self._records.plan().budget, self._launcher(launcher))
+
     def _launcher(self, name: str | None = None) -> AttemptLauncher:
         from xpm_alchem.launchers.choose import choose_launcher
 
         return choose_launcher(name or self._records.plan().launcher, self._settings.launchers)
+
+
+def _check(budget: Budget, launcher: AttemptLauncher) -> None:
+    budget.check(launcher.cost_per_hour, launcher.cost_unit, launcher.longest)

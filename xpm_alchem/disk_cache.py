@@ -115,3 +115,21 @@ class DiskCache:
                 (self.path / name).unlink()
                 total -= size
         return total
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file is an entry as `put` writes it; an entry of a newer version is taken to be whole.
+
+    Raises
+    ------
+    OSError
+        It cannot be read.
+    """
+    header, _, text = path.read_bytes().partition(b"\n")
+    try:
+        says = json.loads(header)
+        if says["format"] != FORMAT:
+            return False
+        return says["format_version"] > FORMAT_VERSION or says["sha256"] == hashlib.sha256(text).hexdigest()
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return False

@@ -8,7 +8,6 @@ and writes nothing. What it still writes into its own directories is never read.
 
 from __future__ import annotations
 
-import math
 import shutil
 import time
 from pathlib import Path
@@ -20,9 +19,11 @@ from xpm_alchem.attempts import Priced
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.errors import FormatError, SupersededError
 from xpm_alchem.files import read_record, write_record
+from xpm_alchem.values import is_count, is_text, number_or_none, short
 
 ORDERS = "xpm-alchem orders"
 ORDERS_VERSION = 1
+_MOST_GENERATIONS = 100_000  # more were never made: the file is damaged
 _COPY_TRIES = 5
 _COPY_PAUSE = 10.0  # seconds
 
@@ -40,7 +41,7 @@ class Orders:
     stop
         Why the attempt at work is to stop at its next chance, or None.
     afresh_after
-        The attempt after this number sets aside all that was computed before; 0: none does.
+        The first attempt after this number that begins sets aside all that was computed before; 0: none does.
     cost_per_hour, cost_unit
         What an hour of the next attempt costs.
     """
@@ -65,14 +66,19 @@ class Orders:
             content = read_record(TaskDirectory(directory).orders, ORDERS, ORDERS_VERSION)
         except FileNotFoundError:
             return cls()
-        launch, generation, stop = content.get("launch"), content.get("generation"), content.get("stop")
-        afresh_after = content.get("afresh_after", 0)
-        cost, unit = content.get("cost_per_hour"), content.get("cost_unit")
-        texts = all(text is None or isinstance(text, str) for text in (launch, stop, unit))
-        numbers = cost is None or (type(cost) in (int, float) and 0 <= cost < math.inf)
-        if not texts or not numbers or type(generation) is not int or type(afresh_after) is not int:
-            raise FormatError(TaskDirectory(directory).orders, "damaged: its values make no sense.")
-        return cls(launch, generation, stop, afresh_after, cost, unit)
+        for key in ("launch", "generation", "stop", "afresh_after", "cost_per_hour", "cost_unit"):
+            value = content.get(key, 0 if key == "afresh_after" else None)
+            if key in ("generation", "afresh_after"):
+                fits = is_count(value, _MOST_GENERATIONS)
+            elif key == "cost_per_hour":
+                fits = value is None or (number_or_none(value) is not None and value >= 0)
+            else:
+                fits = value is None or is_text(value)
+            if not fits:
+                path = TaskDirectory(directory).orders
+                raise FormatError(path, f"damaged: '{key}' is {short(value)}. Restore it from a backup.")
+        known = {field.name for field in attrs.fields(cls)}
+        return cls(**{key: value for key, value in content.items() if key in known})
 
 
 def give_orders(directory: Path, **changes: Any) -> Orders:

@@ -10,8 +10,8 @@ import attrs
 
 from xpm_alchem.campaign import CampaignRecords, campaign_path
 from xpm_alchem.errors import CampaignError
-from xpm_alchem.network import Network, load_network
-from xpm_alchem.plan import Plan, read_plan
+from xpm_alchem.network import Network, load_network, read_network
+from xpm_alchem.plan import Plan, read_plan, read_plan_text
 from xpm_alchem.task_state import CampaignState, grouped, number_repeats
 from xpm_alchem.workspace import UserSettings, check_writable, find_workspace, read_settings
 
@@ -87,7 +87,7 @@ class Preparation:
             make_strategy(plan.strategy.name, plan.strategy.settings, plan.trusted_modules)
         network = load_network(plan.network, plan.trusted_modules)
         network.alchemical_network  # noqa: B018 - decoding it is the check
-        return cls(plan, path.read_text(), network, root, settings, chosen)
+        return cls(plan, read_plan_text(path), network, root, settings, chosen)
 
     def make(self) -> CampaignRecords:
         """Make the campaign, or put this plan in force where it exists already.
@@ -109,9 +109,9 @@ class Preparation:
             records = CampaignRecords.open(path)
             self.check_same_network(records)
             if self.changes(records):
-                with records.lock():
+                with records.lock(is_brief=True):
                     records.set_plan(self.text, given=True)
-        if self.network.content == records.network_path.read_bytes():
+        if self.network.content == read_network(records.network_path):
             records.network = self.network  # decoded once is enough
         return records
 

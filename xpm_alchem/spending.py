@@ -14,6 +14,7 @@ import attrs
 from xpm_alchem.amounts import same_unit
 from xpm_alchem.attempts import Attempt
 from xpm_alchem.lost_work import lost_seconds
+from xpm_alchem.values import count, is_count, is_text, number_or_none
 
 _HOUR = 3600.0
 
@@ -86,21 +87,26 @@ class Ledger:
     # --------------------------------------------------------------------------------------- what the journal says
     def submitted(self, task: str, event: Mapping[str, Any], when: float) -> None:
         """Take in that an attempt was submitted. Attempts before a task's first submission are not this campaign's."""
-        self._before.setdefault(task, int(event.get("attempts") or 0))
-        cost, unit, longest = event.get("cost_per_hour"), event.get("cost_unit"), event.get("longest")
-        if isinstance(cost, int | float) and _is_number(cost) and isinstance(unit, str):
-            self.unit = unit
-            self.in_flight[task] = InFlight(cost, when, None, longest if _is_number(longest) else None, unit)
+        self._before.setdefault(task, count(event.get("attempts")))
+        cost, unit, longest = _amount(event.get("cost_per_hour")), event.get("cost_unit"), _amount(event.get("longest"))
+        if cost is not None and is_text(unit):
+            self.unit = str(unit)
+            self.in_flight[task] = InFlight(cost, when, None, longest, self.unit)
 
     def ended(self, task: str, event: Mapping[str, Any]) -> None:
         """Take in what `account` said of a task's attempts when the last of them had ended."""
         self.in_flight.pop(task, None)
-        for one in event.get("spent") or ():
-            number, start, seconds = one.get("attempt"), one.get("start"), one.get("seconds")
-            cost, unit = one.get("cost"), one.get("unit")
-            sound = isinstance(number, int) and isinstance(unit, str) and all(map(_is_number, (start, seconds, cost)))
-            if not sound or self.has_counted(task, number):
+        spent = event.get("spent")
+        for one in spent if isinstance(spent, list) else ():
+            if not isinstance(one, Mapping):
                 continue
+            number, unit = one.get("attempt"), one.get("unit")
+            start, seconds, cost = (_amount(one.get(key)) for key in ("start", "seconds", "cost"))
+            if not is_count(number) or not is_text(unit) or self.has_counted(task, number):
+                continue
+            if start is None or seconds is None or cost is None:
+                continue
+            unit = str(unit)
             self._counted.setdefault(task, set()).add(number)
             costs = self._costs.setdefault(task, {})
             costs[unit] = costs.get(unit, 0.0) + cost
@@ -111,7 +117,7 @@ class Ledger:
                 self._spans.insert(at, (Span(start, start + seconds, cost / seconds * _HOUR), unit))
         lost = event.get("lost")
         if isinstance(lost, Mapping):
-            self._lost[task] = {str(unit): float(cost) for unit, cost in lost.items() if _is_number(cost)}
+            self._lost[task] = {str(unit): cost for unit, value in lost.items() if (cost := _amount(value)) is not None}
 
     # ------------------------------------------------------------------------------------------------ what is known
     def has_counted(self, task: str, number: int) -> bool:
@@ -172,5 +178,6 @@ def _in(costs: Mapping[str, float], unit: str) -> float:
     return sum((cost for own, cost in costs.items() if own == unit or same_unit(own, unit)), 0.0)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+def _amount(value: Any) -> float | None:
+    amount = number_or_none(value)
+    return amount if amount is not None and amount >= 0 else None

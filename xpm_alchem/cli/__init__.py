@@ -17,6 +17,7 @@ _COMMANDS = {
     "stop": "change",
     "cancel": "change",
     "retry": "change",
+    "tasks": "tasks",
     "strategy": "strategy",
     "restarts": "restarts",
     "budget": "budget",
@@ -26,6 +27,9 @@ _COMMANDS = {
     "summary": "look",
     "results": "look",
     "why": "look",
+    "doctor": "doctor",
+    "failures": "failures",
+    "logs": "logs",
 }
 
 
