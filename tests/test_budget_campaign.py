@@ -116,7 +116,7 @@ def test_what_is_shown_is_what_the_attempts_say_after_kills_and_slices(tmp_path:
     plan = {"restarts": [{"pattern": "CUDA", "allowed": 3}]}
     plan["strategy"] = {"name": "uniform", "settings": {"repeats": 2}}
     campaign = made(tmp_path, {}, environments=("vacuum", "solvent"), script=script, plan=plan, step_seconds=0.2)
-    done = campaign.run()
+    done = campaign.run(timeout=600)
     assert done.returncode == 0, done.stdout
     check_what_is_shown(campaign)
     view = shown(campaign)
@@ -136,20 +136,20 @@ def test_the_total_ends_a_campaign_under_kills_and_raising_it_takes_effect_at_on
     script = {"simulate 0 step 3": {"do": "kill", "times": 3}}
     campaign = made(tmp_path, {"total": "3 EUR"}, script=script, step_seconds=0.2)
     driver = campaign.start()
-    wait_for((campaign.path / "workspace" / "campaigns" / "small").exists, what="a campaign")
-    wait_for(lambda: shown(campaign)["spent"] > 0, what="a cost")
+    wait_for((campaign.path / "workspace" / "campaigns" / "small").exists, what="a campaign", seconds=300)
+    wait_for(lambda: shown(campaign)["spent"] > 0, what="a cost", seconds=300)
     os.kill(driver.pid, signal.SIGKILL)
     driver.communicate()
-    done = campaign.run()
+    done = campaign.run(timeout=600)
     assert done.returncode == 4, done.stdout
     assert "budget used up: the" in done.stdout and "nothing more is started" in done.stdout
     check_what_is_shown(campaign)
     check_total(campaign, 3.0)
-    assert campaign.run().returncode == 4  # at once, and nothing was started
+    assert campaign.run(timeout=600).returncode == 4  # at once, and nothing was started
     check_total(campaign, 3.0)
     assert tasks(campaign, "running") == 0
     assert "goes on from there" in budget(campaign, "--total", "none")
-    done = campaign.run()
+    done = campaign.run(timeout=600)
     assert done.returncode == 0, done.stdout
     assert tasks(campaign, "complete") == 3
     check_what_is_shown(campaign)
@@ -176,7 +176,7 @@ def test_stop_ends_attempts_at_a_checkpoint_and_they_go_on_from_there(tmp_path: 
         step_seconds=0.5,
         n_steps=20,
     )
-    done = campaign.run()
+    done = campaign.run(timeout=600)
     assert done.returncode == 4, done.stdout
     assert "stopping, the budget is used up" in done.stdout
     outcomes = {str(a.outcome) for attempts in campaign.attempts().values() for a in attempts}
@@ -185,7 +185,7 @@ def test_stop_ends_attempts_at_a_checkpoint_and_they_go_on_from_there(tmp_path: 
     assert shown(campaign)["state"] == "exhausted"
     check_what_is_shown(campaign)
     budget(campaign, "--total", "200")
-    done = campaign.run()
+    done = campaign.run(timeout=600)
     assert done.returncode == 0, done.stdout
     assert all(max(units.values()) == 1 for units in campaign.units_done().values())  # nothing was finished twice
     check_what_is_shown(campaign)
@@ -196,8 +196,8 @@ def test_a_driver_waits_for_the_rate_and_goes_on_when_it_is_raised(tmp_path: Pat
     launcher = {**LAUNCHER, "time_limit": 6, "margin": 1, "grace": 2}
     campaign = made(tmp_path, {"rate": "10 EUR/h"}, launcher=launcher, step_seconds=0.3)
     driver = campaign.start()
-    wait_for((campaign.path / "workspace" / "campaigns" / "small").exists, what="a campaign")
-    wait_for(lambda: _waits(campaign), what="the rate being used up", seconds=120)
+    wait_for((campaign.path / "workspace" / "campaigns" / "small").exists, what="a campaign", seconds=300)
+    wait_for(lambda: _waits(campaign), what="the rate being used up", seconds=300)
     assert driver.poll() is None
     assert campaign.run("--once").returncode == 2  # it is driven
     attempts = [a for mine in recomputed(campaign).values() for a in mine]
@@ -205,7 +205,7 @@ def test_a_driver_waits_for_the_rate_and_goes_on_when_it_is_raised(tmp_path: Pat
     ordered = sorted(attempts, key=lambda a: a["start"])
     assert all(a["end"] <= b["start"] for a, b in itertools.pairwise(ordered))  # one at a time
     assert "within seconds" in budget(campaign, "--rate", "1000 EUR/h")
-    out, _ = driver.communicate(timeout=200)
+    out, _ = driver.communicate(timeout=600)
     assert driver.returncode == 0, out
     assert "the budget's rate of 10 EUR an hour is used up: waiting until about" in out
     assert "plan changed: budget.rate: 10.0 -> 1000.0" in out
@@ -221,7 +221,7 @@ def test_once_waits_for_the_rate_too_and_says_when_the_total_is_used_up(tmp_path
     launcher = {**LAUNCHER, "time_limit": 6, "margin": 1, "grace": 2}
     campaign = made(tmp_path, {"rate": "8.2 EUR/h"}, launcher=launcher, step_seconds=0.2)
     assert campaign.run("--once").returncode == 3
-    wait_for(lambda: tasks(campaign, "complete") == 1, what="a result")
+    wait_for(lambda: tasks(campaign, "complete") == 1, what="a result", seconds=300)
     done = campaign.run("--once")
     assert (done.returncode, "rate of 8.2 EUR an hour is used up" in done.stdout) == (3, True), done.stdout
     assert tasks(campaign, "running") == 0
@@ -238,7 +238,7 @@ def test_a_transformation_whose_results_cost_too_much_is_closed_and_opened_again
         strategy={"name": "uniform", "settings": {"repeats": 4}},
         step_seconds=0.05,
     )
-    done = campaign.run()
+    done = campaign.run(timeout=600)
     assert done.returncode == 4, done.stdout
     assert done.stdout.count("ligand_0_ligand_1_vacuum gets no more tasks: ") == 2  # when it was closed, at the end
     status = opened(campaign).status()
@@ -248,10 +248,10 @@ def test_a_transformation_whose_results_cost_too_much_is_closed_and_opened_again
     (row,) = opened(campaign).show()["rows"]
     assert row["next"] == "closed: costs more than per_result"
     assert "closed by the budget" in opened(campaign).explain_network_strategy()["rows"][0]["why"]
-    assert campaign.run().returncode == 4  # and nothing was started
+    assert campaign.run(timeout=600).returncode == 4  # and nothing was started
     assert tasks(campaign, "complete") == 1
     budget(campaign, "--per-result", "none")
-    done = campaign.run()
+    done = campaign.run(timeout=600)
     assert done.returncode == 0, done.stdout
     assert "may have tasks again" not in done.stdout  # the driver before had closed it, this one never did
     assert tasks(campaign, "complete") == 4
@@ -259,12 +259,12 @@ def test_a_transformation_whose_results_cost_too_much_is_closed_and_opened_again
 
 def test_after_its_date_nothing_is_started(tmp_path: Path) -> None:
     campaign = made(tmp_path, {"until": "2001-01-01"})
-    done = campaign.run()
+    done = campaign.run(timeout=600)
     assert done.returncode == 4
     assert "the budget's end (2001-01-01) is past" in done.stdout
     assert (total(campaign), campaign.attempts()) == (0.0, {task: [] for task in campaign.attempts()})
     budget(campaign, "--until", "2999-01-01")
-    assert campaign.run().returncode == 0
+    assert campaign.run(timeout=600).returncode == 0
 
 
 def test_a_campaign_without_an_end_goes_on_until_its_total(tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ def test_a_campaign_without_an_end_goes_on_until_its_total(tmp_path: Path) -> No
         strategy={"name": "uniform", "settings": {"repeats": 1}},
         step_seconds=0.1,
     )
-    done = campaign.run()
+    done = campaign.run(timeout=600)
     assert done.returncode == 4, done.stdout
     assert tasks(campaign, "complete") > 2
     check_total(campaign, 8.0)
@@ -283,7 +283,9 @@ def test_a_campaign_without_an_end_goes_on_until_its_total(tmp_path: Path) -> No
     assert max(counts) - min(counts) <= 2  # each repeat where it gains most
     budget(campaign, "--until", "none")
     waiting = tasks(campaign, "waiting")
-    assert campaign.run().returncode == (4 if waiting else 0)  # satisfied, but for tasks that there are already
+    assert campaign.run(timeout=600).returncode == (
+        4 if waiting else 0
+    )  # satisfied, but for tasks that there are already
 
 
 REFUSED = [
@@ -322,6 +324,6 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(tmp_path: Path) -> N
 )
 def test_a_budget_that_the_launcher_cannot_count_in_is_refused_before_anything_starts(tmp_path, section, sentence):
     campaign = made(tmp_path, section)
-    done = campaign.run()
+    done = campaign.run(timeout=600)
     assert (done.returncode, sentence in done.stderr) == (2, True), done.stderr
     assert not (campaign.path / "workspace").exists()

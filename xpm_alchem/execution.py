@@ -6,7 +6,6 @@ Knows neither experimaestro nor SLURM: it is given a directory, ways to get at t
 from __future__ import annotations
 
 import errno
-import os
 import shutil
 import time
 import traceback as traceback_module
@@ -214,7 +213,6 @@ class _Execution:
             self.said_alive = now
             with suppress(OSError):  # a full disk: only the time of the last sign of life is lost
                 self.files.alive.touch()
-                os.utime(self.files.alive, (now, now))  # the file server's clock may be another
         return None if orders.stop is None else Stopped(False, orders.stop)
 
     def _guard(self) -> None:
