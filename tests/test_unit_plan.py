@@ -101,6 +101,10 @@ def test_a_relative_network_is_relative_to_the_file(tmp_path, monkeypatch):
         ("stratgey: uniform", "strategy"),
         ("max_retry: 3", "max_retries"),
         ("restart: []", "restarts"),
+        ("budgets: {total: 1}", "budget"),
+        ("budget: {totl: 1}", "total"),
+        ("budget: {per_results: 1}", "per_result"),
+        ("budget: {on_exhaust: stop}", "on_exhausted"),
         ("laucher: gpu", "launcher"),
         ("Workspace: x", "workspace"),
         ("trusted_module: [a]", "trusted_modules"),
@@ -118,12 +122,14 @@ def test_a_misspelt_key_is_refused_with_the_nearest_one(text, near):
 
 
 def test_a_key_like_no_other_is_refused_with_all_known_ones():
-    with pytest.raises(CampaignError, match="unknown key 'xyz'; known are: default_restarts, launcher, max_retries"):
+    with pytest.raises(
+        CampaignError, match="unknown key 'xyz'; known are: budget, default_restarts, launcher, max_retries"
+    ):
         parse("xyz: 1")
     assert unknown_key(5, ["b", "a"], "here") == "here: unknown key '5'; known are: a, b."
 
 
-@pytest.mark.parametrize("text", ["budget: {total: 1}", "experimental: a.csv"])
+@pytest.mark.parametrize("text", ["experimental: a.csv"])
 def test_a_key_of_a_later_version_is_said_to_be_one(text):
     with pytest.raises(CampaignError, match="is not supported by this version of xpm-alchem; remove it"):
         parse(text)

@@ -16,7 +16,7 @@ from xpm_alchem.demand import Demand
 from xpm_alchem.errors import CampaignError
 from xpm_alchem.launchers.choose import choose_launcher
 from xpm_alchem.launchers.slurm import SlurmLauncher
-from xpm_alchem.launchers.slurm_profile import Price, SlurmProfile
+from xpm_alchem.launchers.slurm_profile import SlurmProfile
 
 WHERE = "settings.yaml: xpm_alchem.launchers.gpu"
 BATCH = Path("/ws/slurm/b1")
@@ -41,7 +41,7 @@ FULL = {
     "env": {"SCRATCH_DIR": "/fast disk/x", "A_NOTE": "it's $5"},
     "slots": 50,
     "margin": "5min",
-    "price": {"amount": 2.5, "per": "gpu-hour", "unit": "EUR"},
+    "price": {"gpu_hour": 2.5, "unit": "EUR"},
 }
 
 
@@ -266,7 +266,17 @@ WRONG = {
     "margin": [-1, "soon", True, [5]],
     "tasks_per_job": [0, "2", True],
     "side_by_side": [0, 1.5, True],
-    "price": ["cheap", -1, True, float("nan"), float("inf"), [1], {"amount": "1"}, {"per": "job-hour"}],
+    "price": [
+        "cheap",
+        -1,
+        True,
+        float("nan"),
+        [1],
+        {"core_hour": "1"},
+        {"job_hour": -1},
+        {"gpu_hour": 1},
+        {"unit": "EUR"},
+    ],
 }
 
 
@@ -440,27 +450,6 @@ def test_a_prologue_cannot_hand_options_to_sbatch(prologue):
     assert refusal(prologue=prologue).startswith(f"{WHERE}.prologue")
 
 
-# --------------------------------------------------------------------------------------------------------------- price
-@pytest.mark.parametrize(
-    ("value", "price", "said"),
-    [
-        (3, Price(3.0), "3 units per job-hour"),
-        (0, Price(0.0), "0 units per job-hour"),
-        ({"amount": 0.25, "per": "core-hour"}, Price(0.25, "core-hour"), "0.25 units per core-hour"),
-        ({"amount": 2, "per": "gpu-hour", "unit": "EUR"}, Price(2.0, "gpu-hour", "EUR"), "2 EUR per gpu-hour"),
-    ],
-)
-def test_a_price_is_a_number_or_says_for_what_and_in_which_unit(value, price, said):
-    assert parse(price=value).price == price
-    assert str(price) == said
-
-
-def test_a_wrong_price_is_refused_with_its_place():
-    assert "price.per: 'hour' is not one of job-hour, core-hour" in refusal(price={"amount": 1, "per": "hour"})
-    assert "did you mean 'amount'?" in refusal(price={"amout": 1})
-    assert refusal(price={"amount": 1, "unit": ""}).startswith(f"{WHERE}.price.unit")
-
-
 # -------------------------------------------------------------------------------------------------------------- growth
 HOUR = 3600.0
 
@@ -552,7 +541,7 @@ def test_a_profile_says_what_it_asks_for():
     assert parse().describe() == "SLURM: the default partition, the default time limit; at most 200 tasks in its queue"
     assert parse(**FULL | PACKED).describe() == (
         "SLURM: partition gpu, 08:00:00 each, 7 cores, gpus a100:1, 16384 MB, a job for 10 tasks, 2 at once, "
-        "2.5 EUR per gpu-hour; at most 50 tasks in its queue"
+        "2.5 EUR a gpu hour; at most 50 tasks in its queue"
     )
     assert "gres shard:4" in parse(gres="shard:4").describe()
 

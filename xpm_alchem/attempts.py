@@ -56,6 +56,10 @@ class Attempt:
         How long it took to stop after it was told to; None if it did not say how it ended.
     stderr
         The end of what it wrote to stderr, if it failed.
+    kept_seconds
+        From its start to the last finished unit or written checkpoint; None where nobody noted it.
+    cost_per_hour, cost_unit
+        Its price, as the driver gave it; None for one that no driver started.
     """
 
     number: int
@@ -80,6 +84,18 @@ class Attempt:
     units: tuple[Mapping[str, Any], ...] = ()
     decision: str | None = None
     decision_reason: str | None = None
+    kept_seconds: float | None = None
+    cost_per_hour: float | None = None
+    cost_unit: str | None = None
+
+    @property
+    def cost(self) -> float:
+        """What it cost, in `cost_unit`: nothing before it has ended, or without a price."""
+        return self.cost_of(self.seconds)
+
+    def cost_of(self, seconds: float) -> float:
+        """Return what so many seconds of it cost, in `cost_unit`."""
+        return seconds * (self.cost_per_hour or 0.0) / 3600
 
     @property
     def began(self) -> bool:
@@ -116,6 +132,14 @@ class Launched:
     node: str | None = None
 
 
+@attrs.frozen
+class Priced:
+    """What an hour of an attempt costs, if that is known, and in which unit."""
+
+    cost_per_hour: float | None = None
+    cost_unit: str | None = None
+
+
 class AttemptLog:
     """attempts.jsonl of one task: events 'start', 'unit', 'end' and 'decision', each with the attempt's number."""
 
@@ -145,7 +169,14 @@ class AttemptLog:
                 attempts[number] = _with(attempts[number], record)
         return [_with_units(attempts[number], units[number]) for number in sorted(attempts)]
 
-    def start(self, *, limit: float | None, launched: Launched | None = None, versions: Mapping[str, str]) -> Attempt:
+    def start(
+        self,
+        *,
+        limit: float | None,
+        launched: Launched | None = None,
+        versions: Mapping[str, str],
+        priced: Priced | None = None,
+    ) -> Attempt:
         """Note that this process begins to work; `limit` is its time left in seconds."""
         earlier = self.read()
         number = earlier[-1].number + 1 if earlier else 1
@@ -162,6 +193,7 @@ class AttemptLog:
             "launched_as": launched and launched.job,
             "node": launched and launched.node,
             "versions": dict(versions),
+            **attrs.asdict(priced or Priced()),
         }
         self._journal.append(record)
         return _started(record, self._journal.path.parent)
@@ -196,7 +228,10 @@ class AttemptLog:
         since: float,
         launched: Launched | None = None,
     ) -> Attempt:
-        """Note an attempt whose process ended before it could say that it began; `since` is when it was submitted."""
+        """Note an attempt whose process ended before it could say that it began: it took no time and cost nothing.
+
+        `since` is when it was submitted.
+        """
         self._journal.path.parent.mkdir(parents=True, exist_ok=True)
         earlier = self.read()
         number = earlier[-1].number + 1 if earlier else 1
@@ -204,7 +239,7 @@ class AttemptLog:
         start |= {"launched_as": launched and launched.job, "node": launched and launched.node}
         self._journal.append(start)
         attempt = _started(start, self._journal.path.parent)
-        self.end(attempt, outcome, reason=reason, traceback=traceback, progress=False)
+        self.end(attempt, outcome, reason=reason, traceback=traceback, progress=False, seconds=0.0, kept_seconds=0.0)
         return attempt
 
     def stderr(self, attempt: Attempt, text: str) -> None:
@@ -235,6 +270,8 @@ def _started(record: Mapping[str, Any], directory: Path) -> Attempt:
         node=text_or_none(record.get("node")),
         elsewhere=is_copy(directory, record),
         versions={text(k): text(v) for k, v in versions.items()} if isinstance(versions, Mapping) else {},
+        cost_per_hour=number_or_none(record.get("cost_per_hour")),
+        cost_unit=text_or_none(record.get("cost_unit")),
     )
 
 
@@ -259,6 +296,7 @@ def _with(attempt: Attempt, record: Mapping[str, Any]) -> Attempt:
                 cpu_seconds=number(record.get("cpu_seconds")),
                 peak_memory_bytes=count(record.get("peak_memory_bytes")),
                 stop_seconds=number_or_none(record.get("stop_seconds")),
+                kept_seconds=number_or_none(record.get("kept_seconds")),
             )
         case "verdict" if record.get("outcome") in _OUTCOMES:
             return attrs.evolve(attempt, outcome=Outcome(record["outcome"]), reason=text(record.get("reason")))

@@ -97,8 +97,8 @@ def is_to_end(plan: StrategyPlan, since: float, used: float, expected: float | N
     return expected is None or used <= ABOUT_TO_END * expected
 
 
-def counts_of(tasks: list[TaskState]) -> Counts:
-    """Return the counts of one transformation."""
+def counts_of(tasks: list[TaskState], *, closed: bool = False) -> Counts:
+    """Return the counts of one transformation; `closed`: the budget gives it nothing new."""
     existing = [task for task in tasks if task.exists]
     extended = {task.extends for task in existing if task.extends is not None}
     complete = sorted((t for t in existing if t.status is TaskStatus.COMPLETE), key=lambda t: -t.repeat)
@@ -110,6 +110,7 @@ def counts_of(tasks: list[TaskState]) -> Counts:
         spare=sum(task.spare for task in existing),
         extended=sum(task.extends is not None for task in existing),
         extendable=tuple(task.task for task in complete if task.task not in extended),
+        closed=closed,
     )
 
 

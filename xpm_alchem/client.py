@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from xpm_alchem import wishes
 from xpm_alchem.campaign import CampaignRecords, campaign_path, is_campaign, list_campaigns
+from xpm_alchem.client_budget import BudgetVerbs
 from xpm_alchem.client_restarts import RestartVerbs
 from xpm_alchem.client_tasks import TaskVerbs
 from xpm_alchem.errors import CampaignError, CampaignLockedError
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from xpm_alchem.driver import Driver
 
 
-class Campaign(TaskVerbs, RestartVerbs):
-    """One network being computed. More verbs are in `client_tasks` and `client_restarts`.
+class Campaign(TaskVerbs, RestartVerbs, BudgetVerbs):
+    """One network being computed. More verbs are in `client_tasks`, `client_restarts` and `client_budget`.
 
     Make one with `Campaign.create`, take up one that exists with `Campaign.open`.
 
@@ -177,13 +178,15 @@ class Campaign(TaskVerbs, RestartVerbs):
         Returns
         -------
         int
-            0 satisfied, 1 something in error, 3 detached or not finished.
+            0 satisfied, 1 something in error, 3 detached or not finished, 4 the budget is used up.
 
         Raises
         ------
         CampaignError
-            The running experiment is in another workspace.
+            The running experiment is in another workspace, or the launcher's attempts cannot be counted in the budget.
         """
+        if not stop:
+            self._check_budget(launcher)
         if running is not None and running.workspace.path.resolve() != self._records.workspace.resolve():
             raise CampaignError(
                 f"{self.path}: the campaign's workspace is {self._records.workspace}, the running experiment's is "
@@ -194,11 +197,9 @@ class Campaign(TaskVerbs, RestartVerbs):
 
     def _driver(self, launcher: str | None = None, **options: Any) -> Driver:
         from xpm_alchem.driver import Driver
-        from xpm_alchem.launchers.choose import choose_launcher
 
-        chosen = choose_launcher(launcher or self._records.plan().launcher, self._settings.launchers)
         workspace = find_workspace(str(self._records.workspace), self._settings)
-        return Driver(self._records, workspace, chosen, **options)
+        return Driver(self._records, workspace, self._launcher(launcher), **options)
 
     def stop(self, *, launcher: str | None = None, observe: Callable[[Any], None] = lambda event: None) -> int:
         """End all attempts at their next checkpoint, and the driver; `run` goes on from there.

@@ -73,6 +73,11 @@ class TaskDirectory:
         return self.path / "attempt.lock"
 
     @property
+    def alive(self) -> Path:
+        """Written every few seconds by the attempt that is at work: when it was last alive."""
+        return self.path / "alive"
+
+    @property
     def results(self) -> Path:
         """The results of finished units."""
         return self.path / "results"

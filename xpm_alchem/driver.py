@@ -13,11 +13,14 @@ from typing import Any
 
 from experimaestro.settings import WorkspaceSettings
 
+from xpm_alchem.admission import Word
 from xpm_alchem.attempts import AttemptLog
+from xpm_alchem.budget_watch import USED_UP, BudgetWatch
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.demand import demand
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.errors import WorkspaceError
+from xpm_alchem.fence import give_orders
 from xpm_alchem.harvest import DriverEvent, Harvest
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.planning import Planning
@@ -41,10 +44,11 @@ class Ending(IntEnum):
     SATISFIED = 0
     IN_ERROR = 1
     DETACHED = 3
+    BUDGET = 4
 
 
 class Driver:
-    """Drives one campaign until its strategy is satisfied, in one process; another one can take over at any time.
+    """Drives one campaign until its strategy is satisfied or its budget used up; another process can take over.
 
     Parameters
     ----------
@@ -82,6 +86,7 @@ class Driver:
         self._planning = Planning(records, observe, strategy)
         self._withdrawal = Withdrawal(records, launcher)
         self._beaten = 0.0
+        self._budget = BudgetWatch(records, launcher, observe)
         self._harvest = Harvest(
             records,
             launcher,
@@ -136,8 +141,9 @@ class Driver:
         self._harvest.look_again()  # the plan may have changed
         if once:
             self._settle()
-        self._planning.iterate()
-        self._planning.end_unwanted()
+        if self._budget.must_stop():
+            return self._stop(USED_UP)
+        self._plan()
         if self._is_over():
             return self._ending()
         self.launcher.check()
@@ -159,26 +165,36 @@ class Driver:
                 if self._planning.stopping:
                     return self._stop()
                 self._harvest.look()
-                self._planning.iterate()
-                self._planning.end_unwanted()
+                if self._budget.must_stop():
+                    return self._stop(USED_UP)
+                self._plan()
                 self._submit(session)
             return self._ending()
 
+    def _plan(self) -> None:
+        self._budget.close_and_open()
+        self._planning.iterate()
+        self._planning.end_unwanted()
+
     def _take_wishes(self) -> None:
         self._planning.take_wishes()
+        self._budget.put_in_force(self._planning.plan.budget)
         self._harvest.policy = RestartPolicy.of(self._planning.plan, self.workspace.max_retries)
 
-    def _stop(self) -> Ending:
+    def _stop(self, reason: str = STOPPED) -> Ending:
         """End all attempts: tell them, wait until they have kept their state; nothing is submitted."""
         quiet_experimaestro(self.records.path / "driver.log")
-        self.observe(DriverEvent("stopping: attempts end at their next checkpoint"))
+        why = ", the budget is used up" if reason == USED_UP else ""
+        self.observe(DriverEvent(f"stopping{why}: attempts end at their next checkpoint"))
         began = time.time()
         while tasks := [task for task in self.records.state().tasks.values() if task.at_work]:
             for task in tasks:
-                self._withdrawal.end(task, STOPPED, since=began)
+                self._withdrawal.end(task, reason, since=began)
             self._wait()
             self._harvest.look()
         self.observe(DriverEvent("stopped: no attempt is at work"))
+        if reason == USED_UP:
+            return self._ending() if self._finished() else Ending.BUDGET
         return Ending.DETACHED
 
     def _end_at_once(self) -> Ending:
@@ -196,10 +212,16 @@ class Driver:
         return Ending.DETACHED
 
     def _is_over(self) -> bool:
-        """Whether the campaign is finished, also after a last look for what the user asked for meanwhile."""
-        if self._finished():
+        """Whether there is nothing to do, also after a last look for what the user asked for meanwhile."""
+        if self._finished() or self._is_spent():
             self._take_wishes()
-        return self._finished()
+        return self._finished() or self._is_spent()
+
+    def _is_spent(self) -> bool:
+        """Whether nothing runs, and the budget allows nothing of what is left."""
+        if not self._budget.exhausted or self._jobs:
+            return False
+        return not any(task.at_work for task in self.records.state().tasks.values())
 
     def _finished(self) -> bool:
         """Whether nothing is in flight and the strategy wants nothing more."""
@@ -219,8 +241,10 @@ class Driver:
         if self._planning.state.status == ERROR:
             return Ending.IN_ERROR
         if not self._finished():
-            return Ending.DETACHED
-        return Ending.IN_ERROR if any(task.status is TaskStatus.ERROR for task in tasks) else Ending.SATISFIED
+            return Ending.BUDGET if self._is_spent() else Ending.DETACHED
+        if any(task.status is TaskStatus.ERROR for task in tasks):
+            return Ending.IN_ERROR
+        return Ending.BUDGET if self._budget.keeps_back(self._planning.wants) else Ending.SATISFIED
 
     def _wait(self) -> None:
         """Wait for an event, or for the next look at the disk; events may repeat, come late or never come."""
@@ -240,7 +264,7 @@ class Driver:
 
     # ----------------------------------------------------------------------------------------------------- submit
     def _submit(self, session: Session) -> None:
-        """Take up what runs already, then start waiting tasks, the most urgent first, while there are free slots."""
+        """Take up what runs already, then start waiting tasks, the most urgent first, as slots and budget allow."""
         tasks = self.records.state().tasks
         at_work = [task for task in tasks.values() if task.at_work]
         for task in at_work:
@@ -249,13 +273,19 @@ class Driver:
             elif task.task not in self._jobs:
                 self._adopt(session, task)
         free = self.launcher.slots - len(at_work)
+        self._budget.pass_begins()
         for task in sorted(tasks.values(), key=lambda task: task.priority):
             if free <= 0:
-                return
+                break
             other = tasks.get(task.extends or "")
             ready = (other is None or other.status is TaskStatus.COMPLETE) and not task.leaving
             if task.status is TaskStatus.WAITING and task.actioned and ready:
-                free -= self._start(session, task)
+                word = self._budget.may_start(task)
+                if word is Word.WAIT:
+                    break
+                if word is Word.OK:
+                    free -= self._start(session, task)
+        self._budget.pass_ends()
 
     def _adopt(self, session: Session, task: TaskState) -> None:
         """Let experimaestro wait for an attempt that an earlier driver (or another campaign's) started."""
@@ -273,7 +303,7 @@ class Driver:
         """Start an attempt; return how many slots it takes (none where the result is there already)."""
         files = TaskDirectory(self.records.task_path(task))
         attempts = AttemptLog(files.attempts).read()
-        if attempts and self._harvest.complete(task, files, attempts[-1]):
+        if attempts and self._harvest.complete(task, files, attempts):
             return 0  # another campaign of this workspace has computed it, or an attempt that was given up
         unended = attempts[-1] if attempts and attempts[-1].outcome is None and not attempts[-1].elsewhere else None
         alive = self.launcher.is_running(files.path, unended) is not False
@@ -282,12 +312,16 @@ class Driver:
             clear_markers(files.path, attempts[-1].number if attempts else 0)
         self._withdrawal.forget(task)
         before = len(attempts) - (alive and unended is not None)
-        self.records.write({"event": "submitted", "task": task.task, "attempts": before, "reason": task.reason})
+        launcher = self.launcher.for_task(demand(attempts, self.records.state().hosts.avoided_nodes(time.time())))
+        price = {"cost_per_hour": launcher.cost_per_hour, "cost_unit": launcher.cost_unit}
+        if not alive:
+            give_orders(files.path, **price)
+        what = {"event": "submitted", "task": task.task, "attempts": before, "reason": task.reason}
+        self.records.write({**what, **price, "longest": launcher.longest})
         task = self.records.state().tasks[task.task]
         if alive:
             self._adopt(session, task)
         else:
-            launcher = self.launcher.for_task(demand(attempts, self.records.state().hosts.avoided_nodes(time.time())))
             self._jobs[task.task] = session.submit(self._configuration(task), launcher)
             self.observe(DriverEvent("submitted", task))
         return 1

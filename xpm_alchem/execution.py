@@ -10,6 +10,7 @@ import shutil
 import time
 import traceback as traceback_module
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from xpm_alchem.trust import check_module
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _BUSY_SECONDS = 10.0  # the attempt before may still be on its way out
+_ALIVE_SECONDS = 4.0  # how often an attempt says that it is alive
 
 
 @attrs.frozen
@@ -135,6 +137,7 @@ class _Execution:
         self.results: dict[str, Any] = {}
         self.failures: list[Any] = []
         self.done_here = 0
+        self.finished_unit = self.said_alive = 0.0
 
     def run(self) -> TaskSummary:
         self.files.make()
@@ -155,6 +158,7 @@ class _Execution:
                 limit=None if self.deadline is None else self.deadline.remaining(),
                 launched=self.launched,
                 versions=versions(),
+                priced=self.fence.priced,
             )
             if afresh:
                 self.log.unit(self.attempt, name="all units", fresh=True, reason=afresh)
@@ -205,6 +209,10 @@ class _Execution:
         orders = self.fence.orders()
         if orders is None:
             return _superseded()
+        if (now := time.time()) - self.said_alive > _ALIVE_SECONDS:
+            self.said_alive = now
+            with suppress(OSError):  # a full disk: only the time of the last sign of life is lost
+                self.files.alive.touch()
         return None if orders.stop is None else Stopped(False, orders.stop)
 
     def _guard(self) -> None:
@@ -340,6 +348,7 @@ class _Execution:
             self._save(result, self.files.unit_result(key))
             self.results[key] = result
             self.done_here += 1
+            self.finished_unit = time.time()
         else:
             gufe_seam.save(result, self.files.next_failure(key))
             self.failures.append(result)
@@ -391,14 +400,16 @@ class _Execution:
         self._guard()
         cpu_seconds, peak = self.usage.measure()
         seconds = time.time() - self.attempt.start
+        kept_until = max(self.finished_unit, newest_checkpoint(self.files))
         wished = self.interrupts.wished
         self.log.end(
             self.attempt,
             outcome,
             reason=reason,
             traceback=traceback,
-            progress=self.done_here > 0 or checkpoint_moved(self.files, self.attempt.start),
+            progress=self.done_here > 0 or kept_until > self.attempt.start,
             seconds=seconds,
+            kept_seconds=_within(kept_until - self.attempt.start, seconds),
             cpu_seconds=cpu_seconds,
             peak_memory_bytes=peak,
             stop_seconds=time.time() - wished if wished else 0.0,
@@ -418,23 +429,34 @@ def _superseded() -> Stopped:
 
 
 def close_lost(files: TaskDirectory, attempt: Attempt, reason: str, outcome: Outcome = Outcome.LOST) -> None:
-    """Note the outcome of an attempt that can no longer do so itself."""
-    last = max([attempt.start, *(unit.get("time", 0.0) for unit in attempt.units), _newest(files)])
+    """Note the outcome of an attempt that can no longer do so itself; it took until its last sign of life."""
+    said = [unit.get("time", 0.0) for unit in attempt.units]
+    finished = [unit.get("time", 0.0) for unit in attempt.units if unit.get("ok")]
+    newest = newest_checkpoint(files)
+    seconds = max(attempt.start, newest, _modified(files.alive), *said) - attempt.start
     AttemptLog(files.attempts).end(
         attempt,
         outcome,
         reason=reason,
-        progress=attempt.units_done > 0 or checkpoint_moved(files, attempt.start),
-        seconds=last - attempt.start,
+        progress=attempt.units_done > 0 or newest > attempt.start,
+        seconds=seconds,
+        kept_seconds=_within(max(newest, *finished, 0.0) - attempt.start, seconds),
     )
 
 
-def checkpoint_moved(files: TaskDirectory, since: float) -> bool:
-    """Whether anything in the units' shared directories was written after `since` (seconds since the epoch)."""
-    return _newest(files) > since
+def _within(seconds: float, most: float) -> float:
+    return min(max(seconds, 0.0), most)
 
 
-def _newest(files: TaskDirectory) -> float:
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def newest_checkpoint(files: TaskDirectory) -> float:
+    """Return when anything in the units' shared directories was last written (seconds since the epoch), else 0."""
     newest = 0.0
     for path in (path for own in files.all_shared() for path in own.rglob("*")):
         try:

@@ -54,7 +54,7 @@ class Explanation:
         for t in self.counts:
             what = self._what(t, new[t], extending[t])
             why, said = self._why(t, nothing=what == "nothing"), self.sentences.get(t)
-            if said and what == "nothing" and (self.proposal.weights.get(t) or self.counts[t].error):
+            if said and what == "nothing" and (self.proposal.weights.get(t) or self.counts[t].blocked):
                 said = f"{said}; {why}"  # it would get more, were it not for this
             decisions[t] = Decision(what, said or why)
         return decisions
@@ -87,6 +87,8 @@ class Explanation:
             return silence
         if count.error:
             return f"{count.error} task(s) in error: nothing new until you deal with it (`why`, then `retry`)"
+        if count.closed:
+            return "closed by the budget: its results cost more than per_result (`budget show`)"
         if self.proposal.cancel.get(t) or self.proposal.unwanted.get(t):
             return f"wanted in flight: {target}, there are {count.in_flight} (mode full)"
         if not nothing:

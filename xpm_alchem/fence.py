@@ -15,10 +15,11 @@ from typing import Any
 
 import attrs
 
+from xpm_alchem.attempts import Priced
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.errors import FormatError, SupersededError
 from xpm_alchem.files import read_record, write_record
-from xpm_alchem.values import is_count, is_text, short
+from xpm_alchem.values import is_count, is_text, number_or_none, short
 
 ORDERS = "xpm-alchem orders"
 ORDERS_VERSION = 1
@@ -41,12 +42,16 @@ class Orders:
         Why the attempt at work is to stop at its next chance, or None.
     afresh_after
         The first attempt after this number that begins sets aside all that was computed before; 0: none does.
+    cost_per_hour, cost_unit
+        What an hour of the next attempt costs.
     """
 
     launch: str | None = None
     generation: int = 0
     stop: str | None = None
     afresh_after: int = 0
+    cost_per_hour: float | None = None
+    cost_unit: str | None = None
 
     @classmethod
     def read(cls, directory: Path) -> Orders:
@@ -61,14 +66,19 @@ class Orders:
             content = read_record(TaskDirectory(directory).orders, ORDERS, ORDERS_VERSION)
         except FileNotFoundError:
             return cls()
-        for key in ("launch", "generation", "stop", "afresh_after"):
+        for key in ("launch", "generation", "stop", "afresh_after", "cost_per_hour", "cost_unit"):
             value = content.get(key, 0 if key == "afresh_after" else None)
-            is_number = key in ("generation", "afresh_after")
-            fits = is_count(value, _MOST_GENERATIONS) if is_number else value is None or is_text(value)
+            if key in ("generation", "afresh_after"):
+                fits = is_count(value, _MOST_GENERATIONS)
+            elif key == "cost_per_hour":
+                fits = value is None or (number_or_none(value) is not None and value >= 0)
+            else:
+                fits = value is None or is_text(value)
             if not fits:
                 path = TaskDirectory(directory).orders
                 raise FormatError(path, f"damaged: '{key}' is {short(value)}. Restore it from a backup.")
-        return cls(content.get("launch"), content["generation"], content.get("stop"), content.get("afresh_after", 0))
+        known = {field.name for field in attrs.fields(cls)}
+        return cls(**{key: value for key, value in content.items() if key in known})
 
 
 def give_orders(directory: Path, **changes: Any) -> Orders:
@@ -109,6 +119,7 @@ class Fence:
         self._directory, self._launch = directory, launch
         orders = Orders.read(directory)
         self.generation, self.afresh_after = orders.generation, orders.afresh_after
+        self.priced = Priced(orders.cost_per_hour, orders.cost_unit)
         if not self._allowed_by(orders):
             mine = launch or "started by hand"
             raise SupersededError(f"{directory}: this attempt ({mine}) came too late: {orders.launch} is to work here.")

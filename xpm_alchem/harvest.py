@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -159,12 +159,12 @@ class Harvest:
     def _after_attempt(self, task: TaskState, files: TaskDirectory, log: AttemptLog) -> None:
         attempts = log.read()
         if task.leaving:
-            self._after_leaving(task, files, log, attempts[-1])
+            self._after_leaving(task, files, log, attempts)
             return
         stopped = Orders.read(files.path).stop
         if stopped is not None and attempts[-1].outcome in (Outcome.CANCELLED, Outcome.LOST):
             log.decide(attempts[-1], STOPPED, stopped)
-            self._over(task, TaskStatus.WAITING, stopped)
+            self._over(task, TaskStatus.WAITING, stopped, spent=self._spent(task, attempts))
             return
         last = attempts[-1]
         if last.outcome is not Outcome.COMPLETE and not last.stderr and (printed := _tail(stderr_of(files.path))):
@@ -176,19 +176,24 @@ class Harvest:
         if decision.from_scratch:
             give_orders(files.path, afresh_after=last.number)
         log.decide(last, decision.what, decision.reason)
+        spent = self._spent(task, attempts)
         if decision.what == DONE:
             self._forget(task, again=False)
-            if not self.complete(task, files, last):
-                self._over(task, TaskStatus.WAITING, "complete, but its summary is lost: it is made again", last)
+            if not self.complete(task, files, attempts):
+                self._over(task, TaskStatus.WAITING, "complete, but its summary is lost: it is made again", last, spent)
         elif decision.what == STOP:
-            self._over(task, TaskStatus.ERROR, f"{last.reason} ({decision.reason})", last)
+            self._over(task, TaskStatus.ERROR, f"{last.reason} ({decision.reason})", last, spent)
         else:
-            self._over(task, TaskStatus.WAITING, f"{last.outcome}: {decision.reason}", last)
+            self._over(task, TaskStatus.WAITING, f"{last.outcome}: {decision.reason}", last, spent)
 
-    def _after_leaving(self, task: TaskState, files: TaskDirectory, log: AttemptLog, last: Attempt) -> None:
+    def _spent(self, task: TaskState, attempts: list[Attempt]) -> dict[str, Any]:
+        """Return what the journal is to say of what the attempts cost."""
+        return self.records.state().ledger.account(task.task, attempts)
+
+    def _after_leaving(self, task: TaskState, files: TaskDirectory, log: AttemptLog, attempts: list[Attempt]) -> None:
         """The user gave the task another status meanwhile: that stays, but a late result counts if it is waiting."""
-        reason = task.reason
-        if last.outcome is Outcome.COMPLETE and task.exists and self.complete(task, files, last):
+        reason, last = task.reason, attempts[-1]
+        if last.outcome is Outcome.COMPLETE and task.exists and self.complete(task, files, attempts):
             log.decide(last, DONE, f"complete all the same ({reason})")
             self._forget(task, again=False)
             return
@@ -196,9 +201,9 @@ class Harvest:
             log.decide(last, DONE, f"complete, but it does not count ({reason})")
         else:
             log.decide(last, RETRY if task.exists else STOPPED, reason)
-        self._over(task, task.status, reason)
+        self._over(task, task.status, reason, spent=self._spent(task, attempts))
 
-    def complete(self, task: TaskState, files: TaskDirectory, attempt: Attempt) -> bool:
+    def complete(self, task: TaskState, files: TaskDirectory, attempts: list[Attempt]) -> bool:
         """Note that a task is complete, with what its summary says; return False if the summary does not say so.
 
         Raises
@@ -224,7 +229,8 @@ class Harvest:
                 "uncertainty": summary.uncertainty,
                 "seconds": summary.seconds,
                 "attempts": summary.attempts,
-                **_ending(attempt),
+                **_ending(attempts[-1]),
+                **self._spent(task, attempts),
             }
         )
         self.observe(DriverEvent("complete", self.records.state().tasks[task.task]))
@@ -235,14 +241,21 @@ class Harvest:
         self._jobs.pop(task.task, None)
         self.launcher.forget(self.records.task_path(task), again=again)
 
-    def _over(self, task: TaskState, status: TaskStatus, reason: str, attempt: Attempt | None = None) -> None:
+    def _over(
+        self,
+        task: TaskState,
+        status: TaskStatus,
+        reason: str,
+        attempt: Attempt | None = None,
+        spent: Mapping[str, Any] | None = None,
+    ) -> None:
         self._forget(task, again=True)
         if task.leaving:  # its status is the user's word
-            self.records.write({"event": "ended", "task": task.task, "reason": reason})
+            self.records.write({"event": "ended", "task": task.task, "reason": reason, **(spent or {})})
             self.observe(DriverEvent("its attempt has ended", self.records.state().tasks[task.task]))
             return
         what = {"event": "status", "task": task.task, "status": str(status), "reason": reason}
-        self.records.write({**what, **_ending(attempt)})
+        self.records.write({**what, **_ending(attempt), **(spent or {})})
         self.observe(DriverEvent(str(status), self.records.state().tasks[task.task]))
         self._tell_what_fails(status)
 

@@ -12,6 +12,7 @@ import attrs
 import yaml
 
 from xpm_alchem import safe_yaml
+from xpm_alchem.budget import Budget
 from xpm_alchem.default_rules import RULE_NAMES
 from xpm_alchem.errors import CampaignError
 from xpm_alchem.files import read_bytes
@@ -36,7 +37,7 @@ _UNITS = {
     "days": 86400,
 }
 _MOST_BYTES = 1 << 20  # of a campaign.yaml: reading 1 MB of YAML takes seconds
-_LATER = {"budget", "experimental"}
+_LATER = {"experimental"}
 
 
 def duration(value: Any, where: str) -> float:
@@ -220,6 +221,8 @@ class Plan:
         The user's restart patterns.
     default_restarts
         Names of the rules of default_rules.py that are in force.
+    budget
+        What it may cost.
     """
 
     name: str
@@ -230,6 +233,7 @@ class Plan:
     max_retries: int | None = None
     restarts: tuple[RestartPattern, ...] = ()
     default_restarts: tuple[str, ...] = RULE_NAMES
+    budget: Budget = attrs.field(factory=Budget)
     trusted_modules: tuple[str, ...] = ()
 
     def differences(self, other: Plan) -> list[str]:
@@ -313,6 +317,7 @@ def parse_plan(text: str, path: Path) -> Plan:
         given["strategy"] = StrategyPlan.parse(content["strategy"], f"{where}: strategy")
     if content.get("max_retries") is not None:
         given["max_retries"] = _whole(f"{where}: max_retries", content["max_retries"], 0)
+    given["budget"] = Budget.parse(content.get("budget"), f"{where}: budget")
     given["restarts"] = _restarts(f"{where}: restarts", content.get("restarts"))
     if content.get("default_restarts") is not None:
         given["default_restarts"] = _default_restarts(f"{where}: default_restarts", content["default_restarts"])

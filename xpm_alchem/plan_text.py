@@ -10,6 +10,7 @@ import attrs
 import yaml
 
 from xpm_alchem import safe_yaml
+from xpm_alchem.budget import Budget
 from xpm_alchem.plan import Plan, RestartPattern, StrategyPlan, check_keys, parse_plan
 
 
@@ -45,6 +46,21 @@ def with_restarts(text: str, path: Path, patterns: Sequence[RestartPattern]) -> 
         attrs.asdict(pattern, filter=lambda field, value: field.name != "from_scratch" or value) for pattern in patterns
     ]
     return text if after == before else _with_section(text, path, "restarts", section, after)
+
+
+def with_budget(text: str, path: Path, changes: Mapping[str, Any]) -> str:
+    """Return the text of a valid campaign.yaml with keys of its budget section changed; None takes a key away.
+
+    Raises
+    ------
+    CampaignError
+        A key or a value is not known.
+    """
+    before = parse_plan(text, path)
+    there = {**(safe_yaml.load(text).get("budget") or {}), **changes}
+    section = {key: value for key, value in there.items() if value is not None}
+    after = attrs.evolve(before, budget=Budget.parse({**section, **changes}, "budget"))
+    return text if after == before else _with_section(text, path, "budget", section, after)
 
 
 def _with_section(text: str, path: Path, name: str, section: Any, after: Plan) -> str:

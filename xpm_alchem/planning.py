@@ -75,7 +75,7 @@ class Planning:
                 self.observe(DriverEvent(f"could not be granted: {wish['refused']}"))
         granted = {wish["wish"] for wish in taken if "refused" not in wish}
         self.stopping |= any(wish["wish"] == "stop" and wish.get("time", 0.0) > self._began for wish in taken)
-        if granted & {"strategy", "awake", "restarts"}:
+        if granted & {"strategy", "awake", "restarts", "budget"}:
             self.take_plan()
         if granted - {"stop"}:
             if self.state.status == DORMANT:  # one in error stays so until it is set awake
@@ -106,6 +106,10 @@ class Planning:
                 "inbox": self._inbox,
             }
         )
+
+    def wants(self, transformation: str) -> bool:
+        """Whether the strategy wanted more results of a transformation when it was asked last."""
+        return bool(self._weights.get(transformation))
 
     def iterate(self) -> None:
         """Make an iteration of the strategy if one is due and anything has happened since the last."""

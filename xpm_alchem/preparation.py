@@ -28,6 +28,8 @@ class Forecast:
         Where attempts would run, in a few words.
     seconds_each
         Least and largest seconds of the tasks that are complete, or None before the first.
+    cost, cost_unit
+        Least and largest expected cost of the tasks to be created and of those that wait; None before the first result.
     changes
         How the plan given differs from the one in force.
     kept
@@ -41,6 +43,8 @@ class Forecast:
     seconds_each: tuple[float, float] | None
     changes: tuple[str, ...]
     kept: tuple[str, ...] = ()
+    cost: tuple[float, float] | None = None
+    cost_unit: str = ""
 
 
 @attrs.frozen
@@ -78,6 +82,7 @@ class Preparation:
         settings = read_settings()
         root = workspace_path(plan, path, workspace)
         chosen = choose_launcher(launcher or plan.launcher, settings.launchers)
+        plan.budget.check(chosen.cost_per_hour, chosen.cost_unit, chosen.longest)
         if plan.strategy.name is not None:
             make_strategy(plan.strategy.name, plan.strategy.settings, plan.trusted_modules)
         network = load_network(plan.network, plan.trusted_modules)
@@ -158,7 +163,8 @@ class Preparation:
         if proposal.state.exception:
             raise CampaignError(f"the strategy '{plan.strategy.name}' raised {proposal.state.exception}")
         names = {record.id: record.name for record in self.network.index.transformations}
-        created = number_repeats(proposal.create, grouped(state.tasks.values()))
+        created = list(number_repeats(proposal.create, grouped(state.tasks.values())))
+        to_come = [*(t for t, _ in created), *(task.transformation for task in state.tasks.values() if task.in_flight)]
         seconds = [task.seconds for task in state.tasks.values() if task.seconds]
         return Forecast(
             tasks=tuple((names[transformation], repeat) for transformation, repeat in created),
@@ -168,7 +174,20 @@ class Preparation:
             seconds_each=(min(seconds), max(seconds)) if seconds else None,
             changes=tuple(changes),
             kept=tuple(kept),
+            cost=self._expected_cost(state, to_come),
+            cost_unit=self.launcher.cost_unit,
         )
+
+    def _expected_cost(self, state: CampaignState, transformations: list[str]) -> tuple[float, float] | None:
+        """Return what one more task of each is expected to cost: if all were as cheap, or as dear, as one was."""
+        from xpm_alchem.expected_costs import ExpectedSeconds
+
+        expected = ExpectedSeconds(self.network.index, state.tasks.values())
+        seconds = [one for t in transformations if (one := expected.of(t)) is not None]
+        if len(seconds) < len(transformations) or not seconds:
+            return None
+        hour = self.launcher.cost_per_hour / 3600
+        return sum(one.least for one in seconds) * hour, sum(one.most for one in seconds) * hour
 
 
 def workspace_path(plan: Plan, plan_file: Path, given: str | None) -> Path:

@@ -130,7 +130,7 @@ class CountedResult:
     cost
         Mean seconds of a complete task; NaN before the first.
     blocked
-        Whether nothing more will come before a user deals with a task in error.
+        Whether nothing more will come before a user deals with a task in error, or with the budget.
     """
 
     n_protocol_dag_results: int
@@ -140,15 +140,15 @@ class CountedResult:
     blocked: bool = False
 
     @classmethod
-    def of(cls, result: TransformationResult, tasks: Iterable[TaskState]) -> CountedResult:
-        """Return what is known of a transformation with nothing to come."""
+    def of(cls, result: TransformationResult, tasks: Iterable[TaskState], *, closed: bool = False) -> CountedResult:
+        """Return what is known of a transformation with nothing to come; `closed`: by the budget."""
         tasks = list(tasks)
         seconds = mean_seconds(tasks)
         return cls(
             n_protocol_dag_results=sum(task.status is TaskStatus.COMPLETE for task in tasks),
             result=result,
             cost=math.nan if seconds is None else seconds,
-            blocked=any(task.status is TaskStatus.ERROR for task in tasks),
+            blocked=closed or any(task.status is TaskStatus.ERROR for task in tasks),
         )
 
     def with_more(self, to_come: int) -> CountedResult:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from xpm_alchem.changes import counts_of
+from xpm_alchem.changes import Groups, counts_of
+from xpm_alchem.closing import closed_transformations
 from xpm_alchem.explanation import Explanation
+from xpm_alchem.for_ever import more_weights
 from xpm_alchem.network import Network
 from xpm_alchem.plan import Plan
 from xpm_alchem.protocol_results import ProtocolResults, ResultsByKey
@@ -16,7 +18,7 @@ from xpm_alchem.results import CountedResult, transformation_results
 from xpm_alchem.strategies import make_strategy
 from xpm_alchem.strategies.base import Strategy
 from xpm_alchem.strategy import Counts, Proposal, StrategyState, Weights, iterate
-from xpm_alchem.task_state import CampaignState, TaskState, grouped
+from xpm_alchem.task_state import CampaignState, grouped
 
 ToCome = Mapping[str, int]
 
@@ -50,6 +52,7 @@ class Strategist:
         self.plan = plan
         self._network = network
         self.strategy = strategy or _strategy(plan)
+        self._without_end = _without_end(self.strategy)
         self._results = ProtocolResults(network, workspace, plan.trusted_modules, cache, read_only=read_only)
 
     def with_plan(self, plan: Plan) -> Strategist:
@@ -59,6 +62,7 @@ class Strategist:
         other.plan = plan
         if (here.name, here.settings) != (there.name, there.settings):
             other.strategy = _strategy(plan)
+            other._without_end = _without_end(other.strategy)
         return other
 
     def broken_results(self) -> set[Path]:
@@ -69,17 +73,19 @@ class Strategist:
     def iterate(self, state: StrategyState, campaign: CampaignState, now: float) -> Proposal:
         """Make one iteration of the strategy (see `strategy.iterate`)."""
         tasks = grouped(campaign.tasks.values())
-        counts = task_counts(self._network, tasks)
-        return iterate(self.plan.strategy, state, counts, self._propose(self._asked(tasks)), now)
+        closed = closed_transformations(self.plan.budget, campaign.ledger, tasks)
+        counts = task_counts(self._network, tasks, closed)
+        return iterate(self.plan.strategy, state, counts, self._propose_on(tasks, closed), now)
 
     def explain(self, state: StrategyState, campaign: CampaignState, now: float) -> Explanation:
         """Return what an iteration would do now, and all that says why."""
         tasks = grouped(campaign.tasks.values())
-        counts = task_counts(self._network, tasks)
+        closed = closed_transformations(self.plan.budget, campaign.ledger, tasks)
+        counts = task_counts(self._network, tasks, closed)
         if self.strategy is None:
             return Explanation(self.plan.strategy, counts, Proposal(state))
-        asked = self._asked(tasks)
-        propose = self._propose(asked)
+        asked = self._asked(tasks, closed)
+        propose = self._propose_on(tasks, closed)
         proposal = iterate(self.plan.strategy, state, counts, propose, now)
         if proposal.state.exception is not None:
             return Explanation(self.plan.strategy, counts, proposal)
@@ -105,17 +111,42 @@ class Strategist:
         except Exception as error:  # it is somebody else's code, and only words are missing
             return {}, (f"the strategy could not explain itself: {type(error).__name__}: {error}",)
 
-    def _propose(self, results: Callable[[ToCome], Mapping[str, Any]]) -> Callable[[ToCome], Weights]:
+    def _propose_on(self, tasks: Groups, closed: Collection[str]) -> Callable[[ToCome], Weights]:
+        """Return what is asked for weights, given the results to come: the strategy; without an end what goes on."""
+        asked = self._asked(tasks, closed)
+        propose = self._propose(self.strategy, asked)
+        if not self.plan.budget.is_endless:
+            return propose
+        if self._without_end is not None:
+            go_on = self._propose(self._without_end, asked)
+        else:
+            counted = self._counted(tasks, closed)
+
+            def go_on(to_come: ToCome) -> Weights:
+                return more_weights(counted, to_come)
+
+        def propose_for_ever(to_come: ToCome) -> Weights:
+            weights = propose(to_come)
+            return go_on(to_come) if all(weight is None for weight in weights.values()) else weights
+
+        return propose_for_ever
+
+    def _propose(self, strategy: Any, results: Callable[[ToCome], Mapping[str, Any]]) -> Callable[[ToCome], Weights]:
         id_of_key = self._network.id_of_key
 
         def propose(to_come: ToCome) -> Weights:
-            answer = self.strategy.propose(self._network.alchemical_network, results(to_come))
+            answer = strategy.propose(self._network.alchemical_network, results(to_come))
             weights = answer.weights if hasattr(answer, "weights") else answer.resolve()
             return {id_of_key[str(key)]: weight for key, weight in weights.items()}
 
         return propose
 
-    def _asked(self, tasks: Mapping[str, list[TaskState]]) -> Callable[[ToCome], Mapping[str, Any]]:
+    def _counted(self, tasks: Groups, closed: Collection[str]) -> dict[str, CountedResult]:
+        """Return what summaries say of every transformation, by stable id, with nothing to come."""
+        known = transformation_results(self._network.index, tasks)
+        return {id: CountedResult.of(known[id], tasks.get(id, []), closed=id in closed) for id in known}
+
+    def _asked(self, tasks: Groups, closed: Collection[str]) -> Callable[[ToCome], Mapping[str, Any]]:
         """Return a function of the results to come that gives what a strategy is shown, by gufe key."""
         id_of_key = self._network.id_of_key
         if not isinstance(self.strategy, Strategy):
@@ -128,11 +159,8 @@ class Strategist:
                 return ResultsByKey(id_of_key, result)
 
             return gathered
-        known = transformation_results(self._network.index, tasks)
-        counted = {key: CountedResult.of(known[id], tasks.get(id, [])) for key, id in id_of_key.items()}
-        return lambda to_come: {
-            key: result.with_more(to_come.get(id_of_key[key], 0)) for key, result in counted.items()
-        }
+        counted = self._counted(tasks, closed)
+        return lambda to_come: {key: counted[id].with_more(to_come.get(id, 0)) for key, id in id_of_key.items()}
 
 
 def _strategy(plan: Plan) -> Any:
@@ -140,6 +168,11 @@ def _strategy(plan: Plan) -> Any:
     return None if given.name is None else make_strategy(given.name, given.settings, plan.trusted_modules)
 
 
-def task_counts(network: Network, tasks: Mapping[str, list[TaskState]]) -> dict[str, Counts]:
-    """Return the counts of every transformation by stable id."""
-    return {record.id: counts_of(tasks.get(record.id, [])) for record in network.index.transformations}
+def _without_end(strategy: Any) -> Any:
+    return getattr(strategy, "without_end", lambda: None)()
+
+
+def task_counts(network: Network, tasks: Groups, closed: Collection[str] = ()) -> dict[str, Counts]:
+    """Return the counts of every transformation by stable id; `closed`: those to which the budget gives nothing."""
+    ids = (record.id for record in network.index.transformations)
+    return {id: counts_of(tasks.get(id, []), closed=id in closed) for id in ids}

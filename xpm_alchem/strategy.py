@@ -77,6 +77,8 @@ class Counts:
         In flight: actioned and waiting, or running.
     error
         In error: the transformation gets nothing new until a user deals with it.
+    closed
+        Whether the budget gives it nothing new, as its results cost too much.
     spare
         Cancelled by the strategy: taken up again before new ones are created.
     extended
@@ -92,6 +94,12 @@ class Counts:
     spare: int = 0
     extended: int = 0
     extendable: tuple[str, ...] = ()
+    closed: bool = False
+
+    @property
+    def blocked(self) -> bool:
+        """Whether it keeps what it has and gets nothing new."""
+        return self.closed or self.error > 0
 
     @property
     def in_flight(self) -> int:
@@ -180,7 +188,7 @@ def iterate(
                 traceback=traceback.format_exc(),
             )
         )
-    wants = any(weight and t in counts and not counts[t].error for t, weight in proposal.weights.items())
+    wants = any(weight and t in counts and not counts[t].blocked for t, weight in proposal.weights.items())
     after = StrategyState(
         status=AWAKE if proposal.create or proposal.action or wants else DORMANT,
         iterations=state.iterations + 1,
@@ -199,12 +207,12 @@ def _partial(plan: StrategyPlan, state: StrategyState, counts: Mapping[str, Coun
 
 def _full(plan: StrategyPlan, state: StrategyState, counts: Mapping[str, Counts], ask: Propose) -> Proposal:
     weights = ask({t: count.in_flight for t, count in counts.items()})
-    kept = {t: count.in_flight if count.error else 0 for t, count in counts.items()}
+    kept = {t: count.in_flight if count.blocked else 0 for t, count in counts.items()}
     wanted = _wanted_tasks(plan, ask, ask(kept), kept, counts)
     targets = Counter(kept) + Counter(wanted)
     surplus = {t: max(0, count.in_flight - targets[t]) for t, count in counts.items()}
     cancel = {t: min(count.waiting, surplus[t]) for t, count in counts.items()}
-    tasks, there = [], {t: 0 if count.error else count.in_flight for t, count in counts.items()}
+    tasks, there = [], {t: 0 if count.blocked else count.in_flight for t, count in counts.items()}
     for t in wanted:
         if there[t]:
             there[t] -= 1
@@ -304,7 +312,7 @@ def _next_tasks(
         transformation
         for transformation, count in counts.items()
         if weights.get(transformation)
-        and not count.error
+        and not count.blocked
         and planned[transformation] < min(targets.get(transformation, 0), plan.max_tasks_per_transformation)
     ]
     ready.sort(key=lambda transformation: (-(weights[transformation] or 0.0), transformation))
@@ -317,7 +325,7 @@ def _has_room(plan: StrategyPlan, planned: Mapping[str, int], counts: Mapping[st
     """Return whether the caps leave room for another task."""
     if plan.max_tasks_per_network is not None and sum(planned.values()) >= plan.max_tasks_per_network:
         return False
-    return any(planned[t] < plan.max_tasks_per_transformation and not count.error for t, count in counts.items())
+    return any(planned[t] < plan.max_tasks_per_transformation and not count.blocked for t, count in counts.items())
 
 
 def _targets(plan: StrategyPlan, weights: Weights, counts: Mapping[str, Counts]) -> dict[str, int]:
@@ -368,7 +376,7 @@ def _quota(plan: StrategyPlan, weights: Weights, counts: Mapping[str, Counts]) -
     """Return the shares of a capped network; a transformation in error has none."""
     if plan.max_tasks_per_network is None:
         return None
-    healthy = {t: weight for t, weight in weights.items() if t in counts and not counts[t].error}
+    healthy = {t: weight for t, weight in weights.items() if t in counts and not counts[t].blocked}
     return largest_remainder(healthy, plan.max_tasks_per_network, plan.max_tasks_per_transformation)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from xpm_alchem.hosts import HostHistory
+from xpm_alchem.spending import Ledger
 from xpm_alchem.values import count, is_count, number, number_or_none, text, text_or_none
 
 
@@ -44,7 +45,7 @@ class TaskState:
     actioned
         Whether it is to be run.
     cancelled_by
-        'user' or 'strategy' for one that is not: the strategy takes up again only what it cancelled itself.
+        'user', 'strategy' or 'budget' for one that is not: each takes up again only what it cancelled itself.
     priority
         1 is the most urgent.
     attempts_before
@@ -126,6 +127,8 @@ class CampaignState:
         The tasks that each of the user's wishes changed, by the wish's id: none is granted twice.
     hosts
         How attempts ended on the machines.
+    ledger
+        What attempts cost.
     """
 
     def __init__(self, transformations: Container[str] | None = None) -> None:
@@ -133,6 +136,7 @@ class CampaignState:
         self.tasks: dict[str, TaskState] = {}
         self.wishes: dict[str, tuple[str, ...]] = {}
         self.hosts = HostHistory()
+        self.ledger = Ledger()
 
     def apply(self, record: Mapping[str, Any]) -> None:
         """Take in one record of the journal; one that makes no sense is passed over."""
@@ -161,14 +165,18 @@ class CampaignState:
             case "status" if task is not None and record.get("status") in _STATUSES:
                 self.hosts.note(task.task, record, when)
                 task.leaving = task.at_work and record.get("by") == "user"
+                if not task.leaving:
+                    self.ledger.ended(task.task, record)
                 if task.exists:  # else it stays as it is, whatever its attempt still brings
                     _set_status(task, record, when)
             case "ended" if task is not None:
                 task.leaving = False
+                self.ledger.ended(task.task, record)
             case "submitted" if task is not None and task.exists:
                 task.status, task.reason = TaskStatus.RUNNING, reason
                 task.attempts_before, task.submitted, task.changed = count(record.get("attempts")), when, when
                 task.leaving = task.at_once = False
+                self.ledger.submitted(task.task, record, when)
             case ("actioned" | "cancelled") as event if task is not None:
                 task.actioned, task.reason, task.changed = event == "actioned", reason, when
                 task.cancelled_by = "" if task.actioned else text(record.get("by"), "user")

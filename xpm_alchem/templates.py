@@ -47,6 +47,9 @@ max_retries: 3                # of a task that dies without progress; time-outs 
 restarts: []
 # restarts:
 #   - {{pattern: 'CUDA_ERROR', allowed: 5}}
+
+# What it may cost (docs/budget.md), in the unit of the launcher's price: by default GPU hours, or core hours:
+# budget: {{total: 200, rate: 10/h, per_result: 12, until: 2030-12-24, on_exhausted: finish}}
 {trusted}"""
 
 _TRUSTED = "\n# Python packages that the network may name beside gufe, openfe and feflow:\ntrusted_modules:\n"

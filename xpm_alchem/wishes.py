@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 
+from xpm_alchem.budget import Budget
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.errors import CampaignLockedError, InputError, XpmAlchemError
 from xpm_alchem.plan import parse_plan, read_plan_text
-from xpm_alchem.plan_text import with_restarts, with_strategy
+from xpm_alchem.plan_text import with_budget, with_restarts, with_strategy
 from xpm_alchem.restart_patterns import changed_patterns
 from xpm_alchem.restarts import RestartPolicy
 from xpm_alchem.second_look import look_again
@@ -94,6 +95,26 @@ def change_restarts(records: CampaignRecords, change: Mapping[str, Any]) -> bool
     return _ask(records, {"wish": "restarts", "change": dict(change)})
 
 
+def set_budget(records: CampaignRecords, changes: Mapping[str, Any], check: Callable[[Budget], None]) -> bool:
+    """Ask that the budget section of the plan in force be changed; return whether a driver will do it.
+
+    Parameters
+    ----------
+    changes
+        See `plan_text.with_budget`.
+    check
+        Raises CampaignError for a budget in which the launcher's attempts cannot be counted.
+
+    Raises
+    ------
+    InputError
+        The plan would not be valid; nothing is asked for then.
+    """
+    path = records.path / "campaign.yaml"
+    check(parse_plan(with_budget(read_plan_text(path), path, changes), path).budget)
+    return _ask(records, {"wish": "budget", "changes": dict(changes)})
+
+
 def _changed_plan(records: CampaignRecords, changes: Mapping[str, Any]) -> str:
     """Return the text of the plan in force with another strategy section, checked in full."""
     from xpm_alchem.strategies import make_strategy
@@ -160,6 +181,8 @@ def apply(records: CampaignRecords, wish: Mapping[str, Any]) -> bool:
             return _apply_awake(records)
         case "restarts" if isinstance(wish.get("change"), Mapping):
             return _apply_restarts(records, wish["change"])
+        case "budget" if isinstance(wish.get("changes"), Mapping):
+            return _apply_budget(records, wish["changes"])
     return False
 
 
@@ -182,6 +205,14 @@ def _apply_restarts(records: CampaignRecords, change: Mapping[str, Any]) -> bool
         records.set_plan(text)
     workspace = find_workspace(str(records.workspace), read_settings())
     look_again(records, RestartPolicy.of(records.plan(), workspace.max_retries))
+    return True
+
+
+def _apply_budget(records: CampaignRecords, changes: Mapping[str, Any]) -> bool:
+    path = records.path / "campaign.yaml"
+    before = read_plan_text(path)
+    if (text := with_budget(before, path, changes)) != before:
+        records.set_plan(text)
     return True
 
 

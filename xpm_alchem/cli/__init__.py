@@ -20,6 +20,7 @@ _COMMANDS = {
     "tasks": "tasks",
     "strategy": "strategy",
     "restarts": "restarts",
+    "budget": "budget",
     "list": "look",
     "status": "look",
     "show": "look",

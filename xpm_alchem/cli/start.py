@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 
 from xpm_alchem.advice import advice
+from xpm_alchem.amounts import said
 from xpm_alchem.cli.options import campaign_argument, console, workspace_option
 from xpm_alchem.client import Campaign
 from xpm_alchem.errors import InputError, MissingPackageError, XpmAlchemError
@@ -93,7 +94,7 @@ def run_command(
 ) -> NoReturn:
     """Run a campaign, or go on with it after any interruption.
 
-    Exit codes: 0 satisfied, 1 something in error, 2 bad usage or input, 3 detached or not finished.
+    Exit codes: 0 satisfied, 1 something in error, 2 bad usage or input, 3 detached or not finished, 4 budget used up.
     """
     out = console()
     given = Preparation.read(campaign, workspace, launcher)
@@ -137,11 +138,14 @@ def _print_forecast(out: Console, forecast: Forecast) -> None:
         out.print(f"  {name}:{repeat}")
     if len(forecast.tasks) > 50:
         out.print(f"  ... and {len(forecast.tasks) - 50} more")
-    if forecast.seconds_each is None:
+    if forecast.cost is not None:
+        least, most = (said(cost) for cost in forecast.cost)
+        what = " with those in flight" if forecast.waiting else ""
+        out.print(f"expected cost{what}: {least} to {most} {forecast.cost_unit} (as the tasks that are complete)")
+    elif forecast.seconds_each is None:
         out.print("expected cost: unknown until the first task is complete")
     else:
-        least, most = (seconds * len(forecast.tasks) / 3600 for seconds in forecast.seconds_each)
-        out.print(f"expected cost: {least:.3g} to {most:.3g} hours of attempts (each task as long as those complete)")
+        out.print("expected cost: none")
 
 
 def _detach(out: Console, campaign: Campaign, launcher: str | None) -> NoReturn:
@@ -162,7 +166,7 @@ def _detach(out: Console, campaign: Campaign, launcher: str | None) -> NoReturn:
             out.print(f"detached: {holder}\nwatch it with: xpm-alchem attach {campaign.path}")
             sys.exit(3)
         time.sleep(0.1)
-    if process.poll() in (0, 1):
+    if process.poll() in (0, 1, 4):
         sys.exit(process.returncode)
     tail = log.read_text().strip().splitlines()[-1:]
     raise XpmAlchemError(f"the driver did not start: {''.join(tail) or 'no message'} (see {log})")
@@ -173,6 +177,9 @@ def _close(out: Console, campaign: Campaign, code: int, *, quiet: bool, once: bo
         out.print(tables.results_table(campaign.results()) if code == 0 else tables.show_table(campaign.show()))
     if code == 0:
         out.print("satisfied: the strategy wants no more results")
+    elif code == 4:
+        out.print(f"budget used up: {_why_over(campaign)}")
+        out.print(f"raise it with `xpm-alchem budget set {campaign.path} ...`, then run again")
     elif code == 1:
         out.print("some tasks are in error: `xpm-alchem why` tells what happened to one")
     elif once:
@@ -181,6 +188,14 @@ def _close(out: Console, campaign: Campaign, code: int, *, quiet: bool, once: bo
         out.print(f"stopped: nothing runs. Go on with: xpm-alchem run ... ({campaign.path})")
     else:
         out.print(f"detached: running tasks go on. Come back with: xpm-alchem run ... or attach {campaign.path}")
+
+
+def _why_over(campaign: Campaign) -> str:
+    """Return why the budget allows no more, in a sentence."""
+    if sentence := campaign.budget()["sentence"]:
+        return str(sentence)
+    closed = campaign.status()["budget"]["closed"]
+    return "; ".join(one["sentence"] for one in closed) or "nothing more is started"
 
 
 @click.command("attach")
@@ -214,6 +229,9 @@ def attach_command(campaign: str, workspace: str | None) -> NoReturn:
     out.print(tables.status_table(view))
     tasks = view["tasks"]
     if any(task.in_flight for task in tasks_now(records).values()) or view["strategy"]["status"] == "awake":
+        if not tasks["running"] and made.budget()["state"] == "exhausted":
+            out.print(f"budget used up: {_why_over(made)}")
+            sys.exit(4)
         out.print("nobody drives this campaign and it is not finished: `xpm-alchem run` goes on with it")
         sys.exit(3)
     sys.exit(1 if tasks["error"] or view["strategy"]["status"] == "error" else 0)

@@ -52,6 +52,21 @@ class AttemptLauncher(Launcher):
     name: str
     slots: int
 
+    @property
+    def cost_per_hour(self) -> float:
+        """What an hour of an attempt costs, in `cost_unit`."""
+        return 1.0
+
+    @property
+    def cost_unit(self) -> str:
+        """What costs are counted in."""
+        return "job-h"
+
+    @property
+    def longest(self) -> float | None:
+        """Seconds after which an attempt is surely over; None if it has no limit."""
+        return None
+
     def open(self, workspace: Path, campaign: str) -> None:
         """Begin to be used by a driver."""
 

@@ -12,6 +12,7 @@ from experimaestro.launchers.slurm import SlurmLauncher as XpmSlurmLauncher
 from xpm_alchem.errors import CampaignError
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.launchers.local import LocalLauncher, LocalProfile
+from xpm_alchem.launchers.price import Price
 from xpm_alchem.launchers.slurm import SlurmLauncher
 from xpm_alchem.launchers.slurm_profile import SlurmProfile
 from xpm_alchem.near_miss import unknown_key
@@ -19,7 +20,7 @@ from xpm_alchem.plan import check_keys, duration
 from xpm_alchem.values import short
 
 _KINDS = ("local", "slurm")
-_LOCAL_KEYS = ("kind", "slots", "threads", "time_limit", "margin", "grace", "env")
+_LOCAL_KEYS = ("kind", "slots", "threads", "gpus", "time_limit", "margin", "grace", "env", "price")
 
 
 def choose_launcher(given: str | Mapping[str, Any], profiles: Mapping[str, Any]) -> AttemptLauncher:
@@ -65,6 +66,13 @@ def _from_profile(name: str, profile: Any, where: str) -> AttemptLauncher:
             values[key] = profile[key]
             if isinstance(values[key], bool) or not isinstance(values[key], int) or values[key] < 1:
                 raise CampaignError(f"{where}.{key}: {short(values[key])} is not a whole number of at least 1.")
+    if profile.get("gpus") is not None:
+        values["gpus"] = profile["gpus"]
+        if isinstance(values["gpus"], bool) or not isinstance(values["gpus"], int | float) or not values["gpus"] >= 0:
+            raise CampaignError(f"{where}.gpus: {short(values['gpus'])} is not a number of at least 0.")
+    if profile.get("price") is not None:
+        values["price"] = Price.parse(profile["price"], f"{where}.price")
+        values["price"].check(values.get("gpus", 0), f"{where}.price")
     for key in ("time_limit", "margin", "grace"):
         if profile.get(key) is not None:
             values[key] = duration(profile[key], f"{where}.{key}")

@@ -22,6 +22,7 @@ from experimaestro.taskglobals import Env
 
 from xpm_alchem.attempts import Attempt, Outcome
 from xpm_alchem.launchers.base import AttemptLauncher, AttemptLimits, Ending
+from xpm_alchem.launchers.price import Price
 from xpm_alchem.place import is_copy, place_of
 from xpm_alchem.processes import HOST, ProcessIdentity, kill_session
 
@@ -41,8 +42,8 @@ class LocalProfile:
     ----------
     slots
         Attempts at once (default: the cores this process may use, divided by `threads`).
-    threads
-        Threads of one attempt.
+    threads, gpus
+        Threads of one attempt, and GPUs (or its share of one): these only for its cost.
     time_limit
         Seconds an attempt may run, None for no limit. One that does not stop by itself is killed `grace` seconds later.
     margin
@@ -51,14 +52,18 @@ class LocalProfile:
         Seconds from the limit to the kill.
     env
         Environment variables beside those of the driver, which are handed on whole.
+    price
+        What an hour of an attempt costs; None: GPU hours, or core hours where it has no GPUs.
     """
 
     slots: int = 0
     threads: int = 1
+    gpus: float = 0.0
     time_limit: float | None = None
     margin: float = 10.0
     grace: float = 5.0
     env: dict[str, str] = attrs.field(factory=dict)
+    price: Price | None = None
 
 
 class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
@@ -73,6 +78,25 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
             self.setenv(variable, str(self.profile.threads))
         for variable, value in self.profile.env.items():
             self.setenv(variable, value)
+
+    @property
+    def cost_per_hour(self) -> float:
+        """The price of a slot's threads and GPUs."""
+        return self._price.per_hour(cores=self.profile.threads, gpus=self.profile.gpus)
+
+    @property
+    def cost_unit(self) -> str:
+        """What costs are counted in."""
+        return self._price.unit
+
+    @property
+    def longest(self) -> float | None:
+        """Seconds after which an attempt is killed."""
+        return None if self.profile.time_limit is None else self.profile.time_limit + self.profile.grace
+
+    @property
+    def _price(self) -> Price:
+        return self.profile.price or Price.default(self.profile.gpus)
 
     def processbuilder(self) -> ProcessBuilder:
         """Return what starts a process in a session of its own."""
@@ -130,7 +154,8 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
     def describe(self) -> str:
         """Return slots, threads and limit."""
         limit = "no time limit" if self.profile.time_limit is None else f"{self.profile.time_limit:g} s each"
-        return f"on {HOST}: {self.slots} at once, {self.profile.threads} thread(s) each, {limit}"
+        price = f", {self.profile.price}" if self.profile.price else ""
+        return f"on {HOST}: {self.slots} at once, {self.profile.threads} thread(s) each, {limit}{price}"
 
     def script(self, workspace: Path) -> str:
         """Return the command of a task."""

@@ -64,6 +64,21 @@ class SlurmLauncher(AttemptLauncher):
         return "    from xpm_alchem.launchers.slurm_limits import limit_this_job\n    limit_this_job()\n"
 
     # --------------------------------------------------------------------------------------------------- the driver's
+    @property
+    def cost_per_hour(self) -> float:
+        """The profile's."""
+        return self.profile.cost_per_hour
+
+    @property
+    def cost_unit(self) -> str:
+        """The profile's."""
+        return self.profile.cost_unit
+
+    @property
+    def longest(self) -> float | None:
+        """The profile's."""
+        return self.profile.longest
+
     def open(self, workspace: Path, campaign: str) -> None:
         """Begin to submit and poll for a campaign."""
         self._root = workspace / "slurm"

@@ -15,6 +15,7 @@ import attrs
 
 from xpm_alchem.demand import Demand
 from xpm_alchem.errors import CampaignError
+from xpm_alchem.launchers.price import Price, count_gpus
 from xpm_alchem.plan import check_keys, duration
 from xpm_alchem.values import short
 
@@ -33,19 +34,7 @@ _OURS = {
     "--wrap": None,
 }
 _LONGEST_SIGNAL = 65535  # seconds before the limit, for sbatch
-_PER = ("job-hour", "core-hour", "gpu-hour")
-
-
-@attrs.frozen
-class Price:
-    """What an hour of a job costs: `amount` of `unit` for each job, core or GPU of it."""
-
-    amount: float
-    per: str = "job-hour"
-    unit: str = "units"
-
-    def __str__(self) -> str:
-        return f"{self.amount:g} {self.unit} per {self.per}"
+_TOLERANCE = 600.0  # seconds that SLURM may let a job run beyond its limit (OverTimeLimit, KillWait)
 
 
 @attrs.frozen
@@ -78,7 +67,7 @@ class SlurmProfile:
     side_by_side
         How many of them at once (on a share of the GPU or of the cores each).
     price
-        What a job costs.
+        What an hour of a job costs; None: GPU hours, or core hours where it has no GPUs.
     avoided
         Nodes that are excluded too, for what happened there; no key of a profile.
     """
@@ -138,6 +127,8 @@ class SlurmProfile:
                 raise CampaignError(f"{where}.{most}: needs '{key}', and must not be smaller.")
         if self.side_by_side > self.tasks_per_job:
             raise CampaignError(f"{where}.side_by_side: {self.side_by_side} is more than tasks_per_job.")
+        if self.price is not None:
+            self.price.check(self.gpu_count, f"{where}.price")
 
     def grown(self, demand: Demand) -> SlurmProfile:
         """Return the profile for a task whose earlier attempts demand more, within the profile's bounds."""
@@ -151,6 +142,27 @@ class SlurmProfile:
             margin = max(self.margin, min(margin, time / 2))
         margin = min(margin, _LONGEST_SIGNAL)
         return attrs.evolve(self, time=time, mem=mem, margin=margin, avoided=demand.avoid)
+
+    @property
+    def gpu_count(self) -> int:
+        """GPUs of a job, as `gpus` or `gres` has it."""
+        return count_gpus(self.gpus, self.gres)
+
+    @property
+    def cost_per_hour(self) -> float:
+        """What an hour of an attempt costs: its share of a job's price; a job without 'cpus' is taken to have one."""
+        price = self.price or Price.default(self.gpu_count)
+        return price.per_hour(cores=self.cpus or 1, gpus=self.gpu_count) / self.side_by_side
+
+    @property
+    def cost_unit(self) -> str:
+        """What costs are counted in."""
+        return (self.price or Price.default(self.gpu_count)).unit
+
+    @property
+    def longest(self) -> float | None:
+        """Seconds after which an attempt is surely over, however far its time may grow; None: not known."""
+        return None if self.time is None else math.ceil(max(self.time, self.max_time or 0) / 60) * 60 + _TOLERANCE
 
     @property
     def pool(self) -> str:
@@ -325,18 +337,6 @@ def _environment(value: Any, where: str) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((str(key), str(item)) for key, item in value.items()))
 
 
-def _price(value: Any, where: str) -> Price:
-    given = value if isinstance(value, Mapping) else {"amount": value}
-    check_keys(given, ("amount", "per", "unit"), where)
-    amount = given.get("amount")
-    if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount < math.inf:
-        raise CampaignError(f"{where}.amount: {short(amount)} is not a number of at least 0.")
-    per = given.get("per", "job-hour")
-    if per not in _PER:
-        raise CampaignError(f"{where}.per: {short(per)} is not one of {', '.join(_PER)}.")
-    return Price(float(amount), per, _text(given.get("unit", "units"), f"{where}.unit"))
-
-
 _PARSERS = {
     **dict.fromkeys(
         ("partition", "account", "qos", "gpus", "gres", "constraint", "exclude", "reservation"),
@@ -350,5 +350,5 @@ _PARSERS = {
     "margin": duration,
     "sbatch": _options,
     "env": _environment,
-    "price": _price,
+    "price": Price.parse,
 }

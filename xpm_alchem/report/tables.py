@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from xpm_alchem.amounts import said
 from xpm_alchem.report.views import View
 from xpm_alchem.values import local_time
 
@@ -41,13 +42,23 @@ def status_table(view: View) -> RenderableType:
         + ", ".join(f"{count} {status}" for status, count in view["tasks"].items() if count)
         + ("" if any(view["tasks"].values()) else "none yet"),
     ]
+    lines.append(f"budget    {_money(view['budget'])}")
+    lines += [f"          {one['sentence']}" for one in view["budget"]["closed"]]
     if strategy["exception"]:
         lines.append(f"          the strategy raised {strategy['exception']}")
     lines += [f"          {one['sentence']}" for one in (*view["left_out"], *view["failing_hosts"])]
     return Text("\n".join(lines))
 
 
-_SHOW_HEADINGS = ("transformation", "leg", "done", "run", "wait", "err", "estimate", "SD", "weight", "next")
+def _money(view: View) -> str:
+    limits = [] if view["total"] is None else [f"of {said(view['total'], view['unit'])}"]
+    limits += [] if view["rate"] is None else [f"at most {said(view['rate'], view['unit'])} an hour"]
+    limits += [] if view["until"] is None else [f"until {view['until']}"]
+    lost = [f"lost work {said(view['lost'], view['unit'])}"] if view["lost"] else []
+    return ", ".join([f"{said(view['spent'], view['unit'])} spent", *limits, *lost])
+
+
+_SHOW_HEADINGS = ("transformation", "leg", "done", "run", "wait", "err", "estimate", "SD", "weight", "cost", "next")
 _MANY_ROWS = 200  # more are written as plain columns: laying out a table of 1,000 rows takes seconds
 
 
@@ -61,13 +72,14 @@ def show_table(view: View) -> RenderableType:
             number(row["estimate"], 3),
             number(row["sd"], 3),
             number(row["weight"]),
+            said(row["cost"]) if row["cost"] else "·",
             row["next"],
         )
         for row in view["rows"]
     ]
-    title = f"{view['campaign']} ({view['unit']})"
+    title = f"{view['campaign']} ({', '.join(unit for unit in (view['unit'], view['cost_unit']) if unit)})"
     red = [bool(row["error"]) for row in view["rows"]]
-    return rows_table(title, _SHOW_HEADINGS, rows, right=range(2, 9), red=red, one_line=("next",))
+    return rows_table(title, _SHOW_HEADINGS, rows, right=range(2, 10), red=red, one_line=("next",))
 
 
 def rows_table(
@@ -125,6 +137,7 @@ def summary_table(view: View) -> RenderableType:
         "waiting": str(view["waiting"]),
         "error": str(view["error"]),
         "hours": number(view["hours"], 3),
+        "cost": said(view["cost"], view["cost_unit"]),
         "strategy": view["strategy"],
         "driver": "yes" if view["driver"] else "no",
     }

@@ -11,6 +11,7 @@ from typing import Any
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory, TaskSummary
 from xpm_alchem.errors import FormatError, InputError
+from xpm_alchem.report.budget_views import spent_view
 from xpm_alchem.results import edge_results, transformation_results
 from xpm_alchem.task_state import TaskState, TaskStatus, grouped
 
@@ -76,6 +77,7 @@ def status_view(records: CampaignRecords) -> View:
         "tasks": {str(status): counts.get(str(status), 0) for status in TaskStatus},
         "left_out": _left_out(records, tasks) if counts.get(TaskStatus.ERROR) else [],
         "failing_hosts": _failing_hosts(records),
+        "budget": spent_view(records),
     }
 
 
@@ -105,6 +107,8 @@ def show_view(records: CampaignRecords) -> View:
     weights = known.get("weights", {})
     driven = records.holder() is not None
     asleep = known.get("strategy", {}).get("status", "awake") != "awake"
+    ledger, money = records.state().ledger, spent_view(records)
+    closed = {one["id"] for one in money["closed"]}
     rows = []
     for record in records.index.transformations:
         group, result = tasks.get(record.id, []), results[record.id]
@@ -121,10 +125,13 @@ def show_view(records: CampaignRecords) -> View:
                 "estimate": result.estimate,
                 "sd": result.sd,
                 "weight": weights.get(record.id),
-                "next": _next(records, group, weights.get(record.id), asleep=asleep, driven=driven),
+                "cost": sum((ledger.cost(task.task, money["unit"]) for task in group), 0.0),
+                "next": "closed: costs more than per_result"
+                if record.id in closed and not any(task.in_flight for task in group)
+                else _next(records, group, weights.get(record.id), asleep=asleep, driven=driven),
             }
         )
-    return {"campaign": records.name, "unit": "kcal/mol", "rows": rows}
+    return {"campaign": records.name, "unit": "kcal/mol", "cost_unit": money["unit"], "rows": rows}
 
 
 def _next(records: CampaignRecords, tasks: list[TaskState], weight: float | None, *, asleep: bool, driven: bool) -> str:
@@ -152,6 +159,7 @@ def summary_view(records: CampaignRecords) -> View:
     counts = Counter(task.status for task in tasks.values())
     groups = grouped(tasks.values())
     results = transformation_results(records.index, groups)
+    money = spent_view(records)
     return {
         "campaign": records.name,
         "transformations": len(records.index.transformations),
@@ -162,6 +170,8 @@ def summary_view(records: CampaignRecords) -> View:
         "waiting": counts[TaskStatus.WAITING],
         "error": counts[TaskStatus.ERROR],
         "hours": sum(task.seconds for task in tasks.values()) / 3600,
+        "cost": money["spent"],
+        "cost_unit": money["unit"],
         "strategy": strategy_status(records)["status"],
         "driver": _driver(records),
     }

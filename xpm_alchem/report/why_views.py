@@ -10,6 +10,7 @@ from typing import Any
 from xpm_alchem.attempts import Attempt, AttemptLog, Outcome
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.report.budget_views import attempt_costs
 from xpm_alchem.report.commands import Address
 from xpm_alchem.report.log_views import job_logs, printed_logs
 from xpm_alchem.report.views import View, find_task, task_name, task_now, task_summary
@@ -62,7 +63,7 @@ def why_view(records: CampaignRecords, text: str, address: Address | None = None
 
 
 def _rows(attempts: list[Attempt], total: int) -> Iterator[dict[str, Any]]:
-    so_far = 0
+    so_far, costs = 0, attempt_costs(attempts)
     for attempt in attempts:
         so_far += attempt.units_done
         yield {
@@ -87,6 +88,7 @@ def _rows(attempts: list[Attempt], total: int) -> Iterator[dict[str, Any]]:
             "versions": dict(attempt.versions),
             "decision": attempt.decision,
             "decision_reason": attempt.decision_reason,
+            **costs[attempt.number],
         }
 
 

@@ -71,6 +71,14 @@ class AOptimalStrategySettings:
             raise ValueError("set 'target_standard_error', 'least_gain' or 'max_runs', or it never ends")
 
 
+@attrs.frozen
+class _WithoutEnd(AOptimalStrategySettings):
+    """Settings of a strategy that is never satisfied."""
+
+    def __attrs_post_init__(self) -> None:
+        """Allow what the user is not allowed."""
+
+
 class AOptimalStrategy(Strategy[AOptimalStrategySettings]):
     """Minimises the sum of the variances of the ligands' values per cost: A-optimal design, one repeat after another.
 
@@ -92,6 +100,11 @@ class AOptimalStrategy(Strategy[AOptimalStrategySettings]):
     def default_settings(cls) -> AOptimalStrategySettings:
         """Until every value has a standard error of 0.2 kcal/mol."""
         return AOptimalStrategySettings()
+
+    def without_end(self) -> AOptimalStrategy:
+        """Return one without target, least gain and most repeats: it goes on where the gain per cost is best."""
+        ends = {"target_standard_error": None, "least_gain": None, "max_runs": None}
+        return type(self)(_WithoutEnd(**{**attrs.asdict(self.settings), **ends}))
 
     def _propose(self, alchemical_network: Any, protocol_results: Mapping[str, Any]) -> dict[str, float | None]:
         legs, seen = self._observed(alchemical_network, protocol_results)

@@ -59,6 +59,10 @@ class Strategy(ABC, Generic[SettingsT]):
         """
         return StrategyResult(self._propose(alchemical_network, protocol_results))
 
+    def without_end(self) -> Strategy[SettingsT] | None:
+        """Return the same strategy that is never satisfied, or None where another rule is to go on instead."""
+        return None
+
     @abstractmethod
     def _propose(self, alchemical_network: Any, protocol_results: Mapping[str, Any]) -> dict[str, float | None]:
         """Return the weights by gufe key."""

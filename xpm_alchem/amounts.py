@@ -1,0 +1,72 @@
+"""Amounts of money or machine time as people write them: '2000 gpu-h', '10 EUR/h'. Pure."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import attrs
+
+from xpm_alchem.errors import CampaignError
+
+_NUMBER = r"(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+)"
+_AMOUNT = re.compile(rf"\s*{_NUMBER}\s*([^\s\d.,/+-][^/]*?)?\s*")
+_PER_HOUR = re.compile(r"\s*(.*?)\s*(?:/|\bper\b)\s*(?:h|hr|hour)\s*", re.IGNORECASE)
+_HOURS = re.compile(r"(?:hours|hour|hrs|hr|h)$")
+
+
+@attrs.frozen
+class Amount:
+    """A number of some unit; None: whatever unit the launcher counts in."""
+
+    value: float
+    unit: str | None = None
+
+    @classmethod
+    def parse(cls, value: Any, where: str) -> Amount:
+        """Return an amount from a number, or a text such as '2000 gpu-h'.
+
+        Raises
+        ------
+        CampaignError
+            It is neither, or negative.
+        """
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0:
+            return cls(float(value))
+        match = _AMOUNT.fullmatch(value) if isinstance(value, str) else None
+        if match is None or not math.isfinite(float(match[1])):
+            raise CampaignError(f"{where}: {value!r} is no amount. Give for example 200, '200 gpu-h' or '200 EUR'.")
+        return cls(float(match[1]), match[2] or None)
+
+    @classmethod
+    def parse_rate(cls, value: Any, where: str) -> Amount:
+        """Return the amount for an hour from a text such as '10/h' or '10 EUR/h'.
+
+        Raises
+        ------
+        CampaignError
+            It is none.
+        """
+        match = _PER_HOUR.fullmatch(value) if isinstance(value, str) else None
+        if match is None:
+            raise CampaignError(f"{where}: {value!r} is no rate. Give an amount for an hour, for example '10/h'.")
+        try:
+            return cls.parse(match[1], where)
+        except CampaignError:
+            raise CampaignError(f"{where}: {value!r} is no rate. Give for example '10/h' or '10 EUR/h'.") from None
+
+
+def same_unit(one: str, other: str) -> bool:
+    """Return whether two spellings mean the same unit: 'GPU hours', 'gpu_h' and 'gpu-h' do."""
+    return _normal(one) == _normal(other)
+
+
+def _normal(unit: str) -> str:
+    return _HOURS.sub("h", re.sub(r"[\s_·-]+", "", unit.casefold()))
+
+
+def said(value: float, unit: str = "") -> str:
+    """Return an amount for people: three digits that matter, more of large ones."""
+    number = f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{number} {unit}".rstrip()

@@ -1,0 +1,71 @@
+"""What `client.Campaign` does with budgets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from xpm_alchem import wishes
+from xpm_alchem.budget import Budget
+from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.errors import CampaignError
+from xpm_alchem.report import budget_views
+from xpm_alchem.report.views import View
+from xpm_alchem.workspace import UserSettings
+
+if TYPE_CHECKING:
+    from xpm_alchem.launchers.base import AttemptLauncher
+
+
+class BudgetVerbs:
+    """What the campaign may cost, and what it has."""
+
+    _records: CampaignRecords
+
+    if TYPE_CHECKING:
+
+        @property
+        def _settings(self) -> UserSettings: ...
+
+    def set_budget(self, **changes: Any) -> bool:
+        """Change keys of the budget; what is in force at once, also for a driver that waits.
+
+        Parameters
+        ----------
+        changes
+            Keys of the section in campaign.yaml: total, rate, per_result, grace, until, on_exhausted; None takes a key
+            away.
+
+        Returns
+        -------
+        bool
+            Whether a driver that runs will do it within seconds (else it is done).
+
+        Raises
+        ------
+        InputError
+            A value is not valid, or the launcher counts in another unit. Nothing is changed then.
+        """
+        launcher = self._launcher()
+        return wishes.set_budget(self._records, changes, lambda budget: _check(budget, launcher))
+
+    def budget(self) -> View:
+        """Return the budget, what is spent by leg, transformation and task, what is in flight, and what is allowed."""
+        try:
+            launcher = self._launcher()
+            priced = budget_views.PricedLauncher(launcher.cost_per_hour, launcher.cost_unit, launcher.longest)
+        except CampaignError:  # its profile is in the settings of another machine, or gone
+            priced = budget_views.PricedLauncher()
+        return budget_views.budget_view(self._records, priced)
+
+    def _check_budget(self, launcher: str | None) -> None:
+        """Raise CampaignError if a launcher's attempts cannot be counted in the budget in force."""
+        _check(self._records.plan().budget, self._launcher(launcher))
+
+    def _launcher(self, name: str | None = None) -> AttemptLauncher:
+        from xpm_alchem.launchers.choose import choose_launcher
+
+        return choose_launcher(name or self._records.plan().launcher, self._settings.launchers)
+
+
+def _check(budget: Budget, launcher: AttemptLauncher) -> None:
+    budget.check(launcher.cost_per_hour, launcher.cost_unit, launcher.longest)

@@ -1,0 +1,72 @@
+"""The view of a budget as tables for a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from xpm_alchem.amounts import said
+from xpm_alchem.report.tables import rows_table, when
+from xpm_alchem.report.views import View
+
+
+def budget_table(view: View) -> RenderableType:
+    """Render `budget_view`."""
+    unit, budget, flight = view["unit"], view["budget"], view["in_flight"]
+    lines = [f"{view['campaign']}: budget"]
+
+    def line(name: str, text: str) -> None:
+        lines.append(f"{name:<12}{text}")
+
+    of_total = "no total" if budget["total"] is None else f"of {said(budget['total'], unit)}"
+    line("spent", f"{said(view['spent'], unit)}, {of_total}; lost work: {said(view['lost'], unit)}")
+    for other, cost in view["other_units"].items():
+        line("", f"and {said(cost, other)}, which this budget does not count")
+    expected = f", expected {said(flight['expected'], unit)}" if flight["expected"] > flight["accrued"] else ""
+    line("in flight", f"{flight['attempts']} attempt(s), {said(flight['accrued'], unit)} so far{expected}")
+    if view["left"] is not None:
+        line("left", said(view["left"], unit))
+    rate = "" if budget["rate"] is None else f" of {said(budget['rate'], unit)} an hour"
+    line("last hour", f"{said(view['last_hour'], unit)}{rate}")
+    if budget["per_result"] is not None:
+        line("per result", f"{said(budget['per_result'], unit)}, judged after {budget['grace']:g} times as much")
+    end = {None: "the strategy is satisfied", "never": "never: it goes on improving"}.get(budget["until"])
+    line("until", end or budget["until"])
+    if budget["total"] is not None or end is None:
+        line("then", "running attempts finish" if budget["on_exhausted"] == "finish" else "running attempts stop")
+    if view["sentence"]:
+        line("now", view["sentence"])
+    if view["next_start"] is not None:
+        line("next start", f"about {when(view['next_start'])}, earlier if something ends")
+    legs = rows_table(
+        f"by leg ({unit})",
+        ("leg", "results", "spent", "lost"),
+        [(one["leg"], str(one["results"]), said(one["spent"]), said(one["lost"])) for one in view["legs"]],
+        right=range(1, 4),
+        red=[False] * len(view["legs"]),
+    )
+    rows = view["transformations"]
+    transformations = rows_table(
+        f"by transformation ({unit})",
+        ("transformation", "leg", "results", "spent", "lost", "a result", "expected", ""),
+        [
+            (
+                row["transformation"],
+                row["leg"],
+                str(row["results"]),
+                said(row["spent"]),
+                said(row["lost"]),
+                _or_dash(row["cost_per_result"]),
+                _or_dash(row["expected"]),
+                row["closed"] or "",
+            )
+            for row in rows
+        ],
+        right=range(2, 7),
+        red=[row["closed"] is not None for row in rows],
+    )
+    return Group(Text("\n".join(lines)), legs, transformations)
+
+
+def _or_dash(value: float | None) -> str:
+    return "-" if value is None else said(value)
