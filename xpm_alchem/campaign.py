@@ -25,6 +25,7 @@ from xpm_alchem.task_state import CampaignState, TaskState
 INDEX, INDEX_VERSION = "xpm-alchem network index", 1
 DRIVER, DRIVER_VERSION = "xpm-alchem driver state", 1
 GIVEN = "given.yaml"  # the plan as a file gave it last
+EXPERIMENTAL, EXPERIMENTAL_VERSION = "xpm-alchem experimental values", 1
 TASKS, INBOX = "xpm-alchem tasks", "xpm-alchem inbox"
 _HEARTBEAT_SECONDS = 90.0  # a driver on another host whose heartbeat is younger than this is taken to be alive
 
@@ -158,6 +159,29 @@ class CampaignRecords:
         for name in ("campaign.yaml", *((GIVEN,) if given else ())):
             with atomic_write(self.path / name) as out:
                 out.write(text)
+
+    def experimental(self) -> tuple[Path, str] | None:
+        """Return the file of measured values that the campaign was given, and its text: as it was, if it is gone."""
+        try:
+            record = read_record(self.path / "experimental.json", EXPERIMENTAL, EXPERIMENTAL_VERSION)
+            path, text = Path(record["file"]), str(record["text"])
+        except FileNotFoundError:
+            return None
+        except (KeyError, TypeError) as error:
+            raise FormatError(self.path / "experimental.json", f"damaged: {error}.") from None
+        with suppress(OSError, UnicodeDecodeError):
+            text = path.read_text()
+        return path, text
+
+    def set_experimental(self, path: Path | None) -> None:
+        """Remember a file of measured values, or that there is none."""
+        self._require_lock()
+        kept = self.path / "experimental.json"
+        if path is None:
+            kept.unlink(missing_ok=True)
+        else:
+            content = {"file": str(path), "text": path.read_text()}
+            write_record(kept, EXPERIMENTAL, EXPERIMENTAL_VERSION, content)
 
     # ------------------------------------------------------------------------------------------------- the journal
     def state(self) -> CampaignState:

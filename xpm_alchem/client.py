@@ -11,6 +11,7 @@ from typing import Any
 from xpm_alchem import wishes
 from xpm_alchem.campaign import CampaignRecords, campaign_path, list_campaigns
 from xpm_alchem.client_restarts import RestartVerbs
+from xpm_alchem.client_results import ResultVerbs
 from xpm_alchem.errors import CampaignError, InputError
 from xpm_alchem.network import Network
 from xpm_alchem.plan import read_plan
@@ -21,7 +22,7 @@ from xpm_alchem.task_state import TaskStatus
 from xpm_alchem.workspace import UserSettings, find_workspace, read_settings
 
 
-class Campaign(RestartVerbs):
+class Campaign(RestartVerbs, ResultVerbs):
     """One network being computed.
 
     Make one with `Campaign.create`, take up one that exists with `Campaign.open`.
@@ -323,10 +324,6 @@ class Campaign(RestartVerbs):
     def summary(self) -> View:
         """Return one row for the whole campaign."""
         return views.summary_view(self._records)
-
-    def results(self) -> View:
-        """Return results of transformations and edges in kcal/mol."""
-        return views.results_view(self._records)
 
     def why(self, task: str) -> View:
         """Return the history of the task 'TRANSFORMATION:REPEAT'."""

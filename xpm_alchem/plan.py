@@ -33,7 +33,7 @@ _UNITS = {
     "d": 86400,
     "days": 86400,
 }
-_LATER = {"budget", "experimental"}
+_LATER = {"budget"}
 
 
 def duration(value: Any, where: str) -> float:
@@ -217,6 +217,8 @@ class Plan:
         The user's restart patterns.
     default_restarts
         Names of the rules of default_rules.py that are in force.
+    experimental
+        The file of measured values, for the results only; absolute.
     """
 
     name: str
@@ -228,13 +230,14 @@ class Plan:
     restarts: tuple[RestartPattern, ...] = ()
     default_restarts: tuple[str, ...] = RULE_NAMES
     trusted_modules: tuple[str, ...] = ()
+    experimental: Path | None = None
 
     def differences(self, other: Plan) -> list[str]:
         """Return how `other` differs from this plan, a line each: 'key: here -> there'."""
         mine, theirs = attrs.asdict(self), attrs.asdict(other)
         lines = []
         for key, value in mine.items():
-            if key in ("name", "network", "workspace") or value == theirs[key]:
+            if key in ("name", "network", "workspace", "experimental") or value == theirs[key]:
                 continue
             if isinstance(value, dict) and isinstance(theirs[key], dict):
                 names = sorted({*value, *theirs[key]})
@@ -289,6 +292,8 @@ def parse_plan(text: str, path: Path) -> Plan:
         raise CampaignError(f"{where}: name: {name!r} may hold letters, digits, '.', '_' and '-' only (at most 100).")
     given: dict[str, Any] = {"name": name}
     given["network"] = _path(f"{where}: network", content["network"], path)
+    if content.get("experimental") is not None:
+        given["experimental"] = _path(f"{where}: experimental", content["experimental"], path)
     if content.get("workspace") is not None:
         given["workspace"] = _text(f"{where}: workspace", content["workspace"])
     if "launcher" in content:

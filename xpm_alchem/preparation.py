@@ -10,6 +10,7 @@ import attrs
 
 from xpm_alchem.campaign import CampaignRecords, campaign_path
 from xpm_alchem.errors import CampaignError
+from xpm_alchem.experimental import read_experimental
 from xpm_alchem.network import Network, load_network
 from xpm_alchem.plan import Plan, read_plan
 from xpm_alchem.task_state import CampaignState, grouped, number_repeats
@@ -80,6 +81,8 @@ class Preparation:
         chosen = choose_launcher(launcher or plan.launcher, settings.launchers)
         if plan.strategy.name is not None:
             make_strategy(plan.strategy.name, plan.strategy.settings, plan.trusted_modules)
+        if plan.experimental is not None:
+            read_experimental(plan.experimental)
         network = load_network(plan.network, plan.trusted_modules)
         network.alchemical_network  # noqa: B018 - decoding it is the check
         return cls(plan, path.read_text(), network, root, settings, chosen)
@@ -106,6 +109,10 @@ class Preparation:
             if self.changes(records):
                 with records.lock():
                     records.set_plan(self.text, given=True)
+        known = records.experimental()
+        if (None if known is None else known[0]) != self.plan.experimental:
+            with records.lock():
+                records.set_experimental(self.plan.experimental)
         if self.network.content == records.network_path.read_bytes():
             records.network = self.network  # decoded once is enough
         return records
