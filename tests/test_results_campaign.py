@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from campaigns import SmallCampaign
 
+from xpm_alchem import gufe_seam
 from xpm_alchem.client import Campaign
-from xpm_alchem.errors import InputError
+from xpm_alchem.errors import InputError, MissingPackageError
 
 EDGES = [(0, 1), (1, 2), (2, 0), (2, 3)]
 LEGS = ("vacuum", "solvent")
@@ -151,3 +152,59 @@ def test_results_of_a_network_without_paired_legs(tmp_path):
     assert view["networks"] == view["edges"] == [] and list(view["unpaired"]) == ["ligand_0_ligand_1_vacuum"]
     with pytest.raises(InputError, match="there is no ligand 'x': no legs of this network are paired"):
         made.results(reference="x")
+
+
+# ------------------------------------------------------------------------------------------------------- exports
+def test_every_export_of_a_finished_campaign(finished, tmp_path):
+    made = Campaign.open(finished.file)
+    for what, name in (
+        ("csv", "tables"),
+        ("json", "all.json"),
+        ("openfe-gather", "gather"),
+        ("cinnabar", "c.csv"),
+        ("openfe-results", "quickrun"),
+    ):
+        assert made.export(what, tmp_path / name)[0].startswith(str(tmp_path / name))
+    repeats = (tmp_path / "tables" / "repeats.csv").read_text().splitlines()
+    assert repeats[0] == "transformation,leg,repeat,estimate (kcal/mol),protocol's uncertainty (kcal/mol)"
+    assert len(repeats) == 1 + 24
+    everything = json.loads((tmp_path / "all.json").read_text())
+    assert everything["format"] == "xpm-alchem results" and everything["edges"] == made.results()["edges"]
+    (network,) = everything["networks"]
+    assert network["covariance"][0][0] == pytest.approx(network["ligands"][0]["uncertainty"] ** 2)
+    assert network["steadied_covariance"][0][0] == pytest.approx(network["ligands"][0]["standard_error"] ** 2)
+    assert (tmp_path / "gather" / "ddg.tsv").read_text().count("\n") == 5
+    results = sorted(path.relative_to(tmp_path) for path in (tmp_path / "quickrun").glob("results_*/*.json"))
+    assert len(results) == 24
+    text = (tmp_path / results[0]).read_text()
+    assert "estimate" in text[:20]  # `openfe gather` knows the files by that
+    assert list(json.loads(text)) == ["estimate", "uncertainty", "protocol_result", "unit_results"]
+    assert json.loads(text)["protocol_result"]["__qualname__"] == "DummyResult"
+
+
+def test_exports_that_are_refused(finished, tmp_path):
+    def refusal(*arguments):
+        done = finished.call("export", finished.file, *arguments)
+        assert done.returncode == 2
+        return done.stderr
+
+    out = tmp_path / "c.csv"
+    assert finished.call("export", finished.file, "--format", "cinnabar", "--out", out).returncode == 0
+    assert "c.csv: exists already; --force overwrites it." in refusal("--format", "cinnabar", "--out", out)
+    assert "--format: unknown format 'cinabar'; did you mean 'cinnabar'?" in refusal("--format", "cinabar", "-o", "x")
+    legs = refusal("--format", "cinnabar", "--out", out, "--force", "--legs", "complex-solvent")
+    assert "--legs: unknown legs 'complex-solvent'" in legs
+
+
+def test_an_archive_needs_a_gufe_that_has_one(finished, tmp_path):
+    out = tmp_path / "archive.json"
+    if gufe_seam.IS_GUFE_0_4:
+        with pytest.raises(MissingPackageError, match=r"has no AlchemicalArchive; it needs gufe >= 1\.8"):
+            Campaign.open(finished.file).export("archive", out)
+        assert not out.exists()
+        return
+    from gufe.archival import AlchemicalArchive
+
+    assert Campaign.open(finished.file).export("archive", out) == [f"{out}: 24 result(s) of 8 transformation(s)"]
+    archive = AlchemicalArchive.from_json(out)
+    assert [len(results) for _, results in archive.transformation_results] == [3] * 8

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.report.views import View
 
@@ -29,3 +31,33 @@ class ResultVerbs:
         from xpm_alchem.report.result_views import results_view  # scipy takes its time
 
         return results_view(self._records, reference, running=running)
+
+    def export(self, format: str, out: str | Path, *, force: bool = False, legs: str | None = None) -> list[str]:
+        """Write results for other programs.
+
+        Parameters
+        ----------
+        format
+            'csv', 'json', 'openfe-gather', 'cinnabar', 'openfe-results' or 'archive'; see docs/results.md.
+        out
+            File or directory to write.
+        force
+            Whether to overwrite a file, or an earlier export.
+        legs
+            For 'cinnabar': which ddG, as 'complex-solvent', where there are several.
+
+        Returns
+        -------
+        list of str
+            A sentence for all that was written, and for all that could not be.
+
+        Raises
+        ------
+        InputError
+            The format is not known, or `out` may not be written; nothing was changed.
+        MissingPackageError
+            The installed gufe has no AlchemicalArchive.
+        """
+        from xpm_alchem.exports import export
+
+        return export(self._records, format, Path(out), force=force, legs=legs)

@@ -126,6 +126,8 @@ class TaskSummary:
     estimate, uncertainty
         Of this repeat alone, as the protocol gives them; None while unknown. A protocol's uncertainty of a single
         repeat may be 0.0: that is no certainty.
+    simulations
+        Estimate and the protocol's own error of each simulation inside this repeat, where the protocol tells of them.
     message
         The last line of the traceback of an error, or why it stopped.
     seconds, cpu_seconds
@@ -142,6 +144,7 @@ class TaskSummary:
     unit: str | None = None
     estimate: float | None = None
     uncertainty: float | None = None
+    simulations: list[list[float]] = attrs.field(factory=list)
     message: str | None = None
     attempts: int = 0
     seconds: float = 0.0

@@ -28,6 +28,7 @@ with warnings.catch_warnings():  # pydantic and openff warn at import about thin
     from gufe.protocols.protocolunit import Context, ProtocolUnit, ProtocolUnitResult
     from gufe.tokenization import JSON_HANDLER, GufeKey, GufeTokenizable
 
+from xpm_alchem.errors import MissingPackageError
 from xpm_alchem.files import atomic_write
 from xpm_alchem.keyed_chain import Chain, flatten
 from xpm_alchem.quiet import quiet
@@ -299,6 +300,48 @@ def in_kcal_per_mol(value: Any) -> float:
     return float(value)
 
 
+def individual_estimates(result: Any) -> list[list[float]]:
+    """Return estimate and error (kcal/mol) of each simulation of a ProtocolResult that tells them apart, else none."""
+    try:
+        return [[in_kcal_per_mol(value), in_kcal_per_mol(error)] for value, error in result.get_individual_estimates()]
+    except Exception:  # few protocols have it, and some tell of the parts of a cycle
+        return []
+
+
+# ----------------------------------------------------------------------------------------- files for other programs
+def write_quickrun_result(transformation: Any, dag_result: Any, path: Path) -> None:
+    """Write the JSON that ``openfe quickrun`` (1.12) writes of one run of a transformation."""
+    result = gather(transformation, [dag_result])
+    good = dag_ok(dag_result)
+    content = {  # in this order: `openfe gather` looks for "estimate" at the beginning
+        "estimate": result.get_estimate() if good else None,
+        "uncertainty": result.get_uncertainty() if good else None,
+        "protocol_result": result.to_dict(),
+        "unit_results": {str(unit.key): unit.to_keyed_dict() for unit in dag_result.protocol_unit_results},
+    }
+    with atomic_write(path) as out:
+        json.dump(content, out, cls=JSON_HANDLER.encoder)
+
+
+def write_archive(network: Any, results: Iterable[tuple[Any, list[Any]]], metadata: dict[str, Any], path: Path) -> None:
+    """Write an AlchemicalArchive of a network and the ProtocolDAGResults of its transformations.
+
+    Raises
+    ------
+    MissingPackageError
+        The installed gufe has none.
+    """
+    try:
+        from gufe.archival import AlchemicalArchive  # since 1.8
+    except ImportError:
+        raise MissingPackageError(
+            f"the installed gufe {GUFE_VERSION} has no AlchemicalArchive; it needs gufe >= 1.8 (conda-forge). "
+            "The other formats work with any gufe."
+        ) from None
+    archive = AlchemicalArchive(network, [(one, list(found)) for one, found in results], metadata)
+    save(archive, path)
+
+
 # ------------------------------------------------------------- base classes of a protocol that runs on both versions
 class _NoDefaults:
     """`_defaults` is an instance method in 0.4 and a classmethod since 1.0: a classmethod serves both."""
@@ -405,6 +448,7 @@ __all__ = [
     "execute_unit",
     "gather",
     "in_kcal_per_mol",
+    "individual_estimates",
     "load",
     "make_context",
     "make_dag_result",
@@ -417,4 +461,6 @@ __all__ = [
     "to_text",
     "with_count",
     "with_results_to_come",
+    "write_archive",
+    "write_quickrun_result",
 ]

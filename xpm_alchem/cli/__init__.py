@@ -24,6 +24,7 @@ _COMMANDS = {
     "show": "look",
     "summary": "look",
     "results": "look",
+    "export": "transfer",
     "why": "look",
 }
 
