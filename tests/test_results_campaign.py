@@ -7,11 +7,13 @@ import os
 from pathlib import Path
 
 import pytest
+import quickrun_files
 from campaigns import SmallCampaign
 
 from xpm_alchem import gufe_seam
 from xpm_alchem.client import Campaign
 from xpm_alchem.errors import InputError, MissingPackageError
+from xpm_alchem.network import load_network
 
 EDGES = [(0, 1), (1, 2), (2, 0), (2, 3)]
 LEGS = ("vacuum", "solvent")
@@ -208,3 +210,34 @@ def test_an_archive_needs_a_gufe_that_has_one(finished, tmp_path):
     assert Campaign.open(finished.file).export("archive", out) == [f"{out}: 24 result(s) of 8 transformation(s)"]
     archive = AlchemicalArchive.from_json(out)
     assert [len(results) for _, results in archive.transformation_results] == [3] * 8
+
+
+# ------------------------------------------------------------------------------------------------------- imports
+def test_a_running_project_moves_over(tmp_path):
+    campaign = SmallCampaign(
+        tmp_path, edges=[(0, 1)], n_steps=1, plan={"strategy": {"name": "uniform", "settings": {"repeats": 2}}}
+    )
+    (record,) = load_network(tmp_path / "network.json", ("dummy_protocol",)).index.transformations
+    file = quickrun_files.write(
+        tmp_path / "results_0" / "r.json", quickrun_files.document(tmp_path / "network.json", record.key, [1.25])
+    )
+    done = campaign.call("import", campaign.file, tmp_path / "results_0")  # makes the campaign
+    assert (done.returncode, done.stdout) == (0, f"{file}: a repeat of {record.name}\n"), done.stderr
+    done = campaign.call("import", campaign.file, file)
+    assert (done.returncode, done.stdout) == (1, f"not imported: {file}: imported already, as {record.name}:1.\n")
+    assert campaign.run("--quiet").returncode == 0
+    (row,) = campaign.json("results")["transformations"]
+    assert row["repeat_numbers"] == [1, 2] and row["repeats"][0] == 1.25
+    assert [len(attempts) for attempts in campaign.attempts().values()] == [0, 1]
+    why = campaign.call("why", campaign.file, f"{record.name}:1").stdout
+    assert f"imported from {file}" in why.replace("\n", "")
+    made = Campaign.open(campaign.file)
+    assert len(made.get_transformation_results(record.name, return_protocoldagresults=True)) == 1
+    (result,) = made.get_task_results(f"{record.name}:2")
+    assert gufe_seam.dag_ok(result)
+
+
+def test_a_campaign_that_is_not_there_cannot_take_anything_in(tmp_path):
+    campaign = SmallCampaign(tmp_path, edges=[(0, 1)])
+    done = campaign.call("import", "nobody", tmp_path / "r.json", "--workspace", tmp_path / "workspace")
+    assert done.returncode == 2 and "has no campaign 'nobody'" in done.stderr

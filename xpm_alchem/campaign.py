@@ -202,6 +202,10 @@ class CampaignRecords:
         now = time.time()
         self._journal.append(*({"time": now, **event} for event in events))
 
+    def imported_directory(self, name: str) -> str:
+        """Return the directory of a task whose result was imported, relative to the workspace."""
+        return f"campaigns/{self.name}/imported/{name}"
+
     def task_path(self, task: TaskState) -> Path:
         """Return a task's directory."""
         return self.workspace / task.directory

@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+import attrs
 
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.report.views import View
+from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.errors import InputError
+from xpm_alchem.report.views import View, find_task, tasks_now
+from xpm_alchem.task_state import TaskState, TaskStatus, grouped
+from xpm_alchem.trust import check_module
+
+
+@attrs.frozen
+class ImportedFile:
+    """What became of a file that was to be imported.
+
+    Attributes
+    ----------
+    transformation
+        Name of what it is a repeat of; empty if it was refused.
+    refused
+        Why it was; empty if it was not.
+    later
+        Whether a driver that runs takes it in (else it is done).
+    """
+
+    file: Path
+    transformation: str = ""
+    refused: str = ""
+    later: bool = False
 
 
 class ResultVerbs:
@@ -61,3 +89,98 @@ class ResultVerbs:
         from xpm_alchem.exports import export
 
         return export(self._records, format, Path(out), force=force, legs=legs)
+
+    def import_results(self, files: Iterable[str | Path], *, transformation: str | None = None) -> list[ImportedFile]:
+        """Count results of earlier ``openfe quickrun`` runs as repeats of their transformations.
+
+        Parameters
+        ----------
+        files
+            JSON files of quickrun, or directories that are searched for them.
+        transformation
+            What all the files are of, where they do not say it for sure: a name, or the JSON file given to quickrun.
+
+        Returns
+        -------
+        list of ImportedFile
+            Of every file; one that was refused keeps no other from being imported.
+
+        Raises
+        ------
+        InputError
+            A directory holds no results, or there is no such transformation.
+        """
+        from xpm_alchem import wishes
+        from xpm_alchem.imports import Importer, files_in
+
+        importer = Importer(self._records, transformation)
+        done = []
+        for file in files_in(map(Path, files)):
+            try:
+                record, wish = importer.wish_of(file)
+                done.append(ImportedFile(file, record.name, later=wishes.import_result(self._records, wish)))
+            except InputError as error:
+                done.append(ImportedFile(file, refused=str(error)))
+        return done
+
+    # ------------------------------------------------------------------------------------ gufe's own, as alchemiscale
+    def get_network_results(self, *, return_protocoldagresults: bool = False) -> dict[str, Any]:
+        """Return the ProtocolResult of every transformation by name, None where there is no result yet.
+
+        Parameters
+        ----------
+        return_protocoldagresults
+            Return lists of ProtocolDAGResults instead, as `get_transformation_results` does.
+        """
+        return {
+            record.name: self.get_transformation_results(
+                record.name, return_protocoldagresults=return_protocoldagresults
+            )
+            for record in self._records.index.transformations
+        }
+
+    def get_transformation_results(self, transformation: str, *, return_protocoldagresults: bool = False) -> Any:
+        """Return the ProtocolResult of a transformation, None if there is no result yet.
+
+        Parameters
+        ----------
+        transformation
+            Its name, id, or the beginning of an id.
+        return_protocoldagresults
+            Return the list of its ProtocolDAGResults instead: all are read. Those of imported results are not there.
+
+        Raises
+        ------
+        NetworkError
+            There is none of that name.
+        """
+        from xpm_alchem.protocol_results import ProtocolResults
+
+        records = self._records
+        stable_id = records.index.find(transformation).id
+        tasks = grouped(tasks_now(records).values()).get(stable_id, [])
+        if return_protocoldagresults:
+            complete = sorted((t for t in tasks if t.status is TaskStatus.COMPLETE), key=lambda task: task.repeat)
+            return [self._dag_result(task) for task in complete if not task.imported]
+        trusted = records.plan().trusted_modules
+        results = ProtocolResults(records.network, records.workspace, trusted, records.cache_path, read_only=True)
+        return results.of(stable_id, tasks, 0)
+
+    def get_task_results(self, task: str) -> list[Any]:
+        """Return the ProtocolDAGResult of the task 'TRANSFORMATION:REPEAT' in a list, empty while it is not complete.
+
+        Raises
+        ------
+        InputError
+            There is no such task, or its result was imported and has no ProtocolDAGResult.
+        """
+        found = tasks_now(self._records)[find_task(self._records, task).task]
+        if found.imported:
+            raise InputError(f"'{task}' was imported: a file of `openfe quickrun` holds no ProtocolDAGResult.")
+        return [self._dag_result(found)] if found.status is TaskStatus.COMPLETE else []
+
+    def _dag_result(self, task: TaskState) -> Any:
+        from xpm_alchem import gufe_seam
+
+        check = check_module("a task's result.json", self._records.plan().trusted_modules)
+        return gufe_seam.load(TaskDirectory(self._records.task_path(task)).result, check)

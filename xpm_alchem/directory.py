@@ -52,6 +52,11 @@ class TaskDirectory:
         return self.path / "result.json"
 
     @property
+    def quickrun(self) -> Path:
+        """The file that the result of an imported task came from, as it was."""
+        return self.path / "quickrun.json"
+
+    @property
     def summary(self) -> Path:
         """What a driver needs to know, in a few hundred bytes."""
         return self.path / "summary.json"

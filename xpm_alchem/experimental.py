@@ -12,22 +12,12 @@ from typing import Any
 
 import attrs
 
+from xpm_alchem.energy_units import kcal_per_mol_of
 from xpm_alchem.errors import InputError
 
-KCAL_IN_KJ = 4.184
 GAS_CONSTANT = 1.987204259e-3  # kcal/(mol K), CODATA 2018
 ROOM_TEMPERATURE = 298.15  # K
 
-_ENERGIES = {
-    "kcal/mol": 1.0,
-    "kilocalorie_per_mole": 1.0,
-    "kilocalories_per_mole": 1.0,
-    "kilocalorie / mole": 1.0,
-    "kj/mol": 1.0 / KCAL_IN_KJ,
-    "kilojoule_per_mole": 1.0 / KCAL_IN_KJ,
-    "kilojoules_per_mole": 1.0 / KCAL_IN_KJ,
-    "kilojoule / mole": 1.0 / KCAL_IN_KJ,
-}
 _MOLAR = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "μm": 1e-6, "nm": 1e-9, "pm": 1e-12}
 _COLUMNS = ("ligand", "value", "uncertainty", "unit", "temperature")
 _UNITS = "kcal/mol, kJ/mol, or nM, uM, mM, M of a Ki or IC50"
@@ -128,7 +118,7 @@ def in_kcal_per_mol(value: float, uncertainty: float | None, unit: str, temperat
     """
     if uncertainty is not None and uncertainty < 0:
         raise InputError(f"{at}: the uncertainty {uncertainty:g} is negative.")
-    if (factor := _ENERGIES.get(unit.strip().lower())) is not None:
+    if (factor := kcal_per_mol_of(unit)) is not None:
         return Measured(value * factor, None if uncertainty is None else uncertainty * factor)
     if (molar := _MOLAR.get("M" if unit.strip() == "M" else unit.strip().lower())) is None and unit.strip() != "M":
         raise InputError(f"{at}: '{unit}' is no unit that is known; give {_UNITS}.")

@@ -323,6 +323,29 @@ def write_quickrun_result(transformation: Any, dag_result: Any, path: Path) -> N
         json.dump(content, out, cls=JSON_HANDLER.encoder)
 
 
+def load_quickrun_result(path: Path, check_module: CheckModule) -> Any:
+    """Return the ProtocolResult in a file that ``openfe quickrun`` wrote; it holds no ProtocolDAGResult."""
+    chain = flatten(json.loads(path.read_bytes())["protocol_result"])  # before arrays are decoded: they look alike
+    return decode(parse(json.dumps(chain), check_module))
+
+
+def merged(protocol: Any, results: Collection[Any]) -> Any:
+    """Return one ProtocolResult of several, None if that cannot be told from outside.
+
+    It can where their data have no key in common, as those of openfe, which are keyed by simulation: gathering all
+    their ProtocolDAGResults at once gives the same.
+    """
+    data: dict[str, Any] = {}
+    for result in results:
+        if data.keys() & result.data.keys():
+            return None
+        data |= result.data
+    count = sum(getattr(result, "n_protocol_dag_results", 1) for result in results)
+    if IS_GUFE_0_4:
+        return with_count(protocol.result_cls(**data), count)
+    return protocol.result_cls(n_protocol_dag_results=count, **data)
+
+
 def write_archive(network: Any, results: Iterable[tuple[Any, list[Any]]], metadata: dict[str, Any], path: Path) -> None:
     """Write an AlchemicalArchive of a network and the ProtocolDAGResults of its transformations.
 
@@ -450,9 +473,11 @@ __all__ = [
     "in_kcal_per_mol",
     "individual_estimates",
     "load",
+    "load_quickrun_result",
     "make_context",
     "make_dag_result",
     "mapping_of",
+    "merged",
     "parse",
     "resolve_inputs",
     "save",

@@ -98,13 +98,31 @@ class ProtocolResults:
         size: int | None
         result, size = self._from_disk(gufe_object, transformation, described, len(complete))
         if result is None:
-            paths = tuple(TaskDirectory(self._workspace / task.directory).result for task in complete)
-            result = gufe_seam.gather(gufe_object, _DAGResults(paths, self._check_result))
+            directories = {task.task: TaskDirectory(self._workspace / task.directory) for task in complete}
+            own = tuple(directories[task.task].result for task in complete if not task.imported)
+            imported = tuple(directories[task.task].quickrun for task in complete if task.imported)
+            result = gufe_seam.gather(gufe_object, _DAGResults(own, self._check_result)) if own else None
+            result = self._with_imported(gufe_object.protocol, result, imported)
             size = self._to_disk(result, transformation, described)
             if size is None:
-                size = sum(path.stat().st_size for path in paths)
+                size = sum(path.stat().st_size for path in (*own, *imported))
         self._memory.put(transformation, made_of, result, size)
         return result
+
+    def _with_imported(self, protocol: Any, result: Any, files: Iterable[Path]) -> Any:
+        """Return a result with those of imported runs; one that cannot be put together with it is counted, no more."""
+        from xpm_alchem import gufe_seam
+
+        counted = 0
+        for file in files:
+            both = None
+            with suppress(Exception):  # of another version of the protocol, say: its estimate counts all the same
+                found = gufe_seam.load_quickrun_result(file, self._check_result)
+                if isinstance(found, protocol.result_cls):
+                    both = gufe_seam.merged(protocol, [found] if result is None else [result, found])
+            counted += both is None
+            result = result if both is None else both
+        return gufe_seam.with_results_to_come(protocol, result, counted)
 
     def _from_disk(
         self, gufe_object: Any, transformation: str, described: Mapping[str, Any], count: int

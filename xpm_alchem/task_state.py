@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
@@ -23,6 +24,7 @@ class TaskStatus(StrEnum):
 
 
 _STATUSES = tuple(TaskStatus)
+_DIRECTORY = re.compile(r"jobs/|campaigns/[^/]+/imported/")
 
 
 @attrs.define
@@ -41,6 +43,8 @@ class TaskState:
         'user' or 'strategy' for one that is not: the strategy takes up again only what it cancelled itself.
     attempts_before
         How many attempts there were when it was last submitted.
+    imported
+        What tells the run apart whose result was imported; empty for a task of our own.
     """
 
     task: str
@@ -59,6 +63,7 @@ class TaskState:
     uncertainty: float | None = None
     seconds: float = 0.0
     attempts: int = 0
+    imported: str = ""
 
     @property
     def in_flight(self) -> bool:
@@ -111,6 +116,7 @@ class CampaignState:
                     actioned=True,
                     reason=str(record.get("reason", "")),
                     changed=when,
+                    imported=str(record.get("imported") or ""),
                 )
             case "status" if task is not None and record.get("status") in _STATUSES:
                 task.status, task.reason = TaskStatus(record["status"]), str(record.get("reason", ""))
@@ -128,8 +134,8 @@ class CampaignState:
 
 
 def mean_seconds(tasks: Iterable[TaskState]) -> float | None:
-    """Return the mean cost of the complete tasks in seconds, None without any."""
-    seconds = [task.seconds for task in tasks if task.status is TaskStatus.COMPLETE]
+    """Return the mean cost of the complete tasks in seconds, None without any; what was imported cost nothing here."""
+    seconds = [task.seconds for task in tasks if task.status is TaskStatus.COMPLETE and not task.imported]
     return sum(seconds) / len(seconds) if seconds else None
 
 
@@ -161,4 +167,8 @@ def _is_sound(record: Mapping[str, Any]) -> bool:
     """Whether a 'created' record has what it needs, and a directory that stays within the workspace."""
     directory, repeat = record.get("directory"), record.get("repeat")
     texts = all(isinstance(record.get(key), str) for key in ("task", "transformation", "directory"))
-    return texts and isinstance(repeat, int) and str(directory).startswith("jobs/") and ".." not in str(directory)
+    return texts and isinstance(repeat, int) and _is_inside(str(directory))
+
+
+def _is_inside(directory: str) -> bool:
+    return bool(_DIRECTORY.match(directory)) and ".." not in directory

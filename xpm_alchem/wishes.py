@@ -12,6 +12,7 @@ from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.errors import CampaignLockedError, InputError, XpmAlchemError
 from xpm_alchem.fence import give_orders
+from xpm_alchem.imports import take_in_import
 from xpm_alchem.plan import parse_plan
 from xpm_alchem.plan_text import with_restarts, with_strategy
 from xpm_alchem.restart_patterns import changed_patterns
@@ -108,6 +109,17 @@ def change_restarts(records: CampaignRecords, change: Mapping[str, Any]) -> bool
     return _ask(records, {"wish": "restarts", "change": dict(change)})
 
 
+def import_result(records: CampaignRecords, wish: Mapping[str, Any]) -> bool:
+    """Ask that an earlier run counts as a repeat; return whether a driver will do it (else it is done).
+
+    Parameters
+    ----------
+    wish
+        Made by `imports.wish_of`, its files in place.
+    """
+    return _ask(records, wish)
+
+
 def _changed_plan(records: CampaignRecords, changes: Mapping[str, Any]) -> str:
     """Return the text of the plan in force with another strategy section, checked in full."""
     from xpm_alchem.strategies import make_strategy
@@ -168,6 +180,8 @@ def apply(records: CampaignRecords, wish: Mapping[str, Any]) -> bool:
             return _apply_cancel(records, str(wish.get("task")))
         case "retry":
             return _apply_retry(records, str(wish.get("task")))
+        case "import":
+            return take_in_import(records, wish)
     return False
 
 

@@ -25,6 +25,7 @@ _COMMANDS = {
     "summary": "look",
     "results": "look",
     "export": "transfer",
+    "import": "transfer",
     "why": "look",
 }
 

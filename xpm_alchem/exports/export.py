@@ -184,6 +184,9 @@ def _quickrun(records: CampaignRecords, tasks: Groups, out: Path) -> list[str]:
             protocols.add(record.protocol)
 
     def write(path: Path, *, transformation: str, task: TaskState) -> None:
+        if task.imported:
+            write_text(path, TaskDirectory(records.task_path(task)).quickrun.read_text())
+            return
         dag_result = gufe_seam.load(TaskDirectory(records.task_path(task)).result, check)
         gufe_seam.write_quickrun_result(network.transformation(transformation), dag_result, path)
 
@@ -206,8 +209,11 @@ def _archive(records: CampaignRecords, tasks: Groups, out: Path) -> list[str]:
 
     check = check_module("a task's result.json", records.plan().trusted_modules)
     results: list[tuple[Any, list[Any]]] = []
+    imported = 0
     for record in records.index.transformations:
-        paths = [TaskDirectory(records.task_path(task)).result for task in _complete(tasks, record.id)]
+        complete = _complete(tasks, record.id)
+        imported += sum(bool(task.imported) for task in complete)
+        paths = [TaskDirectory(records.task_path(task)).result for task in complete if not task.imported]
         if paths:
             found = [gufe_seam.load(path, check) for path in paths]
             results.append((records.network.transformation(record.id), found))
@@ -215,4 +221,7 @@ def _archive(records: CampaignRecords, tasks: Groups, out: Path) -> list[str]:
     metadata = {"campaign": records.name, "made_by": "xpm-alchem"}
     gufe_seam.write_archive(records.network.alchemical_network, results, metadata, out)
     count = sum(len(found) for _, found in results)
-    return [f"{out}: {count} result(s) of {len(results)} transformation(s)"]
+    said = [f"{out}: {count} result(s) of {len(results)} transformation(s)"]
+    if imported:
+        said.append(f"left out: {imported} imported result(s), whose files hold no ProtocolDAGResult")
+    return said

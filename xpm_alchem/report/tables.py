@@ -156,7 +156,7 @@ def why_table(view: View) -> RenderableType:
         head += f" ({view['reason']})"
     parts: list[RenderableType] = [Text(head), Text(f"directory: {view['directory']}")]
     if not view["attempts"]:
-        parts.append(Text("no attempt yet"))
+        parts.append(Text(view["imported"] or "no attempt yet"))
         return Group(*parts)
     table = Table()
     jobs = any(attempt["job"] for attempt in view["attempts"])

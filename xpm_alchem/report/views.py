@@ -196,6 +196,7 @@ def why_view(records: CampaignRecords, text: str) -> View:
         "status": str(tasks_now(records)[task.task].status),
         "reason": task.reason,
         "directory": str(directory),
+        "imported": task.reason if task.imported else None,
         "estimate": task.estimate,
         "attempts": [
             {
