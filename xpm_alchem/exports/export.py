@@ -117,7 +117,7 @@ def _cinnabar(analysis: Analysis, out: Path, legs: str | None) -> list[str]:
     if left := [edge.name for edge in network.measured.edges if edge.sd is None]:
         said.append(f"left out, without two repeats of both legs: {some_of(left)}")
     if without := [n for n, x in zip(network.measured.ligands, network.experiment, strict=True) if math.isnan(x)]:
-        said.append(f"without an experimental value (cinnabar before 0.4 needs one for each): {some_of(without)}")
+        said.append(f"without an experimental value (cinnabar 0.2.3 needs one for each): {some_of(without)}")
     return said
 
 
