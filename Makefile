@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 DEMO = experiments/hydration
 JOBS ?= 2
-SLURM_JOBS ?= 4
+SLURM_JOBS ?= 6
 
 .PHONY: demo test lint bench clean
 

@@ -20,6 +20,10 @@ from xpm_alchem import gufe_seam
 from xpm_alchem.attempts import Attempt, AttemptLog
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution import TaskSpec, run
+from xpm_alchem.network import load_network
+
+_TRUST = ("dummy_protocol",)
 
 
 class SmallCampaign:
@@ -32,6 +36,7 @@ class SmallCampaign:
         edges: list[tuple[int, int]],
         environments: tuple[str, ...] = ("vacuum",),
         script: dict[str, Any] | None = None,
+        script_directory: Path | None = None,
         plan: dict[str, Any] | None = None,
         **settings: Any,
     ) -> None:
@@ -41,6 +46,9 @@ class SmallCampaign:
         if script is not None:
             self.script.write_text(json.dumps(script))
             settings["script"] = str(self.script)
+        if script_directory is not None:  # a script for each task: chaos/misfortunes.py
+            script_directory.mkdir()
+            settings["script"] = str(script_directory)
         gufe_seam.save(dummy_network(edges, environments=environments, **settings), path / "network.json")
         self.plan: dict[str, Any] = {
             "name": "small",
@@ -52,6 +60,14 @@ class SmallCampaign:
             **(plan or {}),
         }
         self.write_plan()
+
+    @classmethod
+    def at(cls, path: Path) -> SmallCampaign:
+        """Return a campaign that is there already."""
+        campaign = cls.__new__(cls)
+        campaign.path, campaign.script = path, path / "script.json"
+        campaign.plan = yaml.safe_load((path / "campaign.yaml").read_text())
+        return campaign
 
     def write_plan(self, **changes: Any) -> None:
         """Write campaign.yaml."""
@@ -115,6 +131,26 @@ class SmallCampaign:
     def estimates(self) -> dict[str, list[float]]:
         """Return the repeats of every transformation."""
         return {row["transformation"]: row["repeats"] for row in self.json("results")["transformations"]}
+
+
+def calm_estimates(
+    path: Path, edges: list[tuple[int, int]], repeats: int, **settings: Any
+) -> dict[str, list[float | None]]:
+    """Return the estimates of every transformation by name when nothing happens: each repeat run in this process."""
+    path.mkdir(parents=True)
+    gufe_seam.save(dummy_network(edges, **settings), path / "network.json")
+    network = load_network(path / "network.json", _TRUST)
+    found = {}
+    for record in network.index.transformations:
+        transformation = network.transformation(record.id)
+        found[record.name] = [
+            run(
+                path / f"{record.id}-{repeat}",
+                TaskSpec(record.id, repeat, lambda made=transformation: made, trusted=_TRUST),
+            ).estimate
+            for repeat in range(1, repeats + 1)
+        ]
+    return found
 
 
 def _hear_signals() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import filelock
 import psutil
 import pytest
 
@@ -59,15 +61,27 @@ def tyk2(data: Callable[[str], Path], tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., SlurmCluster]]:
-    """Return a function that starts a real SLURM cluster (options: SlurmCluster) and points SLURM_CONF to it."""
-    clusters: list[SlurmCluster] = []
+def need_slurm() -> Callable[..., None]:
+    """Return a function that skips where a real SLURM cannot be started."""
 
-    def start(*, accounting: bool = False, **options: Any) -> SlurmCluster:
+    def need(*, accounting: bool) -> None:
         lacking = missing(accounting=accounting) or ([] if os.getuid() == 0 else ["root's rights"])
         if lacking:
             message = f"SLURM cannot be started here: {', '.join(lacking)} lacking (see README, Tests)"
             pytest.fail(message) if NO_SKIPS else pytest.skip(message)
+
+    return need
+
+
+@pytest.fixture
+def start_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, need_slurm: Callable[..., None]
+) -> Iterator[Callable[..., SlurmCluster]]:
+    """Return a function that starts a real SLURM cluster (options: SlurmCluster) and points SLURM_CONF to it."""
+    clusters: list[SlurmCluster] = []
+
+    def start(*, accounting: bool = False, **options: Any) -> SlurmCluster:
+        need_slurm(accounting=accounting)
         cluster = SlurmCluster(tmp_path / f"cluster{len(clusters)}", accounting=accounting, **options)
         clusters.append(cluster)
         monkeypatch.setenv("SLURM_CONF", str(cluster.conf))
@@ -88,6 +102,28 @@ def no_process_left(tmp_path: Path) -> Iterator[None]:
     assert not left, f"left behind: {[process.info for process in left]}"
 
 
+@pytest.fixture(scope="session")
+def standing_campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a campaign with tasks in every state, made once for all processes of pytest-xdist; nobody may change it.
+
+    See `fuzzed_campaign.make_campaign`.
+    """
+    from fuzzed_campaign import make_campaign
+
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "fuzzed"
+    with filelock.FileLock(f"{root}.lock"), pytest.MonkeyPatch.context() as patch:
+        if not (root / "made").exists():
+            shutil.rmtree(root, ignore_errors=True)
+            (root / "home").mkdir(parents=True)
+            patch.setenv("HOME", str(root / "home"))
+            patch.setenv("XPM_WORKDIR", str(root / "home" / "xpm"))
+            patch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]))
+            make_campaign(root / "campaign")
+            (root / "made").touch()
+    return root / "campaign"
+
+
 def processes_of(path: Path) -> list[psutil.Process]:
     """Return the live processes whose command line or environment's HOME lies in `path`, this one excepted."""
     found = []
@@ -101,3 +137,11 @@ def processes_of(path: Path) -> list[psutil.Process]:
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return found
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many damaged files were read."""
+    reports = [report for group in terminalreporter.stats.values() for report in group if hasattr(report, "when")]
+    found = {report.nodeid: dict(report.user_properties).get("fuzzed") for report in reports}
+    if counts := [count for count in found.values() if count]:
+        terminalreporter.write_line(f"damaged files: {sum(counts):,} cases in {len(counts)} tests")

@@ -22,15 +22,21 @@ class DummySettings(seam.SettingsBase):
     n_simulations: int = 1
     step_seconds: float = 0.0
     noise: float = 0.3
-    script: str = ""  # path of a JSON file {unit name: what it does}, read when the unit runs; see misbehave()
+    script: str = ""  # path of a JSON file {unit name: what it does}, read when the unit runs; see misbehave().
+    #                   Or of a directory with one file for each task: chaos/misfortunes.py
     checkpoint: bool = True
 
 
-def misbehave(script: str, name: str) -> None:
+def misbehave(script: str, name: str, shared: Path | None = None) -> None:
     """Do what the script says for this unit; `times` says how often (default: always)."""
     if not script or not Path(script).exists():
         return
     orders = json.loads(Path(script).read_text())
+    if isinstance(orders, list):
+        from chaos.misfortunes import meet
+
+        meet(Path(script), name, shared)
+        return
     order = orders.get(name)
     if order is None or order.get("on", os.environ.get("SLURMD_NODENAME")) != os.environ.get("SLURMD_NODENAME"):
         return
@@ -42,6 +48,9 @@ def misbehave(script: str, name: str) -> None:
     match order["do"]:
         case "raise":
             raise RuntimeError(order.get("message", "simulated failure"))
+        case "print":  # a line on each stream
+            for stream in (sys.stdout, sys.stderr):
+                print(order["text"], file=stream, flush=True)
         case "segfault":
             os.kill(os.getpid(), signal.SIGSEGV)
         case "kill":
@@ -58,6 +67,12 @@ def misbehave(script: str, name: str) -> None:
         case "wait":
             while not Path(order["file"]).exists():
                 time.sleep(0.05)
+        case "insist":  # goes on whatever interrupts it, until it may
+            while not Path(order["file"]).exists():
+                try:
+                    time.sleep(0.05)
+                except BaseException:
+                    Path(order["file"]).with_suffix(".interrupted").touch()
         case "child":
             subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({order['seconds']})"])
         case "hang":  # deaf to every signal that can be handled, or to those named
@@ -103,7 +118,7 @@ class Simulate(seam.ProtocolUnitBase):
             time.sleep(settings["step_seconds"])
             state["samples"].append(samples[state["step"]])
             state["step"] += 1
-            misbehave(settings["script"], f"{label} step {state['step']}")
+            misbehave(settings["script"], f"{label} step {state['step']}", Path(ctx.shared))
             if settings["checkpoint"]:
                 write_json(checkpoint, state)
         return {"samples": state["samples"], "starts": state["starts"]}
@@ -139,9 +154,13 @@ class DummyProtocol(seam.ProtocolBase):
     def _create(self, stateA: Any, stateB: Any, mapping: Any = None, extends: Any = None) -> list[Any]:
         names = ("n_steps", "n_simulations", "step_seconds", "noise", "script", "checkpoint")
         settings = {key: getattr(self.settings, key) for key in names}
+        repeat = seam.current_repeat()
+        if settings["script"] and Path(settings["script"]).is_dir():
+            from chaos.misfortunes import script_of
+
+            settings["script"] = str(script_of(Path(settings["script"]), stateA.name, stateB.name, repeat))
         misbehave(settings["script"], "create")
         ends = [float(system.name.rsplit("_", 1)[1]) for system in (stateA, stateB)]
-        repeat = seam.current_repeat()
         identity = repr((stateA.name, stateB.name, repeat, extends is not None))
         seed = int.from_bytes(hashlib.sha256(identity.encode()).digest()[:4], "little")
         setup = Setup(name="setup", settings=settings, true_dg=ends[1] - ends[0])
@@ -185,3 +204,8 @@ def dummy_network(edges: list[tuple[int, int]], *, environments: tuple[str, ...]
         for e in environments
     ]
     return seam.AlchemicalNetwork(edges=transformations, name="dummy")
+
+
+def seeds(dag: Any) -> list[int]:
+    """Return the seeds of a DAG of the scripted protocol; they depend on whether it extends another."""
+    return [unit.inputs["seed"] for unit in dag.protocol_units if "seed" in unit.inputs]

@@ -229,6 +229,13 @@ class SlurmCluster:
         process.send_signal(number)
         process.wait(20)
 
+    def ended(self) -> list[tuple[str, subprocess.Popen[bytes]]]:
+        """Return the daemons that have ended by themselves since this was asked last."""
+        found = [(name, process) for name, process in self._processes.items() if process.poll() is not None]
+        for name, _ in found:
+            del self._processes[name]
+        return found
+
     def stop(self) -> None:
         """End all jobs and daemons."""
         if "slurmctld" in self._processes:

@@ -29,17 +29,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import psutil
-from campaigns import SmallCampaign
-from dummy_protocol import dummy_network
+from campaigns import SmallCampaign, calm_estimates
 from slurm_cluster import SlurmCluster, missing
 from slurm_counter import SlurmCounter
+from storm import SlurmStorm, campaign_processes
 
-from xpm_alchem import gufe_seam
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.errors import XpmAlchemError
-from xpm_alchem.execution import TaskSpec, run
-from xpm_alchem.network import load_network
 
 TESTS = Path(__file__).parent
 REPEATS = 10
@@ -48,107 +44,6 @@ NODES = 4
 SLURMD_TIMEOUT = 10  # seconds
 UNITS = {"setup", "simulate 0", "analyse"}
 WEIGHTS = {"driver": 3, "task": 4, "scancel": 3, "slurmd": 1.5, "node": 1, "slurmctld": 1, "slurmdbd": 1}
-TRUST = ("dummy_protocol",)
-
-
-class Storm:
-    """Breaks things and mends what it broke.
-
-    Parameters
-    ----------
-    place
-        Where the campaign is; only processes that name it are tasks.
-    longest
-        Most seconds between two faults.
-    """
-
-    def __init__(self, cluster: SlurmCluster, place: Path, rng: random.Random, longest: float) -> None:
-        self._cluster, self._place, self._rng, self._longest = cluster, place, rng, longest
-        self._down: dict[str, float] = {}  # daemon: when it is to be started again
-        self._next = time.time() + 10.0
-        self.hits: Counter[str] = Counter()
-        self.by_themselves: Counter[str] = Counter()
-        self.events: list[str] = []
-
-    def step(self, driver: subprocess.Popen[bytes]) -> None:
-        """Mend what is due, and break something if it is time."""
-        self.mend(time.time())
-        if time.time() < self._next:
-            return
-        self._next = time.time() + self._rng.uniform(0.5, self._longest)
-        fault = self._rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-        if (what := self._strike(fault, driver)) is not None:
-            self.hits[fault] += 1
-            self.events.append(f"{time.strftime('%H:%M:%S')}  {fault}: {what}")
-
-    def mend(self, until: float = float("inf")) -> None:
-        """Start again what is to be started by then, and what ended by itself: slurmctld may, without a slurmdbd."""
-        for name, when in list(self._down.items()):
-            if when <= until:
-                del self._down[name]
-                self._start(name)
-                self.events.append(f"{time.strftime('%H:%M:%S')}  {name} is started again")
-        for name, process in list(self._cluster._processes.items()):
-            if process.poll() is not None:
-                self.by_themselves[name] += 1
-                self.events.append(f"{time.strftime('%H:%M:%S')}  {name} ended by itself, code {process.returncode}")
-                self._cluster._processes.pop(name)
-                self._down[name] = time.time() + 2.0
-
-    def _start(self, name: str) -> None:
-        match name:
-            case "slurmctld":
-                self._cluster.start_slurmctld()
-            case "slurmdbd":
-                self._cluster.start_slurmdbd()
-            case _:
-                self._cluster.start_slurmd(name)
-
-    def _strike(self, fault: str, driver: subprocess.Popen[bytes]) -> str | None:
-        """Break something; return what, None if there is nothing of that kind to break."""
-        match fault:
-            case "driver":
-                driver.kill()
-                return f"pid {driver.pid}"
-            case "task":
-                tasks = campaign_processes(self._place, "run.py", "xpm_alchem.launchers.slurm_job")
-                return self._kill(self._rng.choice(tasks)) if tasks else None
-            case "scancel":
-                return None if "slurmctld" in self._down else self._scancel()
-            case "slurmd":
-                return self._end([f"n{i + 1}" for i in range(NODES)], 1.0, SLURMD_TIMEOUT / 2)
-            case "node":
-                return self._end([f"n{i + 1}" for i in range(NODES)], 1.5 * SLURMD_TIMEOUT, 4.0 * SLURMD_TIMEOUT)
-            case _:
-                return self._end([fault], 5.0, 40.0)
-
-    @staticmethod
-    def _kill(process: psutil.Process) -> str | None:
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            return None
-        return f"pid {process.pid}"
-
-    def _scancel(self) -> str | None:
-        state = self._rng.choice(("RUNNING", "PENDING"))
-        out = self._cluster.call(real("squeue"), "-h", "-r", "-t", state, "-o", "%i %T", check=False, timeout=30)
-        jobs = out.splitlines()
-        if not jobs:
-            return None
-        job = self._rng.choice(jobs)
-        self._cluster.call(real("scancel"), job.split()[0], check=False, timeout=30)
-        return job
-
-    def _end(self, daemons: list[str], least: float, most: float) -> str | None:
-        up = [name for name in daemons if name not in self._down]
-        if not up:
-            return None
-        name = self._rng.choice(up)
-        self._cluster.end(name)
-        seconds = self._rng.uniform(least, most)
-        self._down[name] = time.time() + seconds
-        return f"{name} for {seconds:.1f} s"
 
 
 class Soak:
@@ -196,7 +91,7 @@ class Soak:
                 start_new_session=True,
             )
 
-    def weather(self, storm: Storm, seconds: float) -> subprocess.Popen[bytes]:
+    def weather(self, storm: SlurmStorm, seconds: float) -> subprocess.Popen[bytes]:
         """Run the campaign while it is stormy; return the driver that is at work at the end, or has ended with 0."""
         until = time.time() + seconds
         driver, told = self.start(), time.time()
@@ -212,7 +107,7 @@ class Soak:
             time.sleep(0.1)
         return driver
 
-    def finish(self, driver: subprocess.Popen[bytes], storm: Storm, patience: float) -> None:
+    def finish(self, driver: subprocess.Popen[bytes], storm: SlurmStorm, patience: float) -> None:
         """Let the campaign come to its end; note it as hung if nothing changes for `patience` seconds."""
         seen, since, failures = self.counts(), time.time(), 0
         while True:
@@ -260,7 +155,7 @@ class Soak:
         if counts != {"complete": self.tasks}:
             self.wrong.append(f"not every one of {self.tasks} tasks is complete: {counts}")
         estimates = self.campaign.estimates()
-        calm = self._calm_estimates()
+        calm = calm_estimates(self._place / "calm", self.edges, REPEATS, n_steps=STEPS)
         differ = [name for name in calm if estimates.get(name) != calm[name]]
         print(
             f"estimates: {sum(map(len, estimates.values()))}, of {len(differ)} transformations not those of a calm run"
@@ -273,7 +168,7 @@ class Soak:
         until = time.time() + 90
         while True:
             alive = [job for job in cluster.jobs() if job["state"] in ("PENDING", "RUNNING", "COMPLETING", "SUSPENDED")]
-            processes = campaign_processes(self._place)
+            processes = campaign_processes(self.path)
             if not alive and not processes:
                 print("left behind: no job, no process")
                 return
@@ -281,24 +176,6 @@ class Soak:
                 break
             time.sleep(1.0)
         self.wrong.append(f"left behind: jobs {alive}, processes {[' '.join(p.cmdline()) for p in processes]}")
-
-    def _calm_estimates(self) -> dict[str, list[float | None]]:
-        """Return the estimates of the same network when nothing happens; waiting is not part of them."""
-        path = self._place / "calm" / "network.json"
-        path.parent.mkdir()
-        gufe_seam.save(dummy_network(self.edges, n_steps=STEPS), path)
-        network = load_network(path, TRUST)
-        found = {}
-        for record in network.index.transformations:
-            transformation = network.transformation(record.id)
-            found[record.name] = [
-                run(
-                    path.parent / f"{record.id}-{repeat}",
-                    TaskSpec(record.id, repeat, lambda made=transformation: made, trusted=TRUST),
-                ).estimate
-                for repeat in range(1, REPEATS + 1)
-            ]
-        return found
 
     def _check_attempts(self) -> None:
         records = self.campaign.records
@@ -347,26 +224,6 @@ class Soak:
         return found
 
 
-def campaign_processes(place: Path, *names: str) -> list[psutil.Process]:
-    """Return the live processes of the campaign, of all or of those whose command has one of these names."""
-    found = []
-    for process in psutil.process_iter(["pid", "cmdline", "status"]):
-        command = process.info["cmdline"] or []
-        inside = any(str(place / "storm") in part for part in command)
-        if process.info["status"] == psutil.STATUS_ZOMBIE or process.pid == os.getpid() or not inside:
-            continue
-        if not names or any(part.endswith(name) for part in command for name in names):
-            found.append(process)
-    return found
-
-
-def real(program: str) -> str:
-    """Return the path of a program of SLURM's, which is not counted."""
-    path = shutil.which(program)
-    assert path is not None
-    return path
-
-
 def per_minute(calls: Counter[str], seconds: float) -> str:
     """Return calls a minute by program."""
     return ", ".join(f"{name} {number * 60 / seconds:.1f}" for name, number in calls.most_common()) or "none"
@@ -386,7 +243,9 @@ def soak(place: Path, *, minutes: float, seed: int, longest: float, patience: fl
     try:
         cluster.start()
         whole = Soak(place, **sizes)
-        storm = Storm(cluster, place, random.Random(seed), longest)
+        storm = SlurmStorm(
+            cluster, whole.path, random.Random(seed), WEIGHTS, longest=longest, slurmd_timeout=SLURMD_TIMEOUT
+        )
         began = time.time()
         driver = whole.weather(storm, minutes * 60)
         stormy, calls = time.time() - began, whole.counter.take()

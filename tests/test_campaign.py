@@ -413,7 +413,8 @@ def test_a_retry_asked_for_while_a_driver_runs_is_taken_in(tmp_path: Path) -> No
 
 def test_a_process_that_fails_before_it_begins_is_told_with_its_exception(tmp_path: Path) -> None:
     campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)])
-    campaign.write_plan(launcher={"kind": "local", "env": {"PYTHONPATH": str(broken_experimaestro(tmp_path))}})
+    environment = {"PYTHONPATH": str(broken_experimaestro(tmp_path))}
+    campaign.write_plan(launcher={"kind": "local", "env": environment}, default_restarts=False)
     done = campaign.run()
     assert done.returncode == 1, done.stdout
     (attempts,) = campaign.attempts().values()

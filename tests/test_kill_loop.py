@@ -6,6 +6,7 @@ from pathlib import Path
 
 from campaigns import SmallCampaign
 from conftest import processes_of
+from doctored import wrong
 from kill_loop import finished_units, kill_loop
 
 EDGES = [(0, 1), (1, 2)]
@@ -25,4 +26,5 @@ def test_thirty_kills_change_no_result_and_run_no_finished_unit_twice(tmp_path: 
     status = stormy.json("status")
     assert status["tasks"]["complete"] == 2 * len(EDGES)
     assert sum(status["tasks"].values()) == 2 * len(EDGES)
+    assert wrong(stormy.json("doctor")) == {}
     assert not processes_of(tmp_path)

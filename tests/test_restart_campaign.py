@@ -127,7 +127,7 @@ def test_a_nan_waits_for_another_repeat_to_succeed(tmp_path: Path) -> None:
     )
     done = campaign.run()
     assert done.returncode == 0, done.stdout
-    assert "was in error and is tried again: default rule 'nan', 1 of 3" in done.stdout
+    assert ":1: was in error, is tried again: default rule 'nan', 1 of 3" in done.stdout
     first, second = campaign.attempts().values()
     assert [a.outcome for a in first] == [Outcome.ERROR, Outcome.COMPLETE]
     assert [a.outcome for a in second] == [Outcome.COMPLETE]

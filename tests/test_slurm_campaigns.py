@@ -10,6 +10,8 @@ import pytest
 from campaigns import wait_for
 from slurm_campaigns import ONE_EDGE, SlurmCampaign, wrap
 
+from xpm_alchem.client import Campaign
+
 pytestmark = pytest.mark.slurm
 
 TWO_REPEATS = {"strategy": {"name": "uniform", "settings": {"repeats": 2}}}
@@ -182,6 +184,48 @@ def test_stop_keeps_checkpoints_cancels_what_waits_and_run_goes_on(start_cluster
     done = campaign.run()
     assert done.returncode == 0, done.stdout + done.stderr
     assert all(set(units.values()) == {1} for units in campaign.units_done().values())
+
+
+def test_cancel_now_cancels_the_job_of_an_attempt_that_heeds_nothing(start_cluster, tmp_path: Path) -> None:
+    cluster = start_cluster()
+    go_on = tmp_path / "go on"
+    script = {"simulate 0 step 3": {"do": "insist", "file": str(go_on), "times": 1}}
+    plan = {"strategy": {"name": "uniform", "settings": {"repeats": 1}, "mode": "disabled"}}
+    campaign = SlurmCampaign(tmp_path / "c", script=script, plan=plan)
+    Campaign.create(campaign.file).create_tasks("ligand_0_ligand_1_vacuum")
+    driver = campaign.start()
+    campaign.wait_until_at_work()
+    cancelled = campaign.call("cancel", campaign.file, "ligand_0_ligand_1_vacuum:1", "--now")
+    assert cancelled.returncode == 0, cancelled.stdout + cancelled.stderr
+    out, _ = driver.communicate(timeout=200)
+    assert driver.returncode == 0, out
+    (attempt,) = campaign.one_task()
+    assert (attempt.outcome, attempt.decision) == ("cancelled", "stopped")
+    assert not go_on.exists() and not cluster.jobs("PD,R")
+    assert campaign.call("retry", campaign.file, "ligand_0_ligand_1_vacuum:1").returncode == 0
+    done = campaign.run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(next(iter(campaign.units_done().values())).values()) == {1}
+
+
+def test_cancel_now_of_one_task_of_a_shared_job_leaves_the_others_alone(start_cluster, tmp_path: Path) -> None:
+    start_cluster()
+    go_on = tmp_path / "go on"
+    script = {"simulate 0 step 3": {"do": "wait", "file": str(go_on)}}
+    plan = {"strategy": {"name": "uniform", "settings": {"repeats": 1}, "mode": "disabled"}}
+    profile = {"tasks_per_job": 2, "side_by_side": 2, "cpus": 2}
+    campaign = SlurmCampaign(tmp_path / "c", script=script, plan=plan, profile=profile)
+    Campaign.create(campaign.file).create_tasks("ligand_0_ligand_1_vacuum", count=2)
+    driver = campaign.start()
+    wait_for(lambda: sum(bool(a and a[-1].units_done) for a in campaign.attempts().values()) == 2, seconds=90)
+    assert campaign.call("cancel", campaign.file, "ligand_0_ligand_1_vacuum:1", "--now").returncode == 0
+    wait_for(lambda: next(iter(campaign.attempts().values()))[0].outcome, what="the end of the attempt")
+    go_on.touch()
+    out, _ = driver.communicate(timeout=200)
+    assert driver.returncode == 0, out
+    (first,), (second,) = campaign.attempts().values()
+    assert (first.outcome, first.reason, second.outcome) == ("cancelled", "cancelled by the user", "complete")
+    assert first.launched_as == second.launched_as
 
 
 def test_cron_calls_alone_finish_a_campaign_in_which_a_task_dies_without_a_word(start_cluster, tmp_path: Path) -> None:

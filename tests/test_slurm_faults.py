@@ -408,3 +408,14 @@ def test_a_node_on_which_different_tasks_fail_is_avoided(start_cluster, tmp_path
     assert {a.node for a in attempts if a.outcome is Outcome.COMPLETE} == {"n2"}
     batches = [path.read_text() for path in (tmp_path / "c" / "workspace" / "slurm").rglob("*.sh")]
     assert any("--exclude=n1" in batch for batch in batches)
+
+
+def test_where_every_node_would_be_avoided_none_is(start_cluster, tmp_path: Path) -> None:
+    start_cluster(nodes=1)
+    campaign = SlurmCampaign(tmp_path / "c", script={"setup": {"do": "kill", "times": 1}})
+    done = campaign.run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "no node is left beside those that are avoided" in done.stdout
+    first, second = campaign.one_task()
+    assert (first.outcome, second.outcome) == (Outcome.LOST, Outcome.COMPLETE)
+    assert (first.node, second.node) == ("n1", "n1")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from campaigns import SmallCampaign, wait_for
+from dummy_protocol import seeds
 
 from xpm_alchem import gufe_seam
 from xpm_alchem.attempts import Outcome
@@ -41,15 +42,19 @@ def strategy(campaign: SmallCampaign, command: str, *arguments: Any) -> str:
 
 
 def test_a_strategy_is_changed_while_a_driver_runs_and_full_mode_ends_what_is_unwanted(tmp_path: Path) -> None:
-    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)], n_steps=60, step_seconds=0.3)
+    go_on = tmp_path / "go on"
+    script = {"simulate 0 step 3": {"do": "wait", "file": str(go_on)}}
+    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)], script=script)
     driver = campaign.start()
     wait_for(lambda: at_work(campaign) == 1, what="an attempt")
     assert "within seconds" in strategy(campaign, "set", "uniform", campaign.file, "-s", "repeats=2")
-    wait_for(lambda: at_work(campaign) == 2, seconds=20, what="the second task's attempt")
+    wait_for(lambda: at_work(campaign) == 2, what="the second task's attempt")
     assert "within seconds" in strategy(
         campaign, "set", "uniform", campaign.file, "-s", "repeats=1", "--mode", "full", "--patience", "0"
     )
-    out, _ = driver.communicate(timeout=120)
+    wait_for(lambda: at_work(campaign) == 1, what="the end of the second task's attempt")
+    go_on.touch()
+    out, _ = driver.communicate(timeout=200)
     assert driver.returncode == 0, out
     assert "plan changed: strategy.settings: {'repeats': 1} -> {'repeats': 2}" in out
     first, second = campaign.records.state().tasks.values()
@@ -116,8 +121,3 @@ def test_tasks_extend_the_ones_before_them_where_that_is_preferred(tmp_path: Pat
         extended = gufe_seam.create_dag(transformation, repeat=task.repeat, extends=task.extends)
         assert seeds(dag) == seeds(extended)
         assert (seeds(dag) == seeds(gufe_seam.create_dag(transformation, repeat=task.repeat))) == (task is first)
-
-
-def seeds(dag: Any) -> list[int]:
-    """Return the seeds of a DAG of the scripted protocol; they depend on whether it extends another."""
-    return [unit.inputs["seed"] for unit in dag.protocol_units if "seed" in unit.inputs]

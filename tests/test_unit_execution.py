@@ -23,6 +23,7 @@ from xpm_alchem.attempts import AttemptLog, Launched, Outcome
 from xpm_alchem.directory import TaskDirectory, TaskSummary
 from xpm_alchem.errors import FormatError, TaskBusyError
 from xpm_alchem.execution import TaskSpec, UnitsFailed, run
+from xpm_alchem.fence import give_orders
 from xpm_alchem.files import write_json
 from xpm_alchem.interrupts import Deadline, Interrupts, Stopped
 from xpm_alchem.measures import Durations
@@ -846,3 +847,16 @@ def test_a_unit_that_needs_more_than_the_disk_has_keeps_its_checkpoint(small_dis
     assert task.summary.set_aside == 0 and len(task.failures()) == 2
     subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
     assert task.run().estimate == 3.0  # three times at the same checkpoint
+
+
+def test_an_order_to_begin_from_scratch_outlives_an_attempt_that_never_began(task):
+    task.script(simulate_0_step_3={"do": "raise", "times": 1})
+    with pytest.raises(UnitsFailed):
+        task.run()
+    give_orders(task.files.path, afresh_after=1)
+    AttemptLog(task.files.attempts).never_began(Outcome.CANCELLED, "while it waited", None, since=time.time())
+    task.run()
+    first, second, third = AttemptLog(task.files.attempts).read()
+    assert (first.outcome, second.outcome, third.outcome) == (Outcome.ERROR, Outcome.CANCELLED, Outcome.COMPLETE)
+    assert third.units[0]["reason"].startswith("from scratch; kept:")
+    assert {"setup", "analyse"} < {unit["name"] for unit in third.units if unit.get("ok")}

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from dummy_protocol import DummyProtocol, DummySettings, dummy_network, small_molecule
 
 from xpm_alchem import gufe_seam as seam
-from xpm_alchem.errors import UntrustedModuleError
+from xpm_alchem.attempts import AttemptLog
+from xpm_alchem.errors import FormatError, UntrustedModuleError
+from xpm_alchem.execution import TaskSpec, run
+from xpm_alchem.network import load_network
 from xpm_alchem.trust import check_module
 
 CHECK = check_module("a test", ("dummy_protocol",))
@@ -88,9 +93,9 @@ def test_an_untrusted_module_is_refused_before_it_is_imported(executed, tmp_path
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "3", '[["a", {}]]'])
-def test_what_is_no_object_of_gufe_is_a_value_error(tmp_path, text):
+def test_what_is_no_object_of_gufe_is_said_to_be_damaged(tmp_path, text):
     (tmp_path / "x.json").write_text(text)
-    with pytest.raises(ValueError):
+    with pytest.raises(FormatError, match=r"x\.json: damaged"):
         seam.load(tmp_path / "x.json", CHECK)
 
 
@@ -224,3 +229,41 @@ def test_parallel_transformations_are_all_in_the_graph():
 def test_settings_that_do_not_exist_are_refused():
     with pytest.raises(ValueError):
         DummySettings(no_such_setting=1)
+
+
+# -------------------------------------------------------------------------------------- what an older gufe has written
+OLD = Path(__file__).parent / "gufe_0_4"
+
+
+def test_a_network_that_gufe_0_4_wrote_is_read_with_the_same_stable_ids():
+    network = load_network(OLD / "network.json", ("dummy_protocol",))
+    assert {r.id: r.name for r in network.index.transformations} == {
+        "01ea5af8c612bc35": "ligand_0_ligand_1_solvent",
+        "80789a90a6fc1f60": "ligand_0_ligand_1_vacuum",
+    }
+    (first, second) = sorted(network.alchemical_network.edges, key=lambda t: t.name)
+    assert (first.protocol.settings.n_steps, second.protocol.settings.noise) == (4, 0.3)
+    ligands = [system.components["ligand"] for system in (first.stateA, first.stateB)]
+    assert [(ligand.name, ligand.smiles) for ligand in ligands] == [("ligand_0", "C"), ("ligand_1", "CC")]
+    if not seam.IS_GUFE_0_4:
+        assert [ligand.to_rdkit().GetNumAtoms() for ligand in ligands] == [5, 8]
+    assert set(network.id_of_key.values()) == set(network.index.by_id)
+
+
+def test_a_task_that_gufe_0_4_began_goes_on(tmp_path):
+    task = tmp_path / "jobs" / "xpm_alchem.run" / "92ed44188326ac68eafa94cea22e13b118c9a0b9a2e641e641d45f01e2cd9fbc"
+    network = load_network(OLD / "network.json", ("dummy_protocol",))
+    unit = json.loads((OLD / "setup.json").read_text())[0][1]["source_key"]
+    (task / "results").mkdir(parents=True)
+    (task / "shared" / unit).mkdir(parents=True)
+    (task / "shared" / unit / "system.json").write_text('{"dg": 1.0}')
+    shutil.copy(OLD / "dag.json", task / "dag.json")
+    shutil.copy(OLD / "setup.json", task / "results" / f"{unit}.json")
+    spec = TaskSpec(
+        "01ea5af8c612bc35", 2, lambda: network.transformation("01ea5af8c612bc35"), None, ("dummy_protocol",)
+    )
+    summary = run(task, spec)
+    assert (summary.status, summary.units_done, summary.units_total) == ("complete", 3, 3)
+    (attempt,) = AttemptLog(task / "attempts.jsonl").read()
+    assert [unit["name"] for unit in attempt.units] == ["simulate 0", "analyse"]
+    assert summary.estimate == pytest.approx(0.9718696751773039)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from xpm_alchem import gufe_seam as seam
 from xpm_alchem.advice import advice
-from xpm_alchem.errors import MissingPackageError, NetworkError, UntrustedModuleError
+from xpm_alchem.errors import MissingPackageError, NetworkError, UntrustedModuleError, XpmAlchemError
 from xpm_alchem.keyed_chain import flatten, keys_in, subchain
 from xpm_alchem.network import load_network
 from xpm_alchem.network_index import ENVIRONMENTS, TransformationRecord, pair_legs
@@ -286,7 +286,7 @@ def test_a_directory(tmp_path):
 
 def test_a_file_in_the_place_of_a_directory(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(NetworkError, match="cannot be read"):
+    with pytest.raises(XpmAlchemError, match="cannot be read"):
         load_network(tmp_path / "file" / "network.json")
 
 

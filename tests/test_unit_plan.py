@@ -260,7 +260,7 @@ def test_an_unquoted_time_of_day_means_hours_minutes_seconds():
 )
 def test_a_python_tag_is_an_error_not_an_execution(tmp_path, tag):
     trace = tmp_path / "trace"
-    with pytest.raises(CampaignError, match="line 3: not valid YAML"):
+    with pytest.raises(CampaignError, match="not valid YAML: line 3"):
         parse("workspace: " + tag.format(path=trace))
     assert not trace.exists()
 

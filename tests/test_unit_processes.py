@@ -141,17 +141,25 @@ def test_a_session_older_than_the_one_that_is_meant_is_left_alone(sleeper):
     assert sleeper.poll() is None
 
 
+@pytest.mark.parametrize("started", [0.0, -1.0, 1e9])
+def test_numbers_of_a_damaged_file_kill_nothing(sleeper, started):
+    for session in (-1, 0, 1, sleeper.pid, os.getsid(0), 2**70):
+        assert kill_session(session, started) == 0
+    assert kill_session(sleeper.pid, None) == 0  # not this process's own
+    assert sleeper.poll() is None
+
+
 def test_an_empty_session_is_no_error(sleeper):
     sleeper.kill()
     sleeper.wait()
-    assert kill_session(sleeper.pid, 0.0) == 0
+    assert kill_session(sleeper.pid, time.time()) == 0
 
 
 def test_a_process_does_not_kill_itself_with_its_session():
     program = (
         "import os, subprocess, sys; from xpm_alchem.processes import kill_session\n"
         f"child = subprocess.Popen([sys.executable, '-c', {SLEEP!r}])\n"
-        "print(kill_session(os.getsid(0), 0.0), child.wait())\n"
+        "print(kill_session(os.getsid(0), None), child.wait())\n"
     )
     ended = subprocess.run([sys.executable, "-c", program], start_new_session=True, capture_output=True, text=True)
     assert ended.stdout.split() == ["1", str(-signal.SIGKILL)], ended.stderr

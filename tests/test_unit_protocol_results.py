@@ -14,6 +14,7 @@ from dummy_protocol import DummyProtocol, dummy_network
 
 from xpm_alchem import gufe_seam as seam
 from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.errors import FormatError
 from xpm_alchem.execution import TaskSpec, run
 from xpm_alchem.network import load_network
 from xpm_alchem.plan import Plan, StrategyPlan
@@ -95,9 +96,9 @@ def case(finished, tmp_path, monkeypatch) -> Case:
     reads: list[str] = []
     load = seam.load
 
-    def noted(path, check):
+    def noted(path, *arguments):
         reads.append(path.parent.name)
-        return load(path, check)
+        return load(path, *arguments)
 
     monkeypatch.setattr(seam, "load", noted)
     return Case(workspace, finished[1], reads)
@@ -163,6 +164,20 @@ def test_a_task_that_was_removed_and_run_again_is_gathered_again(case):
     assert case.read() == [f"{case.ids[0]}-{repeat}" for repeat in (1, 2, 3)]
 
 
+@pytest.mark.parametrize("status", ["invalid", "deleted"])
+def test_a_result_that_was_set_aside_is_left_out_also_of_what_was_gathered_before(case, status):
+    case.all(results := case.results())
+    case.state.apply({"event": "status", "task": f"{case.ids[0]}-3", "status": status, "by": "user"})
+    case.read()
+    for known in (results, case.results()):
+        gathered = known.of(case.ids[0], case.tasks(case.ids[0]), 0)
+        assert (gathered.get_estimate(), gathered.n_protocol_dag_results) == (case.mean(0, 2), 2)
+    assert f"{case.ids[0]}-3" not in case.read()
+    for repeat in (1, 2):
+        case.state.apply({"event": "status", "task": f"{case.ids[0]}-{repeat}", "status": status, "by": "user"})
+    assert results.of(case.ids[0], case.tasks(case.ids[0]), 0) is None
+
+
 def test_another_gufe_gathers_for_itself(case, monkeypatch):
     case.all(case.results())
     case.read()
@@ -195,11 +210,11 @@ def test_dag_results_are_in_memory_one_at_a_time(case, monkeypatch):
     most = 0
     load = seam.load
 
-    def watched(path, check):
+    def watched(path, *arguments):
         nonlocal most
         gc.collect()
         most = max(most, sum(reference() is not None for reference in alive))
-        loaded = load(path, check)
+        loaded = load(path, *arguments)
         alive.append(weakref.ref(loaded))
         return loaded
 
@@ -390,7 +405,7 @@ def test_what_cannot_be_written_is_kept_in_memory_only(case, monkeypatch):
 
 def test_a_result_that_is_gone_is_an_error_with_its_name(case):
     TaskDirectory(case.workspace / "jobs" / f"{case.ids[0]}-2").result.unlink()
-    with pytest.raises(FileNotFoundError, match=r"result\.json"):
+    with pytest.raises(FormatError, match=r"result\.json: the result of a complete task is gone"):
         case.all(case.results())
 
 

@@ -17,7 +17,7 @@ FORK = multiprocessing.get_context("fork")
 
 
 def make(root: Path, tasks: int = 3, **values) -> Batch:
-    scripts = [f"/ws/jobs/task/{n}/task.py" for n in range(tasks)]
+    scripts = [f"{root.parent}/jobs/task/{n}/task.py" for n in range(tasks)]
     return Batch.make(root, values.pop("campaign", "tyk2"), scripts, **{"margin": 120.0, "limit": 3600.0, **values})
 
 

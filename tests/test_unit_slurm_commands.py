@@ -124,11 +124,14 @@ TROUBLES = {
     ],
     Trouble.TOO_LARGE_ARRAY: [SUBMISSION + "Invalid job array specification"],
     Trouble.NO_ACCOUNTING: ["Slurm accounting storage is disabled"],
-    Trouble.REFUSED: [
-        "sbatch: error: invalid partition specified: nope\n" + SUBMISSION + "Invalid partition name specified",
+    Trouble.NO_NODE: [
+        SUBMISSION + "Requested node configuration is not available",
         "sbatch: error: Memory specification can not be satisfied\n"
         + SUBMISSION
         + "Requested node configuration is not available",
+    ],
+    Trouble.REFUSED: [
+        "sbatch: error: invalid partition specified: nope\n" + SUBMISSION + "Invalid partition name specified",
         SUBMISSION + "Invalid account or account/partition combination specified",
         SUBMISSION + "Requested time limit is invalid (missing or exceeds some limit)",
         SUBMISSION + "Invalid qos specification",

@@ -23,7 +23,7 @@ from xpm_alchem.report.strategy_tables import explain_table
 from xpm_alchem.strategies.uniform import UniformStrategy, UniformStrategySettings
 from xpm_alchem.strategy import StrategyState
 from xpm_alchem.task_state import TaskStatus
-from xpm_alchem.wishes import cancel, retry, take_in
+from xpm_alchem.wishes import take_in
 from xpm_alchem.workspace import find_workspace, read_settings
 
 TEXT = """\
@@ -230,7 +230,7 @@ def test_an_exception_stays_until_it_is_set_awake_whatever_else_happens(campaign
         task = f"{record.id}-1"
         at_work.records.write({**created, "task": task})
         at_work.records.write({"event": "status", "task": task, "status": "error"})
-        retry(campaign.records, task)
+        campaign.retry_tasks(task)
         at_work._planning.take_wishes()
         at_work._planning.iterate()
         assert "in propose" in campaign.get_network_strategy_health()["traceback"]
@@ -314,7 +314,7 @@ def test_running_tasks_that_are_unwanted_end_after_patience_unless_they_are_abou
         (ended,) = [task for task in running(records) if not task.actioned]
         assert (ended.task, ended.spare) == (f"{second}-2", True)
         assert "no longer wants it (mode full), for 10" in ended.reason
-        cancel(campaign.records, ended.task)  # the user's word: the strategy may not take it up again
+        campaign.cancel_tasks(ended.task)  # the user's word: the strategy may not take it up again
         again._planning.take_wishes()
         assert not records.state().tasks[ended.task].spare
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from experimaestro.launcherfinder import LauncherRegistry
 
-from xpm_alchem.errors import CampaignError, WorkspaceError
+from xpm_alchem.errors import CampaignError, WorkspaceError, XpmAlchemError
 from xpm_alchem.launchers.choose import choose_launcher
 from xpm_alchem.launchers.local import LocalLauncher
 from xpm_alchem.workspace import check_writable, find_workspace, read_settings, settings_path
@@ -59,7 +59,7 @@ def test_changed_settings_are_read_again(write_settings, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: [1", "cannot be read: while parsing"),
+        ("a: [1", "cannot be read: line 1: expected"),
         ("\tx: 1", "cannot be read"),
         ("x: 2026-02-30", "cannot be read"),
         ("[" * 1500, "cannot be read"),
@@ -90,7 +90,7 @@ def test_settings_that_are_no_text(own_home):
 
 def test_settings_that_are_a_directory(own_home):
     settings_path().mkdir(parents=True)
-    with pytest.raises(CampaignError, match=r"settings\.yaml: cannot be read"):
+    with pytest.raises(XpmAlchemError, match=r"settings\.yaml: a directory, where a file should be"):
         read_settings()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ from typing import Any
 import attrs
 
 from xpm_alchem.files import Journal
+from xpm_alchem.place import is_copy, place_of
 from xpm_alchem.processes import HOST, ProcessIdentity
+from xpm_alchem.values import count, is_count, number, number_or_none, text, text_or_none
 
 ATTEMPTS = "xpm-alchem attempts"
 
@@ -48,6 +50,8 @@ class Attempt:
         What the driver decided after it.
     launched_as, node
         The launcher's name for it and for the machine it ran on, where the launcher has one.
+    elsewhere
+        Whether it worked in another directory, of which this one is a copy: whether it is alive does not matter here.
     stop_seconds
         How long it took to stop after it was told to; None if it did not say how it ended.
     stderr
@@ -69,12 +73,18 @@ class Attempt:
     limit: float | None = None
     launched_as: str | None = None
     node: str | None = None
+    elsewhere: bool = False
     stop_seconds: float | None = None
     stderr: str = ""
     versions: Mapping[str, str] = attrs.field(factory=dict)
     units: tuple[Mapping[str, Any], ...] = ()
     decision: str | None = None
     decision_reason: str | None = None
+
+    @property
+    def began(self) -> bool:
+        """Whether its process said that it began; see `AttemptLog.never_began`."""
+        return self.process.pid != 0
 
     @property
     def machine(self) -> str:
@@ -121,15 +131,19 @@ class AttemptLog:
             The journal was written by a newer version.
         """
         attempts: dict[int, Attempt] = {}
+        units: dict[int, list[Mapping[str, Any]]] = {}
         for record in self._journal.read()[0]:
             number = record.get("attempt")
-            if not isinstance(number, int):
+            if not is_count(number):
                 continue
             if record.get("event") == "start":
-                attempts[number] = _started(record)
+                attempts[number] = _started(record, self._journal.path.parent)
+                units[number] = []
+            elif number in attempts and record.get("event") == "unit":
+                units[number].append(_unit(record))
             elif number in attempts:
                 attempts[number] = _with(attempts[number], record)
-        return [attempts[number] for number in sorted(attempts)]
+        return [_with_units(attempts[number], units[number]) for number in sorted(attempts)]
 
     def start(self, *, limit: float | None, launched: Launched | None = None, versions: Mapping[str, str]) -> Attempt:
         """Note that this process begins to work; `limit` is its time left in seconds."""
@@ -143,13 +157,14 @@ class AttemptLog:
             "host": me.host,
             "pid": me.pid,
             "pid_start": me.start,
+            **place_of(self._journal.path.parent),
             "limit": limit,
             "launched_as": launched and launched.job,
             "node": launched and launched.node,
             "versions": dict(versions),
         }
         self._journal.append(record)
-        return _started(record)
+        return _started(record, self._journal.path.parent)
 
     def unit(self, attempt: Attempt, **facts: Any) -> None:
         """Note what happened to a unit."""
@@ -188,7 +203,7 @@ class AttemptLog:
         start = {"event": "start", "attempt": number, "time": since, "host": HOST, "pid": 0, "pid_start": since}
         start |= {"launched_as": launched and launched.job, "node": launched and launched.node}
         self._journal.append(start)
-        attempt = _started(start)
+        attempt = _started(start, self._journal.path.parent)
         self.end(attempt, outcome, reason=reason, traceback=traceback, progress=False)
         return attempt
 
@@ -213,42 +228,55 @@ class AttemptLog:
         )
 
 
-def _started(record: Mapping[str, Any]) -> Attempt:
+def _started(record: Mapping[str, Any], directory: Path) -> Attempt:
+    versions = record.get("versions")
     return Attempt(
         number=record["attempt"],
-        process=ProcessIdentity(
-            str(record.get("host")), int(record.get("pid") or 0), float(record.get("pid_start") or 0)
-        ),
-        start=float(record.get("time") or 0),
-        limit=record.get("limit"),
-        launched_as=record.get("launched_as"),
-        node=record.get("node"),
-        versions=record.get("versions") or {},
+        process=ProcessIdentity(text(record.get("host")), count(record.get("pid")), number(record.get("pid_start"))),
+        start=number(record.get("time")),
+        limit=number_or_none(record.get("limit")),
+        launched_as=text_or_none(record.get("launched_as")),
+        node=text_or_none(record.get("node")),
+        elsewhere=is_copy(directory, record),
+        versions={text(k): text(v) for k, v in versions.items()} if isinstance(versions, Mapping) else {},
     )
+
+
+def _with_units(attempt: Attempt, units: Sequence[Mapping[str, Any]]) -> Attempt:
+    """Return an attempt with what happened to its units: there may be many, so that all are added at once."""
+    if not units:
+        return attempt
+    return attrs.evolve(attempt, units=tuple(units), units_done=sum(bool(unit.get("ok")) for unit in units))
 
 
 def _with(attempt: Attempt, record: Mapping[str, Any]) -> Attempt:
     match record.get("event"):
-        case "unit":
-            done = attempt.units_done + bool(record.get("ok"))
-            return attrs.evolve(attempt, units=(*attempt.units, record), units_done=done)
         case "end" if attempt.outcome is None and record.get("outcome") in _OUTCOMES:
             return attrs.evolve(
                 attempt,
-                end=record.get("time"),
+                end=number(record.get("time"), attempt.start),
                 outcome=Outcome(record["outcome"]),
-                reason=record.get("reason", ""),
-                traceback=record.get("traceback"),
+                reason=text(record.get("reason")),
+                traceback=text_or_none(record.get("traceback")),
                 progress=bool(record.get("progress")),
-                seconds=float(record.get("seconds") or 0),
-                cpu_seconds=float(record.get("cpu_seconds") or 0),
-                peak_memory_bytes=int(record.get("peak_memory_bytes") or 0),
-                stop_seconds=record.get("stop_seconds"),
+                seconds=number(record.get("seconds")),
+                cpu_seconds=number(record.get("cpu_seconds")),
+                peak_memory_bytes=count(record.get("peak_memory_bytes")),
+                stop_seconds=number_or_none(record.get("stop_seconds")),
             )
         case "verdict" if record.get("outcome") in _OUTCOMES:
-            return attrs.evolve(attempt, outcome=Outcome(record["outcome"]), reason=record.get("reason", ""))
+            return attrs.evolve(attempt, outcome=Outcome(record["outcome"]), reason=text(record.get("reason")))
         case "stderr":
-            return attrs.evolve(attempt, stderr=str(record.get("text", "")))
+            return attrs.evolve(attempt, stderr=text(record.get("text")))
         case "decision":
-            return attrs.evolve(attempt, decision=record.get("decision"), decision_reason=record.get("reason"))
+            decision, reason = text_or_none(record.get("decision")), text_or_none(record.get("reason"))
+            return attrs.evolve(attempt, decision=decision, decision_reason=reason)
     return attempt
+
+
+def _unit(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an event says of a unit: times and durations are numbers, what is not a flag a text."""
+    numbers = {key: number(record[key]) for key in ("time", "seconds") if key in record}
+    flags = {key: bool(record[key]) for key in ("ok", "resumed", "fresh") if key in record}
+    texts = {key: text(value) for key, value in record.items() if isinstance(value, str)}
+    return {**texts, **numbers, **flags}

@@ -2,44 +2,34 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import attrs
 import filelock
 
-from xpm_alchem.errors import CampaignError, CampaignLockedError, FormatError, WorkspaceError
-from xpm_alchem.files import Journal, atomic_write, read_record, write_record
+from xpm_alchem.driver_state import DRIVER, DRIVER_VERSION, read_driver_state
+from xpm_alchem.errors import CampaignError, CampaignLockedError, FormatError, NetworkError, WorkspaceError
+from xpm_alchem.experimental import MOST_BYTES
+from xpm_alchem.files import Journal, atomic_write, read_bytes, read_record, write_record
+from xpm_alchem.holder import Holder
+from xpm_alchem.index_record import read_index, write_index
 from xpm_alchem.network import Network, load_network
-from xpm_alchem.network_index import Edge, Index, Leg, TransformationRecord
-from xpm_alchem.plan import Plan, parse_plan
-from xpm_alchem.processes import ProcessIdentity
+from xpm_alchem.network_index import Index
+from xpm_alchem.plan import Plan, read_plan
 from xpm_alchem.task_state import CampaignState, TaskState
 
-INDEX, INDEX_VERSION = "xpm-alchem network index", 1
-DRIVER, DRIVER_VERSION = "xpm-alchem driver state", 1
 GIVEN = "given.yaml"  # the plan as a file gave it last
 EXPERIMENTAL, EXPERIMENTAL_VERSION = "xpm-alchem experimental values", 1
 TASKS, INBOX = "xpm-alchem tasks", "xpm-alchem inbox"
+_BRIEF_SECONDS = 10.0  # how long a command that makes one change is waited for
 _HEARTBEAT_SECONDS = 90.0  # a driver on another host whose heartbeat is younger than this is taken to be alive
-
-
-@attrs.frozen
-class Holder:
-    """The process that drives a campaign."""
-
-    process: ProcessIdentity
-    since: float
-
-    def __str__(self) -> str:
-        began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
-        return f"host {self.process.host}, pid {self.process.pid}, since {began}"
 
 
 class CampaignRecords:
@@ -59,7 +49,7 @@ class CampaignRecords:
         self._held: filelock.FileLock | None = None
         self._journal = Journal(self.path / "tasks.jsonl", TASKS)
         self._offset = 0
-        self._state = CampaignState()
+        self._state: CampaignState | None = None
 
     # ----------------------------------------------------------------------------------------- making and opening
     @classmethod
@@ -78,7 +68,7 @@ class CampaignRecords:
             temporary.mkdir(parents=True)
             with atomic_write(temporary / "network.json", "wb") as out:
                 out.write(network.content)
-            write_record(temporary / "index.json", INDEX, INDEX_VERSION, _index_record(network.index))
+            write_index(temporary / "index.json", network.index)
             for name in ("campaign.yaml", GIVEN):
                 with atomic_write(temporary / name) as out:
                     out.write(plan_text)
@@ -98,9 +88,10 @@ class CampaignRecords:
         CampaignError
             It is none.
         """
-        if not (path / "index.json").is_file():
+        if not is_campaign(path):
             raise CampaignError(
-                f"{path}: not a campaign. `xpm-alchem list --workspace DIR` shows those of a workspace."
+                f"{path}: not a campaign: it has no index.json. `xpm-alchem list --workspace DIR` shows those of a "
+                "workspace."
             )
         return cls(path)
 
@@ -121,36 +112,53 @@ class CampaignRecords:
 
     @cached_property
     def index(self) -> Index:
-        """The network's index.
+        """The network's index; one that is damaged is made again.
 
         Raises
         ------
         FormatError
-            It is damaged or newer.
+            It was written by a newer version.
+        NetworkError
+            It is damaged, and so is the network.
         """
-        path = self.path / "index.json"
-        record = read_record(path, INDEX, INDEX_VERSION)
+        return self._written_index or self.network.index
+
+    @cached_property
+    def _written_index(self) -> Index | None:
         try:
-            return _index_from(record)
-        except (KeyError, TypeError, ValueError) as error:
-            raise FormatError(path, f"damaged ({type(error).__name__}: {error}).") from None
+            return read_index(self.path / "index.json")
+        except FormatError as error:
+            if error.newer:
+                raise
+            return None
 
     @cached_property
     def network(self) -> Network:
-        """The network."""
-        return load_network(self.network_path, self.plan().trusted_modules)
+        """The network.
+
+        Raises
+        ------
+        NetworkError
+            It is damaged, or not the one that the campaign was made from.
+        """
+        network = load_network(self.network_path, self.plan().trusted_modules)
+        if self._written_index is not None and network.index.by_id.keys() != self._written_index.by_id.keys():
+            raise NetworkError(
+                f"{self.network_path}: damaged or replaced: its transformations are not those the campaign was made "
+                "from. Restore it from a backup, or from the file that was given to `run` first."
+            )
+        return network
 
     def plan(self) -> Plan:
         """Read the plan in force."""
-        path = self.path / "campaign.yaml"
-        return parse_plan(path.read_text(), path)
+        return read_plan(self.path / "campaign.yaml")
 
     def given_plan(self) -> Plan | None:
         """Read the plan as a file gave it last, whatever commands have changed since; None if that is not known."""
         path = self.path / GIVEN
         try:
-            return parse_plan(path.read_text(), path)
-        except (OSError, ValueError):
+            return read_plan(path)
+        except CampaignError:
             return None
 
     def set_plan(self, text: str, *, given: bool = False) -> None:
@@ -163,29 +171,34 @@ class CampaignRecords:
     def experimental(self) -> tuple[Path, str] | None:
         """Return the file of measured values that the campaign was given, and its text: as it was, if it is gone."""
         try:
-            record = read_record(self.path / "experimental.json", EXPERIMENTAL, EXPERIMENTAL_VERSION)
-            path, text = Path(record["file"]), str(record["text"])
+            record = read_record(self._experimental_path, EXPERIMENTAL, EXPERIMENTAL_VERSION)
         except FileNotFoundError:
             return None
-        except (KeyError, TypeError) as error:
-            raise FormatError(self.path / "experimental.json", f"damaged: {error}.") from None
-        with suppress(OSError, UnicodeDecodeError):
-            text = path.read_text()
-        return path, text
+        file, text = record.get("file"), record.get("text")
+        if not (isinstance(file, str) and isinstance(text, str) and file.isprintable()):
+            raise FormatError(self._experimental_path, "damaged. It can be removed: `xpm-alchem run` makes it again.")
+        with suppress(OSError, FormatError, UnicodeDecodeError):
+            text = read_bytes(Path(file), most=MOST_BYTES).decode()
+        return Path(file), text
 
     def set_experimental(self, path: Path | None) -> None:
         """Remember a file of measured values, or that there is none."""
         self._require_lock()
-        kept = self.path / "experimental.json"
         if path is None:
-            kept.unlink(missing_ok=True)
+            self._experimental_path.unlink(missing_ok=True)
         else:
-            content = {"file": str(path), "text": path.read_text()}
-            write_record(kept, EXPERIMENTAL, EXPERIMENTAL_VERSION, content)
+            content = {"file": str(path), "text": read_bytes(path, most=MOST_BYTES).decode()}
+            write_record(self._experimental_path, EXPERIMENTAL, EXPERIMENTAL_VERSION, content)
+
+    @property
+    def _experimental_path(self) -> Path:
+        return self.path / "experimental.json"
 
     # ------------------------------------------------------------------------------------------------- the journal
     def state(self) -> CampaignState:
         """Return the tasks, reading only what the journal gained since the last call."""
+        if self._state is None:
+            self._state = CampaignState(self.index.by_id)
         records, self._offset = self._journal.read(self._offset)
         for record in records:
             self._state.apply(record)
@@ -210,9 +223,22 @@ class CampaignRecords:
         """Return a task's directory."""
         return self.workspace / task.directory
 
+    def name_of(self, task: TaskState) -> str:
+        """Return what people call a task: 'TRANSFORMATION:REPEAT'."""
+        return f"{self.index.by_id[task.transformation].name}:{task.repeat}"
+
     def driver_state(self) -> dict[str, Any]:
-        """Return what the driver remembers."""
-        return read_record(self.path / "driver.json", DRIVER, DRIVER_VERSION)
+        """Return what the driver remembers; without a file nothing, and nothing of the inbox is to be applied again.
+
+        Raises
+        ------
+        FormatError
+            It is damaged, or was written by a newer version.
+        """
+        try:
+            return read_driver_state(self.path / "driver.json")
+        except FileNotFoundError:
+            return {"inbox": self.requests(0)[1]}
 
     def set_driver_state(self, content: Mapping[str, Any]) -> None:
         """Write what the driver remembers."""
@@ -221,17 +247,33 @@ class CampaignRecords:
 
     # --------------------------------------------------------------------------------------------------- the inbox
     def ask(self, **request: Any) -> None:
-        """Leave a request for the driver; needs no lock."""
-        Journal(self.path / "inbox.jsonl", INBOX).append({"time": time.time(), **request})
+        """Leave a request for the driver; needs no lock.
+
+        Raises
+        ------
+        WorkspaceError
+            The campaign cannot be written by this user.
+        """
+        try:
+            Journal(self.path / "inbox.jsonl", INBOX).append({"time": time.time(), **request})
+        except OSError as error:
+            raise self._read_only(error) from None
 
     def requests(self, offset: int) -> tuple[list[dict[str, Any]], int]:
         """Return the requests from byte `offset` on, and the offset to go on from."""
-        return Journal(self.path / "inbox.jsonl", INBOX).read(offset)
+        path = self.path / "inbox.jsonl"
+        size = path.stat().st_size if path.exists() else 0
+        return Journal(path, INBOX).read(min(offset, size))  # an inbox that was lost and began anew is shorter
 
     # ---------------------------------------------------------------------------------------------------- the lock
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Be the one writer.
+    def lock(self, *, is_brief: bool = False) -> Iterator[None]:
+        """Be the one writer; wait for a process that makes one change only.
+
+        Parameters
+        ----------
+        is_brief
+            Whether it is for one change, and others may wait for it.
 
         Raises
         ------
@@ -247,15 +289,9 @@ class CampaignRecords:
         holder = self.holder()
         if holder is not None and not holder.process.is_here and self._heartbeat_is_fresh():
             raise self._locked(holder)
+        self._acquire(lock)
         try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            raise self._locked(holder) from None
-        except OSError as error:
-            raise WorkspaceError(f"{self.path}: this campaign is read-only for you ({error.strerror}).") from None
-        try:
-            me = ProcessIdentity.of()
-            write_record(self._holder_path, DRIVER, DRIVER_VERSION, {**attrs.asdict(me), "since": time.time()})
+            Holder.write(self._holder_path, is_brief=is_brief)
             self._held = lock
             yield
         finally:
@@ -264,15 +300,26 @@ class CampaignRecords:
                 self._holder_path.unlink(missing_ok=True)
             lock.release()
 
+    def _acquire(self, lock: filelock.FileLock) -> None:
+        until = time.time() + _BRIEF_SECONDS
+        while True:
+            try:
+                lock.acquire(timeout=0)
+                return
+            except filelock.Timeout:
+                holder = self.holder()  # None: it has just got the lock, or is about to give it back
+                if (holder is not None and not holder.is_brief) or time.time() > until:
+                    raise self._locked(holder) from None
+            except OSError as error:
+                raise self._read_only(error) from None
+            time.sleep(0.05)
+
     def holder(self) -> Holder | None:
         """Return who drives the campaign, or None if nobody does (or the last one was killed)."""
-        try:
-            record = read_record(self._holder_path, DRIVER, DRIVER_VERSION)
-            process = ProcessIdentity(str(record["host"]), int(record["pid"]), float(record["start"]))
-            holder = Holder(process, float(record["since"]))
-        except (OSError, FormatError, KeyError, TypeError, ValueError):
+        holder = Holder.read(self._holder_path)
+        if holder is None:
             return None
-        alive = process.is_alive() if process.is_here else self._heartbeat_is_fresh()
+        alive = holder.process.is_alive() if holder.process.is_here else self._heartbeat_is_fresh()
         return holder if alive else None
 
     def beat(self) -> None:
@@ -297,9 +344,30 @@ class CampaignRecords:
             f"`xpm-alchem attach {self.path}`, or end that process first; nothing was changed."
         )
 
+    def _read_only(self, error: OSError) -> WorkspaceError:
+        if isinstance(error, WorkspaceError):
+            return error
+        return WorkspaceError(f"{self.path}: this campaign is read-only for you ({error.strerror}).")
+
     def _require_lock(self) -> None:
         if self._held is None:
             raise RuntimeError("a campaign's records are written by the holder of its lock only")
+
+
+def is_campaign(path: Path) -> bool:
+    """Return whether a directory is a campaign's.
+
+    Raises
+    ------
+    WorkspaceError
+        This user may not look into it.
+    """
+    try:
+        return (path / "index.json").is_file()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return False
+        raise WorkspaceError(f"{path}: cannot be read ({error.strerror}).") from None
 
 
 def campaign_path(workspace: Path, name: str) -> Path:
@@ -310,22 +378,3 @@ def campaign_path(workspace: Path, name: str) -> Path:
 def list_campaigns(workspace: Path) -> list[CampaignRecords]:
     """Return the campaigns of a workspace by name."""
     return [CampaignRecords(path.parent) for path in sorted((workspace / "campaigns").glob("[!.]*/index.json"))]
-
-
-def _index_record(index: Index) -> dict[str, Any]:
-    return attrs.asdict(index)
-
-
-def _index_from(record: Mapping[str, Any]) -> Index:
-    def edges(items: Iterable[Mapping[str, Any]]) -> Iterator[Edge]:
-        for item in items:
-            yield Edge(item["ligand_a"], item["ligand_b"], tuple(Leg(**leg) for leg in item["legs"]))
-
-    return Index(
-        name=record["name"],
-        transformations=tuple(TransformationRecord(**item) for item in record["transformations"]),
-        components=tuple(tuple(part) for part in record["components"]),
-        edges=tuple(edges(record["edges"])),
-        unpaired=dict(record["unpaired"]),
-        modules=tuple(record["modules"]),
-    )

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xpm_alchem import wishes
-from xpm_alchem.campaign import CampaignRecords, campaign_path, list_campaigns
+from xpm_alchem.campaign import CampaignRecords, campaign_path, is_campaign, list_campaigns
 from xpm_alchem.client_restarts import RestartVerbs
 from xpm_alchem.client_results import ResultVerbs
-from xpm_alchem.errors import CampaignError, InputError
+from xpm_alchem.client_tasks import TaskVerbs
+from xpm_alchem.errors import CampaignError, CampaignLockedError
 from xpm_alchem.network import Network
 from xpm_alchem.plan import read_plan
 from xpm_alchem.preparation import Forecast, Preparation, workspace_path
-from xpm_alchem.report import strategy_views, views
+from xpm_alchem.report import failure_views, log_views, strategy_views, views, why_views
+from xpm_alchem.report.commands import Address
+from xpm_alchem.report.log_follower import LogFollower, Piece
 from xpm_alchem.report.views import View
-from xpm_alchem.task_state import TaskStatus
 from xpm_alchem.workspace import UserSettings, find_workspace, read_settings
 
+if TYPE_CHECKING:
+    from xpm_alchem.driver import Driver
 
-class Campaign(RestartVerbs, ResultVerbs):
-    """One network being computed.
+
+class Campaign(TaskVerbs, RestartVerbs, ResultVerbs):
+    """One network being computed. More verbs are in `client_tasks`, `client_restarts` and `client_results`.
 
     Make one with `Campaign.create`, take up one that exists with `Campaign.open`.
 
@@ -74,9 +80,9 @@ class Campaign(RestartVerbs, ResultVerbs):
             There is none.
         """
         path = Path(campaign).expanduser()
-        if (path / "index.json").is_file():
+        if is_campaign(path) or (path.is_dir() and path.absolute().parent.name == "campaigns"):
             return cls(CampaignRecords.open(path))
-        if path.is_file():
+        if path.exists() and not path.is_dir():
             plan = read_plan(path)
             root = workspace_path(plan, path, workspace)
             found = campaign_path(root, plan.name)
@@ -85,7 +91,7 @@ class Campaign(RestartVerbs, ResultVerbs):
             return cls(CampaignRecords.open(found))
         root = find_workspace(workspace, read_settings()).path
         found = campaign_path(root, str(campaign))
-        if not (found / "index.json").is_file():
+        if not is_campaign(found):
             raise CampaignError(f"{root}: has no campaign '{campaign}'. `xpm-alchem list` shows those there are.")
         return cls(CampaignRecords.open(found))
 
@@ -99,6 +105,44 @@ class Campaign(RestartVerbs, ResultVerbs):
         """Return a row for every campaign of a workspace."""
         root = find_workspace(workspace, read_settings()).path
         return views.list_view(list_campaigns(root))
+
+    @staticmethod
+    def doctor(
+        campaign: str | Path | None = None,
+        *,
+        workspace: str | None = None,
+        launcher: str | None = None,
+        fix: bool = False,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+    ) -> View:
+        """Check the environment, and a campaign if one is given, also a damaged one that `open` refuses.
+
+        Parameters
+        ----------
+        campaign, workspace
+            As for `open`.
+        launcher
+            To look at, instead of the campaign's or 'local'.
+        fix
+            Mend what can be mended without losing anything; the campaign must not be driven.
+        progress
+            Called with the number of tasks that were looked at, and of all.
+
+        Returns
+        -------
+        View
+            Verdicts, what was found, how to mend it; see docs/json.md.
+
+        Raises
+        ------
+        InputError
+            There is no such campaign, workspace or launcher.
+        CampaignLockedError
+            `fix`, and a driver runs.
+        """
+        from xpm_alchem.doctor.examination import examine
+
+        return examine(campaign, workspace=workspace, launcher=launcher, fix=fix, progress=progress)
 
     # ---------------------------------------------------------------------------------------------------- running
     def run(
@@ -141,27 +185,21 @@ class Campaign(RestartVerbs, ResultVerbs):
         CampaignError
             The running experiment is in another workspace.
         """
-        from xpm_alchem.driver import Driver
-        from xpm_alchem.launchers.choose import choose_launcher
-
-        plan = self._records.plan()
-        chosen = choose_launcher(launcher or plan.launcher, self._settings.launchers)
         if running is not None and running.workspace.path.resolve() != self._records.workspace.resolve():
             raise CampaignError(
                 f"{self.path}: the campaign's workspace is {self._records.workspace}, the running experiment's is "
                 f"{running.workspace.path}. Make the campaign with workspace=str(helper.xp.workspace.path)."
             )
+        options = {"running": running, "init_tasks": tuple(init_tasks), "strategy": strategy}
+        return int(self._driver(launcher, observe=observe, **options).run(once=once, stop=stop))
+
+    def _driver(self, launcher: str | None = None, **options: Any) -> Driver:
+        from xpm_alchem.driver import Driver
+        from xpm_alchem.launchers.choose import choose_launcher
+
+        chosen = choose_launcher(launcher or self._records.plan().launcher, self._settings.launchers)
         workspace = find_workspace(str(self._records.workspace), self._settings)
-        driver = Driver(
-            self._records,
-            workspace,
-            chosen,
-            observe=observe,
-            running=running,
-            init_tasks=tuple(init_tasks),
-            strategy=strategy,
-        )
-        return int(driver.run(once=once, stop=stop))
+        return Driver(self._records, workspace, chosen, **options)
 
     def stop(self, *, launcher: str | None = None, observe: Callable[[Any], None] = lambda event: None) -> int:
         """End all attempts at their next checkpoint, and the driver; `run` goes on from there.
@@ -173,51 +211,16 @@ class Campaign(RestartVerbs, ResultVerbs):
         int
             3, as nothing is finished by it.
         """
-        holder = self._records.holder()
-        if holder is None:
-            return self.run(launcher=launcher, stop=True, observe=observe)
-        self._records.ask(wish="stop")
-        while self._records.holder() is not None:
-            time.sleep(0.2)
-        return 3
-
-    def cancel(self, task: str) -> bool:
-        """Run a task no further: its attempt ends at its next checkpoint. `retry` takes it up again.
-
-        Returns
-        -------
-        bool
-            Whether a driver that runs will do it (else it is done).
-
-        Raises
-        ------
-        InputError
-            The task is unknown, or neither waiting nor running.
-        """
-        return wishes.cancel(self._records, views.find_task(self._records, task).task)
-
-    def retry(self, task: str | None = None) -> list[tuple[str, bool]]:
-        """Try a task in error again, or all of them; its finished units are kept, its retries count anew.
-
-        Returns
-        -------
-        list of (str, bool)
-            'TRANSFORMATION:REPEAT' of each, and whether a driver that runs will do it (else it is done).
-
-        Raises
-        ------
-        InputError
-            The task is unknown or not in error, or none is.
-        """
-        records = self._records
-        if task is not None:
-            chosen = [views.find_task(records, task)]
-        else:
-            chosen = [found for found in records.state().tasks.values() if found.status is TaskStatus.ERROR]
-            if not chosen:
-                raise InputError(f"campaign '{self.name}' has no task in error.")
-        names = {record.id: record.name for record in records.index.transformations}
-        return [(f"{names[t.transformation]}:{t.repeat}", wishes.retry(records, t.task)) for t in chosen]
+        while True:
+            if self._records.holder() is None:
+                with suppress(CampaignLockedError):  # by a driver that has just begun
+                    return self.run(launcher=launcher, stop=True, observe=observe)
+            self._records.ask(wish="stop")
+            while self._records.holder() is not None:
+                time.sleep(0.2)
+            if not any(task.at_work for task in self._records.state().tasks.values()):
+                return 3
+            # the driver was killed before it had ended them
 
     # ------------------------------------------------------------------------- the strategy, named as alchemiscale's
     def set_network_strategy(
@@ -325,6 +328,36 @@ class Campaign(RestartVerbs, ResultVerbs):
         """Return one row for the whole campaign."""
         return views.summary_view(self._records)
 
-    def why(self, task: str) -> View:
-        """Return the history of the task 'TRANSFORMATION:REPEAT'."""
-        return views.why_view(self._records, task)
+    def why(self, task: str, address: Address | None = None) -> View:
+        """Return the history of the task 'TRANSFORMATION:REPEAT'; `address`: the campaign's in suggested commands."""
+        return why_views.why_view(self._records, task, address)
+
+    def failures(self, address: Address | None = None) -> View:
+        """Return what has failed, grouped by what was raised; `address`: the campaign's in suggested commands."""
+        return failure_views.failures_view(self._records, address)
+
+    def logs(
+        self, task: str, *, stream: str = "all", attempt: int | None = None, most_unit_logs: int | None = None
+    ) -> View:
+        """Return the files with what the task 'TRANSFORMATION:REPEAT' printed.
+
+        Parameters
+        ----------
+        stream
+            'stdout', 'stderr', 'unit' (logs that units wrote), 'job' (of SLURM) or 'all'.
+        attempt
+            Its number; default the latest one.
+        most_unit_logs
+            How many logs of units at most, those written last; None for all.
+
+        Raises
+        ------
+        InputError
+            There is no such task or attempt, or what that one printed was not kept.
+        """
+        return log_views.logs_view(self._records, task, stream=stream, attempt=attempt, most_unit_logs=most_unit_logs)
+
+    def follow_logs(self, task: str, *, stream: str = "all", lines: int | None = 100) -> Iterator[Piece]:
+        """Yield what a task prints until it has ended, over its restarts; first the last lines of what is there."""
+        found = views.find_task(self._records, task)
+        return LogFollower(self._records, found, stream=stream, lines=lines).follow()

@@ -183,4 +183,5 @@ class ResultVerbs:
         from xpm_alchem import gufe_seam
 
         check = check_module("a task's result.json", self._records.plan().trusted_modules)
-        return gufe_seam.load(TaskDirectory(self._records.task_path(task)).result, check)
+        files = TaskDirectory(self._records.task_path(task))
+        return gufe_seam.load(files.result, check, files.relocated)

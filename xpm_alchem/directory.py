@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import attrs
 
 from xpm_alchem.errors import FormatError
 from xpm_alchem.files import first_free, read_record, write_record
+from xpm_alchem.values import is_count, number, number_or_none, short, text, text_or_none
 
 SUMMARY = "xpm-alchem task summary"
 SUMMARY_VERSION = 1
@@ -114,6 +115,22 @@ class TaskDirectory:
         """What a unit writes to 'stdout' or 'stderr' by way of gufe's Context."""
         return self.path / stream / _plain(unit)
 
+    def printed(self, stream: str, attempt: int | None = None) -> Path:
+        """What an attempt's process wrote to 'stdout' or 'stderr': the latest one's, or the given earlier one's."""
+        suffix = {"stdout": "out", "stderr": "err"}[stream]
+        return self.path / (f"run.{suffix}" if attempt is None else f"run.{attempt}.{suffix}")
+
+    def relocated(self, path: Path) -> Path:
+        """Return where a path that a result names is now: the workspace may have been copied or moved since.
+
+        What was in the directory of this task, or of another one beside it, is looked for there.
+        """
+        beside = (self.path.parent.parent.name, self.path.parent.name)
+        for i in range(len(path.parts) - 2, 1, -1) if path.is_absolute() else ():
+            if path.parts[i - 2 : i] == beside and (self.path.parent / path.parts[i]).is_dir():
+                return self.path.parent.joinpath(*path.parts[i:])
+        return path
+
     def make(self) -> None:
         """Make the directories."""
         for name in ("results", "failures", "shared", "scratch", "stdout", "stderr"):
@@ -173,14 +190,43 @@ class TaskSummary:
             It is not there; it is damaged or newer.
         """
         content = read_record(path, SUMMARY, SUMMARY_VERSION)
-        known = {field.name for field in attrs.fields(cls)}
+        known = {field.name: str(field.type) for field in attrs.fields(cls)}
+        values = {}
+        for key, value in content.items():
+            if key in known:
+                fits, read = _READERS[known[key]]
+                if not fits(value):
+                    raise FormatError(path, f"damaged: '{key}' is {short(value)}. It can be removed: it is made again.")
+                values[key] = read(value)
         try:
-            summary = cls(**{key: value for key, value in content.items() if key in known})
-            json.dumps(attrs.asdict(summary))
+            return cls(**values)
         except TypeError as error:
-            raise FormatError(path, f"damaged: {error}.") from None
-        return summary
+            raise FormatError(path, f"damaged: {error}. It can be removed: it is made again.") from None
 
     def evolve(self, **changes: Any) -> TaskSummary:
         """Return a copy with changes."""
         return attrs.evolve(self, **changes)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _are_pairs(value: Any) -> bool:
+    pairs = isinstance(value, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in value)
+    return pairs and all(_is_number(item) for pair in value for item in pair)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
+
+
+_READERS: dict[str, tuple[Callable[[Any], bool], Callable[[Any], Any]]] = {  # by the annotation of a field
+    "str": (lambda value: isinstance(value, str), text),
+    "str | None": (lambda value: value is None or isinstance(value, str), text_or_none),
+    "int": (is_count, int),
+    "float": (_is_number, number),
+    "float | None": (lambda value: value is None or _is_number(value), number_or_none),
+    "list[list[float]]": (lambda value: _are_pairs(value), lambda value: [[*map(number, pair)] for pair in value]),
+    "dict[str, str]": (_is_texts, lambda value: {text(key): text(item) for key, item in value.items()}),
+}

@@ -13,7 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from xpm_alchem.files import atomic_write
+from xpm_alchem.errors import FormatError
+from xpm_alchem.files import atomic_write, read_bytes
 
 FORMAT, FORMAT_VERSION = "xpm-alchem cache entry", 1
 _KEPT_FRACTION = 0.9  # of the bound, when something must go: the directory is not read again on each write
@@ -50,8 +51,8 @@ class DiskCache:
         """
         path = self._entry(name)
         try:
-            content = path.read_bytes()
-        except OSError:
+            content = read_bytes(path)
+        except (OSError, FormatError):
             return None
         header, _, text = content.partition(b"\n")
         with suppress(ValueError, RecursionError):  # no JSON, no UTF-8: none of ours
@@ -115,3 +116,21 @@ class DiskCache:
                 (self.path / name).unlink()
                 total -= size
         return total
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file is an entry as `put` writes it; an entry of a newer version is taken to be whole.
+
+    Raises
+    ------
+    OSError
+        It cannot be read.
+    """
+    header, _, text = path.read_bytes().partition(b"\n")
+    try:
+        says = json.loads(header)
+        if says["format"] != FORMAT:
+            return False
+        return says["format_version"] > FORMAT_VERSION or says["sha256"] == hashlib.sha256(text).hexdigest()
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return False

@@ -13,26 +13,25 @@ from typing import Any
 
 from experimaestro.settings import WorkspaceSettings
 
-from xpm_alchem.attempts import AttemptLog, Outcome
+from xpm_alchem.attempts import AttemptLog
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.demand import demand
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.errors import WorkspaceError
-from xpm_alchem.fence import give_orders
 from xpm_alchem.harvest import DriverEvent, Harvest
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.planning import Planning
 from xpm_alchem.restarts import RestartPolicy
-from xpm_alchem.second_look import look_again
 from xpm_alchem.strategy import AWAKE, ERROR
 from xpm_alchem.submission import Job, Session, clear_markers, pid_file, quiet_experimaestro
 from xpm_alchem.task_state import TaskState, TaskStatus
 from xpm_alchem.tasks import make_task
 from xpm_alchem.wishes import STOPPED
+from xpm_alchem.withdrawal import Withdrawal
 
 _TICK_SECONDS = 1.0
 _SETTLE_SECONDS = 60.0
-_STOP_SECONDS = 300.0  # an attempt has to keep its state after it was ordered to stop
+_AT_ONCE_SECONDS = 60.0  # for attempts to be gone that are ended at once
 _BEAT_SECONDS = 10.0
 
 
@@ -81,7 +80,7 @@ class Driver:
         self._ended = threading.Event()
         self._jobs: dict[str, Job] = {}
         self._planning = Planning(records, observe, strategy)
-        self._withdrawn: set[str] = set()
+        self._withdrawal = Withdrawal(records, launcher)
         self._beaten = 0.0
         self._harvest = Harvest(
             records,
@@ -92,7 +91,7 @@ class Driver:
         )
 
     # -------------------------------------------------------------------------------------------------- the loop
-    def run(self, *, once: bool = False, stop: bool = False) -> Ending:
+    def run(self, *, once: bool = False, stop: bool = False, at_once: bool = False) -> Ending:
         """Drive the campaign.
 
         Parameters
@@ -101,6 +100,8 @@ class Driver:
             Harvest, plan and submit once, then leave; jobs go on.
         stop
             Only end all attempts, at their checkpoints.
+        at_once
+            Only end those attempts that are to end without waiting for a checkpoint.
 
         Raises
         ------
@@ -113,7 +114,7 @@ class Driver:
             try:
                 self.launcher.open(self.records.workspace, self.records.name)
                 with _signals_as_interrupts():
-                    return self._stop() if stop else self._drive(once)
+                    return self._stop() if stop else self._end_at_once() if at_once else self._drive(once)
             except KeyboardInterrupt:
                 self.observe(DriverEvent("detached"))
                 return Ending.DETACHED
@@ -129,10 +130,10 @@ class Driver:
 
     def _drive(self, once: bool) -> Ending:
         quiet_experimaestro(self.records.path / "driver.log")
-        self._planning.remember()
+        self._planning.take_plan()  # it may have changed until the lock was ours
         self._take_wishes()
         self._harvest.look()
-        self._look_again()
+        self._harvest.look_again()  # the plan may have changed
         if once:
             self._settle()
         self._planning.iterate()
@@ -167,33 +168,32 @@ class Driver:
         self._planning.take_wishes()
         self._harvest.policy = RestartPolicy.of(self._planning.plan, self.workspace.max_retries)
 
-    def _look_again(self) -> None:
-        """Try tasks in error again that the plan in force would restart: the user may have changed it meanwhile."""
-        for sentence in look_again(self.records, self._harvest.policy):
-            self.observe(DriverEvent(sentence))
-
     def _stop(self) -> Ending:
         """End all attempts: tell them, wait until they have kept their state; nothing is submitted."""
         quiet_experimaestro(self.records.path / "driver.log")
         self.observe(DriverEvent("stopping: attempts end at their next checkpoint"))
         began = time.time()
-        while running := [t for t in self.records.state().tasks.values() if t.status is TaskStatus.RUNNING]:
-            for task in running:
-                self._end_attempt(task, STOPPED, patience=_STOP_SECONDS - (time.time() - began))
+        while tasks := [task for task in self.records.state().tasks.values() if task.at_work]:
+            for task in tasks:
+                self._withdrawal.end(task, STOPPED, since=began)
             self._wait()
             self._harvest.look()
         self.observe(DriverEvent("stopped: no attempt is at work"))
         return Ending.DETACHED
 
-    def _end_attempt(self, task: TaskState, reason: str, *, patience: float) -> None:
-        """Order an attempt to end; one that has not begun, or is deaf for too long, is taken back by its launcher."""
-        directory = self.records.task_path(task)
-        orders = give_orders(directory, stop=reason)
-        attempts = AttemptLog(TaskDirectory(directory).attempts).read()
-        begun = len(attempts) > task.attempts_before
-        if task.task not in self._withdrawn and (not begun or patience <= 0) and orders.stop:
-            self._withdrawn.add(task.task)
-            self.launcher.withdraw(directory)
+    def _end_at_once(self) -> Ending:
+        """End the attempts that are to end at once, and wait a while until they are gone."""
+        quiet_experimaestro(self.records.path / "driver.log")
+        until = time.time() + _AT_ONCE_SECONDS
+        while time.time() < until:
+            self._harvest.look()
+            tasks = [t for t in self.records.state().tasks.values() if t.is_to_end and t.at_once]
+            if not tasks:
+                break
+            for task in tasks:
+                self._withdrawal.end(task, task.reason, since=task.changed)
+            self._wait()
+        return Ending.DETACHED
 
     def _is_over(self) -> bool:
         """Whether the campaign is finished, also after a last look for what the user asked for meanwhile."""
@@ -203,7 +203,8 @@ class Driver:
 
     def _finished(self) -> bool:
         """Whether nothing is in flight and the strategy wants nothing more."""
-        if self._jobs or any(self._can_come(task) for task in self.records.state().tasks.values()):
+        tasks = self.records.state().tasks.values()
+        if self._jobs or any(task.leaving or self._can_come(task) for task in tasks):
             return False
         return self._planning.plan.strategy.mode == "disabled" or self._planning.state.status != AWAKE
 
@@ -239,20 +240,20 @@ class Driver:
 
     # ----------------------------------------------------------------------------------------------------- submit
     def _submit(self, session: Session) -> None:
-        """Take up what runs already, then start waiting tasks while there are free slots."""
+        """Take up what runs already, then start waiting tasks, the most urgent first, while there are free slots."""
         tasks = self.records.state().tasks
-        running = [task for task in tasks.values() if task.status is TaskStatus.RUNNING]
-        for task in running:
-            if not task.actioned:
-                self._end_attempt(task, task.reason, patience=_STOP_SECONDS - (time.time() - task.changed))
+        at_work = [task for task in tasks.values() if task.at_work]
+        for task in at_work:
+            if task.is_to_end:
+                self._withdrawal.end(task, task.reason, since=task.changed)
             elif task.task not in self._jobs:
                 self._adopt(session, task)
-        free = self.launcher.slots - len(running)
-        for task in list(tasks.values()):
+        free = self.launcher.slots - len(at_work)
+        for task in sorted(tasks.values(), key=lambda task: task.priority):
             if free <= 0:
                 return
             other = tasks.get(task.extends or "")
-            ready = other is None or other.status is TaskStatus.COMPLETE
+            ready = (other is None or other.status is TaskStatus.COMPLETE) and not task.leaving
             if task.status is TaskStatus.WAITING and task.actioned and ready:
                 free -= self._start(session, task)
 
@@ -272,14 +273,14 @@ class Driver:
         """Start an attempt; return how many slots it takes (none where the result is there already)."""
         files = TaskDirectory(self.records.task_path(task))
         attempts = AttemptLog(files.attempts).read()
-        if attempts and attempts[-1].outcome is Outcome.COMPLETE and self._harvest.complete(task, files, attempts[-1]):
-            return 0  # another campaign of this workspace has computed it, or an earlier driver that was killed
-        unended = attempts[-1] if attempts and attempts[-1].outcome is None else None
+        if attempts and self._harvest.complete(task, files, attempts[-1]):
+            return 0  # another campaign of this workspace has computed it, or an attempt that was given up
+        unended = attempts[-1] if attempts and attempts[-1].outcome is None and not attempts[-1].elsewhere else None
         alive = self.launcher.is_running(files.path, unended) is not False
         if not alive:
             self.launcher.prepare(files.path)
-            clear_markers(files.path)
-        self._withdrawn.discard(task.task)
+            clear_markers(files.path, attempts[-1].number if attempts else 0)
+        self._withdrawal.forget(task)
         before = len(attempts) - (alive and unended is not None)
         self.records.write({"event": "submitted", "task": task.task, "attempts": before, "reason": task.reason})
         task = self.records.state().tasks[task.task]

@@ -60,10 +60,12 @@ class FormatError(XpmAlchemError):
         The file.
     newer
         Whether it was written by a newer version (and is whole).
+    broken
+        Whether no version of anything could read it.
     """
 
-    def __init__(self, path: Path, message: str, *, newer: bool = False) -> None:
-        self.path, self.newer = path, newer
+    def __init__(self, path: Path, message: str, *, newer: bool = False, broken: bool = False) -> None:
+        self.path, self.newer, self.broken = path, newer, broken
         super().__init__(f"{path}: {message}")
 
 

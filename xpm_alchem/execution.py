@@ -19,9 +19,9 @@ import filelock
 from xpm_alchem import gufe_seam
 from xpm_alchem.attempts import Attempt, AttemptLog, Launched, Outcome
 from xpm_alchem.directory import TaskDirectory, TaskSummary
-from xpm_alchem.errors import FormatError, TaskBusyError
+from xpm_alchem.errors import FormatError, TaskBusyError, UntrustedModuleError
 from xpm_alchem.fence import Fence, inherit
-from xpm_alchem.files import first_free
+from xpm_alchem.files import set_aside
 from xpm_alchem.interrupts import Deadline, Interrupts, Stopped
 from xpm_alchem.measures import Durations, Usage, versions
 from xpm_alchem.trust import check_module
@@ -130,7 +130,6 @@ class _Execution:
     ) -> None:
         self.files, self.spec, self.deadline = files, spec, deadline
         self.on_unit, self.launched = on_unit, launched
-        self.check = check_module(str(files.path), spec.trusted)
         self.log = AttemptLog(files.attempts)
         self.interrupts = Interrupts(deadline, self._orders)
         self.results: dict[str, Any] = {}
@@ -232,10 +231,11 @@ class _Execution:
 
     def _begin_afresh(self, earlier: list[Attempt]) -> str:
         """Set aside all that was computed, if that was ordered for this attempt; return what was done, in words."""
-        if not earlier or earlier[-1].number != self.fence.afresh_after:
+        after = self.fence.afresh_after
+        if not after or any(attempt.number > after and attempt.began for attempt in earlier):
             return ""
         kept = [path for path in (self.files.dag, self.files.results, self.files.path / "shared") if path.exists()]
-        names = [_set_aside(path).name for path in kept]
+        names = [set_aside(path).name for path in kept]
         self.files.make()
         return f"from scratch; kept: {', '.join(names)}" if names else "from scratch"
 
@@ -250,16 +250,33 @@ class _Execution:
             return None  # damaged: everything in it can be made again
         return summary if summary.status == "complete" and self.files.result.exists() else None
 
+    def _load(self, path: Path) -> Any:
+        return gufe_seam.load(path, check_module(str(path), self.spec.trusted), self.files.relocated)
+
     def _dag(self) -> Any:
+        damaged = None
         if self.files.dag.exists():
-            return gufe_seam.load(self.files.dag, self.check)
-        extends = None
-        if self.spec.extends is not None:
-            extends = gufe_seam.load(TaskDirectory(self.spec.extends).result, self.check)
+            try:
+                dag = self._load(self.files.dag)
+                if gufe_seam.is_dag(dag):
+                    return dag
+                damaged = FormatError(self.files.dag, "damaged: not a ProtocolDAG.")
+            except FormatError as error:
+                damaged = error
+        extends = None if self.spec.extends is None else self._load(TaskDirectory(self.spec.extends).result)
         name = f"{self.spec.transformation_id} repeat {self.spec.repeat}"
         dag = gufe_seam.create_dag(self.spec.load_transformation(), repeat=self.spec.repeat, extends=extends, name=name)
+        if damaged is not None:  # the results of its units cannot be told apart any more
+            for path in (self.files.dag, self.files.results):
+                self._note_damage(path, f"{damaged} The task starts over.")
+            self.files.make()
         self._save(dag, self.files.dag)
-        return gufe_seam.load(self.files.dag, self.check)
+        return self._load(self.files.dag)
+
+    def _note_damage(self, path: Path, reason: str) -> None:
+        """Set aside what cannot be read; it is kept."""
+        self._guard()
+        self.log.unit(self.attempt, name=path.stem, damaged=set_aside(path).name, reason=reason)
 
     def _load_results(self, units: Iterable[Any]) -> None:
         """Load the results of finished units; a result counts only if those of the units it depends on do."""
@@ -268,13 +285,12 @@ class _Execution:
             if not path.exists() or any(str(parent.key) not in self.results for parent in unit.dependencies):
                 continue
             try:
-                result = gufe_seam.load(path, self.check)
-                if str(getattr(result, "source_key", "")) != str(unit.key) or not result.ok():
-                    raise ValueError("not a result of this unit")
+                result = self._load(path)
+                if not gufe_seam.is_result_of(result, unit):
+                    raise FormatError(path, "not a result of this unit.")
                 self.results[str(unit.key)] = result
-            except Exception as error:  # whatever gufe raises when it decodes what is not what it wrote
-                aside = _set_aside(path)
-                self.log.unit(self.attempt, name=unit.name, damaged=aside.name, reason=str(error))
+            except (FormatError, UntrustedModuleError) as error:
+                self._note_damage(path, str(error))
 
     # ---------------------------------------------------------------------------------------------- the units
     def _units(self, dag: Any) -> None:
@@ -313,7 +329,7 @@ class _Execution:
         self._guard()
         if not result.ok() and inherited and not _disk_full(result):
             gufe_seam.save(result, self.files.next_failure(key))
-            aside = _set_aside(self.files.shared(key)).name
+            aside = set_aside(self.files.shared(key)).name
             self.log.unit(self.attempt, name=unit.name, ok=False, set_aside=aside, reason=str(result.traceback)[-2000:])
             self.summary = self.summary.evolve(set_aside=self.summary.set_aside + 1)
             started, inherited = time.time(), False
@@ -432,10 +448,6 @@ def _newest(files: TaskDirectory) -> float:
 
 def _has_content(path: Path) -> bool:
     return path.is_dir() and any(path.iterdir())
-
-
-def _set_aside(path: Path) -> Path:
-    return path.rename(first_free(lambda number: path.with_name(f"{path.name}.set-aside-{number}")))
 
 
 def _disk_full(failure: Any) -> bool:

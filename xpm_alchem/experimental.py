@@ -13,10 +13,12 @@ from typing import Any
 import attrs
 
 from xpm_alchem.energy_units import kcal_per_mol_of
-from xpm_alchem.errors import InputError
+from xpm_alchem.errors import FormatError, InputError, WorkspaceError
+from xpm_alchem.files import read_bytes
 
 GAS_CONSTANT = 1.987204259e-3  # kcal/(mol K), CODATA 2018
 ROOM_TEMPERATURE = 298.15  # K
+MOST_BYTES = 1 << 22  # of a file; 100,000 ligands
 
 _MOLAR = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "μm": 1e-6, "nm": 1e-9, "pm": 1e-12}
 _COLUMNS = ("ligand", "value", "uncertainty", "unit", "temperature")
@@ -39,14 +41,16 @@ def read_experimental(path: Path) -> dict[str, Measured]:
     InputError
         Says the file, the line or ligand, and what to do.
     """
+    if path.is_dir():
+        raise InputError(f"{path}: a directory; give the file of experimental values in it.")
     try:
-        text = path.read_text()
+        text = read_bytes(path, most=MOST_BYTES).decode()
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file of experimental values.") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: a directory; give the file of experimental values in it.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}).") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text ({error}).") from None
+    except (FormatError, WorkspaceError) as error:
+        raise InputError(str(error)) from None
     return parse_experimental(text, str(path))
 
 

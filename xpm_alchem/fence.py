@@ -18,9 +18,11 @@ import attrs
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.errors import FormatError, SupersededError
 from xpm_alchem.files import read_record, write_record
+from xpm_alchem.values import is_count, is_text, short
 
 ORDERS = "xpm-alchem orders"
 ORDERS_VERSION = 1
+_MOST_GENERATIONS = 100_000  # more were never made: the file is damaged
 _COPY_TRIES = 5
 _COPY_PAUSE = 10.0  # seconds
 
@@ -38,7 +40,7 @@ class Orders:
     stop
         Why the attempt at work is to stop at its next chance, or None.
     afresh_after
-        The attempt after this number sets aside all that was computed before; 0: none does.
+        The first attempt after this number that begins sets aside all that was computed before; 0: none does.
     """
 
     launch: str | None = None
@@ -59,12 +61,14 @@ class Orders:
             content = read_record(TaskDirectory(directory).orders, ORDERS, ORDERS_VERSION)
         except FileNotFoundError:
             return cls()
-        launch, generation, stop = content.get("launch"), content.get("generation"), content.get("stop")
-        afresh_after = content.get("afresh_after", 0)
-        texts = all(text is None or isinstance(text, str) for text in (launch, stop))
-        if not texts or type(generation) is not int or type(afresh_after) is not int:
-            raise FormatError(TaskDirectory(directory).orders, "damaged: its values make no sense.")
-        return cls(launch, generation, stop, afresh_after)
+        for key in ("launch", "generation", "stop", "afresh_after"):
+            value = content.get(key, 0 if key == "afresh_after" else None)
+            is_number = key in ("generation", "afresh_after")
+            fits = is_count(value, _MOST_GENERATIONS) if is_number else value is None or is_text(value)
+            if not fits:
+                path = TaskDirectory(directory).orders
+                raise FormatError(path, f"damaged: '{key}' is {short(value)}. Restore it from a backup.")
+        return cls(content.get("launch"), content["generation"], content.get("stop"), content.get("afresh_after", 0))
 
 
 def give_orders(directory: Path, **changes: Any) -> Orders:

@@ -7,13 +7,15 @@ import itertools
 import json
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from xpm_alchem.errors import FormatError
+from xpm_alchem.errors import FormatError, WorkspaceError
+from xpm_alchem.values import is_count, short
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -55,9 +57,67 @@ def _linked(tmp: Path, path: Path) -> bool:
         return False
 
 
+def read_bytes(path: Path, *, offset: int = 0, most: int | None = None) -> bytes:
+    """Return the content of a file; never waits, as for a pipe.
+
+    Parameters
+    ----------
+    offset
+        The first byte.
+    most
+        The most bytes the file may have.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    FormatError
+        It is no file, or larger.
+    WorkspaceError
+        It cannot be read (now, or by this user).
+    """
+    try:
+        with open(path, "rb", opener=_without_waiting) as lines:
+            status = os.fstat(lines.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise FormatError(path, "not a file. Put the file back, from a backup if there is one.")
+            if most is not None and status.st_size > most:
+                raise FormatError(path, f"damaged: it has {status.st_size} bytes. Restore it from a backup.")
+            lines.seek(offset)
+            return lines.read()
+    except FileNotFoundError:
+        raise
+    except IsADirectoryError:
+        message = "a directory, where a file should be. Put the file back, or remove it."
+        raise FormatError(path, message, broken=True) from None
+    except OSError as error:
+        raise WorkspaceError(f"{path}: cannot be read ({error.strerror}).") from None
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _not_through_links(path: str, flags: int) -> int:
+    """Open a file to write; a symbolic link could lead anywhere."""
+    try:
+        return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise WorkspaceError(
+                f"{path}: a symbolic link, and nothing is written through one. Put the file itself in its place."
+            ) from None
+        raise
+
+
 def first_free(path_of: Callable[[int], Path], start: int = 1) -> Path:
     """Return the path of the lowest number, from `start` on, that does not exist."""
     return next(path for path in map(path_of, itertools.count(start)) if not path.exists())
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a file or directory to '<name>.set-aside-<number>', which is kept, and return its new path."""
+    return path.rename(first_free(lambda number: path.with_name(f"{path.name}.set-aside-{number}")))
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -90,16 +150,18 @@ def read_record(
         There is no such file.
     FormatError
         The file is no record of this kind, is damaged, or was written by a newer version.
+    WorkspaceError
+        It cannot be read (now, or by this user).
     """
     try:
-        content: dict[str, Any] = json.loads(path.read_bytes())
+        content: dict[str, Any] = json.loads(read_bytes(path))
     except (ValueError, RecursionError) as error:
         raise FormatError(path, f"damaged: not valid JSON ({error}). Restore it from a backup.") from None
     if not isinstance(content, dict) or content.get("format") != kind:
-        raise FormatError(path, f"not a '{kind}' file of xpm-alchem.")
+        raise FormatError(path, f"not a '{kind}' file of xpm-alchem. Restore it from a backup.")
     found = content.get("format_version")
-    if not isinstance(found, int) or found < 1:
-        raise FormatError(path, f"damaged: 'format_version' is {found!r}.")
+    if not is_count(found) or found < 1:
+        raise FormatError(path, f"damaged: 'format_version' is {short(found)}. Restore it from a backup.")
     if found > version:
         raise FormatError(
             path,
@@ -132,7 +194,7 @@ class Journal:
     def append(self, *records: Mapping[str, Any]) -> None:
         """Add records at the end and fsync them."""
         text = "".join(json.dumps(record, sort_keys=True) + "\n" for record in records)
-        with open(self.path, "ab+") as out:
+        with open(self.path, "ab+", opener=_not_through_links) as out:
             size = out.seek(0, os.SEEK_END)
             if size == 0:
                 text = json.dumps({"format": self.kind, "format_version": self.version}) + "\n" + text
@@ -151,11 +213,11 @@ class Journal:
         ------
         FormatError
             The file is of another kind or of a newer version.
+        WorkspaceError
+            It cannot be read (now, or by this user).
         """
         try:
-            with open(self.path, "rb") as lines:
-                lines.seek(offset)
-                data = lines.read()
+            data = read_bytes(self.path, offset=offset)
         except FileNotFoundError:
             return [], 0
         end = data.rfind(b"\n") + 1
@@ -175,11 +237,16 @@ class Journal:
 
     def _check(self, header: dict[str, Any]) -> None:
         if header["format"] != self.kind:
-            raise FormatError(self.path, f"not a '{self.kind}' journal of xpm-alchem.")
-        if not isinstance(header.get("format_version"), int) or header["format_version"] > self.version:
+            raise FormatError(self.path, f"not a '{self.kind}' journal of xpm-alchem. Restore it from a backup.")
+        found = header.get("format_version")
+        if is_count(found) and found > self.version:
             raise FormatError(
                 self.path,
-                f"written by a newer xpm-alchem (format {header.get('format_version')!r}, "
-                f"this one reads up to {self.version}). Upgrade xpm-alchem; nothing was changed.",
+                f"written by a newer xpm-alchem (format {found}, this one reads up to {self.version}). "
+                "Upgrade xpm-alchem; nothing was changed.",
                 newer=True,
+            )
+        if found != self.version:
+            raise FormatError(
+                self.path, f"damaged: 'format_version' in its first line is {short(found)}. Restore it from a backup."
             )

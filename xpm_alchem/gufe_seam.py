@@ -16,7 +16,7 @@ import inspect
 import json
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import networkx as nx
@@ -28,10 +28,12 @@ with warnings.catch_warnings():  # pydantic and openff warn at import about thin
     from gufe.protocols.protocolunit import Context, ProtocolUnit, ProtocolUnitResult
     from gufe.tokenization import JSON_HANDLER, GufeKey, GufeTokenizable
 
-from xpm_alchem.errors import MissingPackageError
-from xpm_alchem.files import atomic_write
+from xpm_alchem import files_of_gufe_0_4
+from xpm_alchem.errors import FormatError, MissingPackageError, XpmAlchemError
+from xpm_alchem.files import atomic_write, read_bytes
 from xpm_alchem.keyed_chain import Chain, flatten
 from xpm_alchem.quiet import quiet
+from xpm_alchem.values import text
 
 GUFE_VERSION: str = str(getattr(gufe, "__version__", "unknown"))
 IS_GUFE_0_4 = not hasattr(GufeTokenizable, "to_json")  # keyed-chain JSON came with 1.1
@@ -44,6 +46,7 @@ SolventComponent = gufe.SolventComponent
 Transformation = gufe.Transformation
 
 CheckModule = Callable[[str], None]
+Relocate = Callable[[Path], Path]
 
 # The number of the repeat a DAG is created for. gufe does not hand it to a protocol; a protocol whose seeds
 # are to be reproducible reads it here while its `_create` runs.
@@ -94,7 +97,7 @@ def to_text(obj: Any) -> str:
     return json.dumps(to_chain(obj), cls=JSON_HANDLER.encoder, sort_keys=True)
 
 
-def load(path: Path, check_module: CheckModule) -> Any:
+def load(path: Path, check_module: CheckModule, relocate: Relocate | None = None) -> Any:
     """Read one gufe object.
 
     Parameters
@@ -103,27 +106,60 @@ def load(path: Path, check_module: CheckModule) -> Any:
         A file written by `save` or by gufe.
     check_module
         Called with the name of every Python module the file names, before anything is imported; raises to refuse.
+    relocate
+        Called with every path in the file; returns what stands for it now.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    FormatError
+        It is damaged, or the installed gufe (or its protocol) cannot read it.
+    WorkspaceError
+        It cannot be read (now, or by this user).
+    XpmAlchemError
+        Whatever `check_module` raised.
     """
-    return decode(parse(path.read_text(), check_module))
+    content = read_bytes(path)
+    try:
+        chain = parse(content.decode(), check_module)
+        return decode(chain if relocate is None else _relocated(chain, relocate))
+    except XpmAlchemError:
+        raise
+    except Exception as error:  # whatever gufe and its protocols raise when they decode what is not what they wrote
+        said = f"{type(error).__name__}: {' '.join(text(str(error)).split())[:200]}"
+        if isinstance(error, UnicodeDecodeError | json.JSONDecodeError):
+            raise FormatError(path, f"damaged: not valid JSON ({said}).", broken=True) from None
+        raise FormatError(path, f"damaged, or gufe {GUFE_VERSION} cannot read it ({said}).") from error
 
 
-def parse(text: str, check_module: CheckModule | None) -> list[list[Any]]:
-    """Return the keyed chain in `text`, with gufe's own value types (paths, arrays, settings) decoded.
+def _relocated(value: Any, relocate: Relocate) -> Any:
+    if isinstance(value, PurePath):
+        return relocate(Path(value))
+    if isinstance(value, dict):
+        return {key: _relocated(item, relocate) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_relocated(item, relocate) for item in value]
+    return value
+
+
+def parse(content: str, check_module: CheckModule | None) -> list[list[Any]]:
+    """Return the keyed chain in `content`, with gufe's own value types (paths, arrays, settings) decoded.
 
     Raises
     ------
     ValueError
-        The text is not JSON, or not a gufe object.
+        It is not JSON, or not a gufe object.
     """
 
     class Checked(JSON_HANDLER.decoder):  # type: ignore[name-defined,misc]
         def object_hook(self, dct: dict[str, Any]) -> Any:
             if check_module is not None and isinstance(dct.get("__module__"), str):
                 check_module(dct["__module__"])
-            return super().object_hook(dct)
+            return super().object_hook(dct if IS_GUFE_0_4 else files_of_gufe_0_4.value(dct))
 
     with quiet("pymbar"):  # protocols' modules are imported here
-        return flatten(json.loads(text, cls=Checked))
+        return flatten(json.loads(content, cls=Checked))
 
 
 def decode(chain: Chain) -> Any:
@@ -152,6 +188,9 @@ def decode_all(chain: Chain) -> dict[str, Any]:
         for key, content in chain:
             if IS_GUFE_0_4:
                 content = _for_gufe_0_4(content)
+            elif ":version:" not in content:
+                objects[key] = files_of_gufe_0_4.read(resolve(content))
+                continue
             objects[key] = GufeTokenizable.from_shallow_dict(resolve(content))
     return objects
 
@@ -235,6 +274,23 @@ def resolve_inputs(unit: Any, results: Mapping[str, Any]) -> dict[str, Any]:
         return value
 
     return {key: resolve(value) for key, value in unit.inputs.items()}
+
+
+def is_result_of(result: Any, unit: Any) -> bool:
+    """Return whether an object that was read is the result of a unit that succeeded, with all a result has."""
+    parts = [getattr(result, name, None) for name in ("inputs", "outputs")]
+    sound = isinstance(result, ProtocolUnitResult) and isinstance(result.key, str)
+    return sound and all(isinstance(part, Mapping) for part in parts) and str(result.source_key) == str(unit.key)
+
+
+def is_dag(dag: Any) -> bool:
+    """Return whether an object that was read is a ProtocolDAG whose units' keys can name files."""
+    return isinstance(dag, ProtocolDAG) and all(Path(str(u.key)).name == str(u.key) for u in dag.protocol_units)
+
+
+def is_dag_result(result: Any) -> bool:
+    """Return whether an object that was read is a ProtocolDAGResult."""
+    return isinstance(result, ProtocolDAGResult)
 
 
 def make_dag_result(dag: Any, results: Iterable[Any]) -> Any:
@@ -325,7 +381,7 @@ def write_quickrun_result(transformation: Any, dag_result: Any, path: Path) -> N
 
 def load_quickrun_result(path: Path, check_module: CheckModule) -> Any:
     """Return the ProtocolResult in a file that ``openfe quickrun`` wrote; it holds no ProtocolDAGResult."""
-    chain = flatten(json.loads(path.read_bytes())["protocol_result"])  # before arrays are decoded: they look alike
+    chain = flatten(json.loads(read_bytes(path))["protocol_result"])  # before arrays are decoded: they look alike
     return decode(parse(json.dumps(chain), check_module))
 
 
@@ -472,6 +528,9 @@ __all__ = [
     "gather",
     "in_kcal_per_mol",
     "individual_estimates",
+    "is_dag",
+    "is_dag_result",
+    "is_result_of",
     "load",
     "load_quickrun_result",
     "make_context",

@@ -18,7 +18,7 @@ from xpm_alchem.execution import close_lost
 from xpm_alchem.fence import Orders, fence_off, give_orders
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.left_out import left_out
-from xpm_alchem.restarts import DONE, STOP, STOPPED, WAIT, RestartPolicy, decide
+from xpm_alchem.restarts import DONE, RETRY, STOP, STOPPED, WAIT, RestartPolicy, decide
 from xpm_alchem.second_look import another_complete, look_again
 from xpm_alchem.submission import Job, failure_reason, stderr_of
 from xpm_alchem.task_state import TaskState, TaskStatus, grouped
@@ -58,12 +58,12 @@ class Harvest:
         self._jobs = jobs
         self._checked: dict[str, float] = {}
         self._ended: dict[tuple[str, float], float] = {}
-        self._told: dict[str, str] = {}
+        self._told: set[tuple[str, bool]] = set()
 
     def look(self) -> None:
-        """Look at every task that was running; the journal gains what became of it."""
+        """Look at every task whose attempt was at work; the journal gains what became of it."""
         for task in list(self.records.state().tasks.values()):
-            if task.status is TaskStatus.RUNNING:
+            if task.at_work:
                 self._look_at(task)
 
     def _look_at(self, task: TaskState) -> None:
@@ -86,7 +86,7 @@ class Harvest:
             if not self._never_began(task, directory, log):
                 return
         elif last.outcome is None:
-            if self.launcher.is_running(directory, last) is not False:
+            if not last.elsewhere and self.launcher.is_running(directory, last) is not False:
                 return  # alive, or on a machine that cannot be seen from here
             if log.read()[-1].outcome is None:  # it may have said so while it was being looked at
                 self._close(files, last)
@@ -96,6 +96,9 @@ class Harvest:
 
     def _close(self, files: TaskDirectory, last: Attempt) -> None:
         """Note how an attempt ended that left no word."""
+        if last.elsewhere:
+            close_lost(files, last, "it was at work in another directory, of which this one is a copy")
+            return
         ending = self.launcher.ending(files.path, last)
         its_own = attrs.evolve(files, generation=Orders.read(files.path).generation)
         if not ending.is_certain:
@@ -155,6 +158,9 @@ class Harvest:
 
     def _after_attempt(self, task: TaskState, files: TaskDirectory, log: AttemptLog) -> None:
         attempts = log.read()
+        if task.leaving:
+            self._after_leaving(task, files, log, attempts[-1])
+            return
         stopped = Orders.read(files.path).stop
         if stopped is not None and attempts[-1].outcome in (Outcome.CANCELLED, Outcome.LOST):
             log.decide(attempts[-1], STOPPED, stopped)
@@ -178,6 +184,19 @@ class Harvest:
             self._over(task, TaskStatus.ERROR, f"{last.reason} ({decision.reason})", last)
         else:
             self._over(task, TaskStatus.WAITING, f"{last.outcome}: {decision.reason}", last)
+
+    def _after_leaving(self, task: TaskState, files: TaskDirectory, log: AttemptLog, last: Attempt) -> None:
+        """The user gave the task another status meanwhile: that stays, but a late result counts if it is waiting."""
+        reason = task.reason
+        if last.outcome is Outcome.COMPLETE and task.exists and self.complete(task, files, last):
+            log.decide(last, DONE, f"complete all the same ({reason})")
+            self._forget(task, again=False)
+            return
+        if last.outcome is Outcome.COMPLETE:
+            log.decide(last, DONE, f"complete, but it does not count ({reason})")
+        else:
+            log.decide(last, RETRY if task.exists else STOPPED, reason)
+        self._over(task, task.status, reason)
 
     def complete(self, task: TaskState, files: TaskDirectory, attempt: Attempt) -> bool:
         """Note that a task is complete, with what its summary says; return False if the summary does not say so.
@@ -209,8 +228,7 @@ class Harvest:
             }
         )
         self.observe(DriverEvent("complete", self.records.state().tasks[task.task]))
-        for sentence in look_again(self.records, self.policy, task.transformation):
-            self.observe(DriverEvent(sentence))
+        self.look_again(task.transformation)
         return True
 
     def _forget(self, task: TaskState, *, again: bool) -> None:
@@ -219,22 +237,31 @@ class Harvest:
 
     def _over(self, task: TaskState, status: TaskStatus, reason: str, attempt: Attempt | None = None) -> None:
         self._forget(task, again=True)
+        if task.leaving:  # its status is the user's word
+            self.records.write({"event": "ended", "task": task.task, "reason": reason})
+            self.observe(DriverEvent("its attempt has ended", self.records.state().tasks[task.task]))
+            return
         what = {"event": "status", "task": task.task, "status": str(status), "reason": reason}
         self.records.write({**what, **_ending(attempt)})
         self.observe(DriverEvent(str(status), self.records.state().tasks[task.task]))
         self._tell_what_fails(status)
 
+    def look_again(self, transformation: str | None = None) -> None:
+        """Try tasks in error again (of one transformation) that the policy in force would restart now."""
+        for task, reason in look_again(self.records, self.policy, transformation):
+            self.observe(DriverEvent(reason, task))
+
     def _tell_what_fails(self, status: TaskStatus) -> None:
         """Tell once of machines on which different tasks fail, and of transformations that fail altogether."""
         state, now = self.records.state(), time.time()
-        news = {name: state.hosts.sentence(name, now) for name in state.hosts.failing()}
+        avoided = state.hosts.avoided_nodes(now)
+        news = {(name, name in avoided): state.hosts.sentence(name, now) for name in state.hosts.failing()}
         if status is TaskStatus.ERROR:
             failed = left_out(self.records.index, grouped(state.tasks.values()))
-            news |= {one.transformation: one.sentence for one in failed}
-        for about, sentence in news.items():
-            if self._told.get(about) != sentence:
-                self._told[about] = sentence
-                self.observe(DriverEvent(sentence))
+            news |= {(one.transformation, bool(one.cut_off)): one.sentence for one in failed}
+        for about in news.keys() - self._told:
+            self.observe(DriverEvent(news[about]))
+        self._told = set(news) if status is TaskStatus.ERROR else self._told | set(news)
 
 
 def _ending(attempt: Attempt | None) -> dict[str, Any]:

@@ -17,8 +17,8 @@ import attrs
 from xpm_alchem.attempts import AttemptLog
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory, TaskSummary
-from xpm_alchem.errors import InputError, WorkspaceError
-from xpm_alchem.files import atomic_write
+from xpm_alchem.errors import FormatError, InputError, WorkspaceError
+from xpm_alchem.files import atomic_write, read_bytes
 from xpm_alchem.keyed_chain import flatten
 from xpm_alchem.network_index import TransformationRecord, content_ids
 from xpm_alchem.quickrun_file import Origin, QuickrunFile, looks_like_one, origin_of_transformation, read_quickrun_file
@@ -38,7 +38,7 @@ def files_in(paths: Iterable[Path]) -> Iterator[Path]:
         if not path.is_dir():
             yield path
             continue
-        found = [file for file in sorted(path.rglob("*.json")) if file.is_file() and looks_like_one(file)]
+        found = [file for file in sorted(path.rglob("*.json")) if looks_like_one(file)]
         if not found:
             raise InputError(f"{path}: holds no results of `openfe quickrun` (*.json that begin with an estimate).")
         yield from found
@@ -103,10 +103,10 @@ class Importer:
         if not path.is_file():
             return self._records.index.find(given)
         try:
-            chain = flatten(json.loads(path.read_bytes()))
+            chain = flatten(json.loads(read_bytes(path)))
             stable_id = content_ids(chain)[chain[-1][0]]
             origin = origin_of_transformation(chain, chain[-1][0])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (OSError, FormatError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise InputError(f"--transformation {path}: not the JSON of a gufe Transformation.") from None
         by_id = self._records.index.by_id
         found = [by_id[stable_id]] if stable_id in by_id else self._fitting([origin])
@@ -203,7 +203,8 @@ def take_in_import(records: CampaignRecords, wish: Mapping[str, Any]) -> bool:
     numbers = attrs.asdict(summary, filter=lambda field, _: field.name in ("estimate", "uncertainty"))
     records.write(
         {
-            "event": "iteration",  # one line, so that a kill leaves all of it or nothing
+            "event": "wish",  # one line, so that a kill leaves all of it or nothing
+            "wish": "import",
             "changes": [
                 {**created, "directory": where, "imported": identity, "reason": reason},
                 {**complete, **numbers, "seconds": 0.0, "attempts": 0},

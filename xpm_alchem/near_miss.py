@@ -5,10 +5,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from xpm_alchem.values import text
+
 
 def unknown_key(key: object, known: Iterable[str], where: str, *, what: str = "unknown key") -> str:
     """Return a message about an unknown key (or `what` else), with the nearest known one or all of them."""
-    known = sorted(known)
-    near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.6)
-    hint = f"did you mean '{near[0]}'?" if near else f"known are: {', '.join(known)}."
-    return f"{where}: {what} '{key}'; {hint}"
+    known = sorted(name[:60] for name in known)
+    near = nearest(str(key)[:60], known)
+    hint = f"did you mean '{near}'?" if near is not None else f"known are: {', '.join(known)}."
+    return f"{where}: {what} '{text(str(key))[:60]}'; {hint}"
+
+
+def nearest(key: object, known: Iterable[str]) -> str | None:
+    """Return the known key that was probably meant, None if none is near."""
+    near = difflib.get_close_matches(str(key), list(known), n=1, cutoff=0.6)
+    return near[0] if near else None

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from xpm_alchem.errors import NetworkError
+from xpm_alchem.files import read_bytes
 from xpm_alchem.keyed_chain import Chain, flatten, modules_in, subchain
 from xpm_alchem.network_index import Index, index_chain
 from xpm_alchem.trust import check_module, require_packages
+from xpm_alchem.values import text
 
 
 class Network:
@@ -75,7 +77,7 @@ def load_transformation(path: Path, key: str, trusted: Iterable[str] = ()) -> An
         The file is missing or damaged, or does not hold it.
     """
     try:
-        chain = subchain(flatten(json.loads(_read(path))), key)
+        chain = subchain(flatten(json.loads(read_network(path))), key)
     except (ValueError, RecursionError, KeyError) as error:
         raise NetworkError(f"{path}: damaged, or does not hold '{key}' ({type(error).__name__}: {error}).") from None
     return _decode(chain, path, tuple(trusted))[key]
@@ -99,7 +101,7 @@ def load_network(path: Path, trusted: Iterable[str] = ()) -> Network:
         It names a Python module that is not trusted.
     """
     trusted = tuple(trusted)
-    content = _read(path)
+    content = read_network(path)
     try:
         document = json.loads(content)
     except json.JSONDecodeError as error:
@@ -107,7 +109,7 @@ def load_network(path: Path, trusted: Iterable[str] = ()) -> Network:
             f"{path}: not valid JSON, probably cut short or damaged (line {error.lineno}, column {error.colno} of "
             f"{len(content)} bytes: {error.msg}). Write it again or copy it again."
         ) from None
-    except (UnicodeDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # not UTF-8, an integer of thousands of digits
         raise NetworkError(f"{path}: not JSON. Give the JSON file that gufe or openfe wrote.") from None
     try:
         chain = flatten(document)
@@ -123,15 +125,22 @@ def load_network(path: Path, trusted: Iterable[str] = ()) -> Network:
     return Network(path, content, chain, index_chain(chain, path, modules), trusted)
 
 
-def _read(path: Path) -> bytes:
+def read_network(path: Path) -> bytes:
+    """Return the bytes of a network file.
+
+    Raises
+    ------
+    NetworkError
+        There is none.
+    FormatError, WorkspaceError
+        It is no file; it cannot be read.
+    """
+    if path.is_dir():
+        raise NetworkError(f"{path}: a directory; give the network's JSON file in it.")
     try:
-        return path.read_bytes()
+        return read_bytes(path)
     except FileNotFoundError:
         raise NetworkError(f"{path}: there is no such network file.") from None
-    except IsADirectoryError:
-        raise NetworkError(f"{path}: a directory; give the network's JSON file in it.") from None
-    except OSError as error:
-        raise NetworkError(f"{path}: cannot be read ({error.strerror}).") from None
 
 
 def _decode(chain: Chain, path: Path, trusted: tuple[str, ...]) -> dict[str, Any]:
@@ -139,13 +148,14 @@ def _decode(chain: Chain, path: Path, trusted: tuple[str, ...]) -> dict[str, Any
     from xpm_alchem import gufe_seam
 
     try:
-        text = json.dumps(chain)
-        return gufe_seam.decode_all(gufe_seam.parse(text, check_module(str(path), trusted)))
+        content = json.dumps(chain)
+        return gufe_seam.decode_all(gufe_seam.parse(content, check_module(str(path), trusted)))
     except NetworkError:
         raise
     except Exception as error:
+        said = " ".join(text(str(error)).split())[:200]
         raise NetworkError(
             f"{path}: the installed gufe {gufe_seam.GUFE_VERSION} cannot read this network "
-            f"({type(error).__name__}: {error}). It was probably written with another version of gufe or of its "
+            f"({type(error).__name__}: {said}). It was probably written with another version of gufe or of its "
             "protocol: install that version, or write the network again with this one."
         ) from error

@@ -17,6 +17,7 @@ import attrs
 
 from xpm_alchem.errors import NetworkError
 from xpm_alchem.keyed_chain import Chain, keys_in
+from xpm_alchem.near_miss import nearest
 
 ENVIRONMENTS = ("vacuum", "solvent", "complex")  # the order in which ddG = dG(later) - dG(earlier) is taken
 _PROTEINS = ("ProteinComponent", "SolvatedPDBComponent", "ProteinMembraneComponent")
@@ -111,6 +112,11 @@ class Index:
         """The transformations by stable id."""
         return {record.id: record for record in self.transformations}
 
+    @cached_property
+    def names(self) -> Counter[str]:
+        """How many transformations there are of each name."""
+        return Counter(record.name for record in self.transformations)
+
     def find(self, text: str) -> TransformationRecord:
         """Return the transformation with this name, id, or beginning of an id.
 
@@ -126,7 +132,9 @@ class Index:
             return found[0]
         if found:
             raise NetworkError(f"'{text}' is the beginning of {len(found)} transformation ids; give more of it.")
-        raise NetworkError(f"no transformation is called '{text}'; `xpm-alchem show` lists them.")
+        near = nearest(text, (record.name for record in self.transformations))
+        hint = f"did you mean '{near}'?" if near is not None else "`xpm-alchem show` lists them."
+        raise NetworkError(f"no transformation is called '{text}'; {hint}")
 
 
 def index_chain(chain: Chain, path: Path, modules: Iterable[str]) -> Index:
@@ -155,6 +163,8 @@ def index_chain(chain: Chain, path: Path, modules: Iterable[str]) -> Index:
         records = [_record(key, entries, ids) for key in edges]
     except (KeyError, TypeError, AttributeError, StopIteration) as error:
         raise NetworkError(f"{path}: damaged: a transformation lacks {error}. Write the network again.") from None
+    except RecursionError:
+        raise NetworkError(f"{path}: damaged: nested too deeply. Write the network again.") from None
     records = _named(sorted(records, key=lambda record: (record.name, record.id)))
     _check(records, path)
     edges_found, unpaired = pair_legs(records)

@@ -14,7 +14,9 @@ import yaml
 from xpm_alchem import safe_yaml
 from xpm_alchem.default_rules import RULE_NAMES
 from xpm_alchem.errors import CampaignError
+from xpm_alchem.files import read_bytes
 from xpm_alchem.near_miss import unknown_key
+from xpm_alchem.values import short
 
 MODES = ("partial", "full", "disabled")
 SCALINGS = ("linear", "exponential")
@@ -33,6 +35,7 @@ _UNITS = {
     "d": 86400,
     "days": 86400,
 }
+_MOST_BYTES = 1 << 20  # of a campaign.yaml: reading 1 MB of YAML takes seconds
 _LATER = {"budget"}
 
 
@@ -52,37 +55,37 @@ def duration(value: Any, where: str) -> float:
         if match := re.fullmatch(r"(\d+):([0-5]?\d):([0-5]?\d)", value.strip()):
             return float(int(match[1]) * 3600 + int(match[2]) * 60 + int(match[3]))
     raise CampaignError(
-        f"{where}: {value!r} is no duration. Give seconds, or for example '90s', '5min', '2h', '02:00:00'."
+        f"{where}: {short(value)} is no duration. Give seconds, or for example '90s', '5min', '2h', '02:00:00'."
     )
 
 
 def _whole(where: str, value: Any, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise CampaignError(f"{where}: {value!r} is not a whole number of at least {least}.")
+        raise CampaignError(f"{where}: {short(value)} is not a whole number of at least {least}.")
     return value
 
 
 def _share(where: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise CampaignError(f"{where}: {value!r} is not a number from 0 to 1.")
+        raise CampaignError(f"{where}: {short(value)} is not a number from 0 to 1.")
     return float(value)
 
 
 def _one_of(where: str, value: Any, known: tuple[str, ...]) -> str:
     if value not in known:
-        raise CampaignError(f"{where}: {value!r} is not one of {', '.join(known)}.")
+        raise CampaignError(f"{where}: {short(value)} is not one of {', '.join(known)}.")
     return str(value)
 
 
 def _text(where: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise CampaignError(f"{where}: {value!r} is not a text.")
+        raise CampaignError(f"{where}: {short(value)} is not a text.")
     return value.strip()
 
 
 def _mapping(where: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise CampaignError(f"{where}: {value!r} is not a mapping of keys to values.")
+        raise CampaignError(f"{where}: {short(value)} is not a mapping of keys to values.")
     return value
 
 
@@ -190,10 +193,10 @@ class RestartPattern:
         try:
             re.compile(pattern)
         except (re.error, RecursionError, OverflowError) as error:
-            raise CampaignError(f"{where}.pattern: {pattern!r} is no regular expression ({error}).") from None
+            raise CampaignError(f"{where}.pattern: {short(pattern)} is no regular expression ({error}).") from None
         fresh = given.get("from_scratch", False)
         if not isinstance(fresh, bool):
-            raise CampaignError(f"{where}.from_scratch: {fresh!r} is neither true nor false.")
+            raise CampaignError(f"{where}.from_scratch: {short(fresh)} is neither true nor false.")
         return cls(pattern, _whole(f"{where}.allowed", given["allowed"], 1), fresh)
 
 
@@ -259,17 +262,29 @@ def read_plan(path: Path) -> Plan:
     CampaignError
         Says the file, the key and what to do.
     """
+    return parse_plan(read_plan_text(path), path)
+
+
+def read_plan_text(path: Path) -> str:
+    """Return the text of a campaign.yaml.
+
+    Raises
+    ------
+    CampaignError
+        There is none, or it is no text.
+    FormatError, WorkspaceError
+        It is no file, or too large; it cannot be read.
+    """
+    if path.is_dir():
+        raise CampaignError(f"{path}: a directory; give the campaign.yaml in it.")
     try:
-        text = path.read_text()
+        return read_bytes(path, most=_MOST_BYTES).decode()
     except FileNotFoundError:
         raise CampaignError(
             f"{path}: there is no such campaign file. `xpm-alchem init NETWORK.json` writes one."
         ) from None
-    except IsADirectoryError:
-        raise CampaignError(f"{path}: a directory; give the campaign.yaml in it.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CampaignError(f"{path}: cannot be read ({error}).") from None
-    return parse_plan(text, path)
+    except UnicodeDecodeError as error:
+        raise CampaignError(f"{path}: cannot be read: it is not UTF-8 text ({error.reason}).") from None
 
 
 def parse_plan(text: str, path: Path) -> Plan:
@@ -278,9 +293,7 @@ def parse_plan(text: str, path: Path) -> Plan:
     try:
         content = safe_yaml.load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date like 2026-02-30
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise CampaignError(f"{where}{line}: not valid YAML: {getattr(error, 'problem', None) or error}.") from None
+        raise CampaignError(f"{where}: not valid YAML: {safe_yaml.what_is_wrong(error)}.") from None
     if not isinstance(content, dict):
         raise CampaignError(f"{where}: not a campaign: it holds no keys. `xpm-alchem init NETWORK.json` writes one.")
     check_keys(content, tuple(field.name for field in attrs.fields(Plan)), where)
@@ -289,7 +302,9 @@ def parse_plan(text: str, path: Path) -> Plan:
             raise CampaignError(f"{where}: '{key}' is missing; a campaign needs at least 'name' and 'network'.")
     name = _text(f"{where}: name", content["name"])
     if not _NAME.fullmatch(name):
-        raise CampaignError(f"{where}: name: {name!r} may hold letters, digits, '.', '_' and '-' only (at most 100).")
+        raise CampaignError(
+            f"{where}: name: {short(name)} may hold letters, digits, '.', '_' and '-' only (at most 100)."
+        )
     given: dict[str, Any] = {"name": name}
     given["network"] = _path(f"{where}: network", content["network"], path)
     if content.get("experimental") is not None:
@@ -335,12 +350,12 @@ def _path(where: str, value: Any, file: Path) -> Path:
     except (RuntimeError, ValueError) as error:  # an unknown ~user, a null byte
         if isinstance(error, CampaignError):
             raise
-        raise CampaignError(f"{where}: {value!r} is no path ({error}).") from None
+        raise CampaignError(f"{where}: {short(value)} is no path ({error}).") from None
 
 
 def _list(where: str, value: Any) -> list[Any]:
     if value is None:
         return []
     if not isinstance(value, list):
-        raise CampaignError(f"{where}: {value!r} is not a list.")
+        raise CampaignError(f"{where}: {short(value)} is not a list.")
     return value

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 from typing import Any
 
 import attrs
 
 from xpm_alchem.attempts import AttemptLog
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.changes import UNWANTED, Changes, NewTask, cancelled, events, is_to_end
+from xpm_alchem.changes import UNWANTED, Changes, cancelled, events, is_to_end
+from xpm_alchem.creation import created
 from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.files import set_aside
 from xpm_alchem.harvest import DriverEvent
 from xpm_alchem.plan import Plan
 from xpm_alchem.strategist import Strategist
 from xpm_alchem.strategy import DORMANT, ERROR, StrategyState, is_due
 from xpm_alchem.task_state import TaskState, TaskStatus, grouped, mean_seconds
-from xpm_alchem.tasks import directory_in_workspace, make_task
 from xpm_alchem.wishes import take_in
 
 
@@ -48,8 +51,7 @@ class Planning:
         self.plan: Plan = records.plan()
         self.state = StrategyState()
         self.stopping = False
-        self._network = records.network
-        self._strategist = Strategist(self.plan, self._network, records.workspace, strategy, cache=records.cache_path)
+        self._strategist = Strategist(self.plan, records.network, records.workspace, strategy, cache=records.cache_path)
         self._weights: dict[str, float | None] = {}
         self._unwanted: dict[str, float] = {}
         self._inbox = 0
@@ -74,7 +76,7 @@ class Planning:
         granted = {wish["wish"] for wish in taken if "refused" not in wish}
         self.stopping |= any(wish["wish"] == "stop" and wish.get("time", 0.0) > self._began for wish in taken)
         if granted & {"strategy", "awake", "restarts"}:
-            self._take_plan()
+            self.take_plan()
         if granted - {"stop"}:
             if self.state.status == DORMANT:  # one in error stays so until it is set awake
                 self.state = self.state.awakened()
@@ -84,8 +86,8 @@ class Planning:
             self._inbox = offset
             self._save()
 
-    def _take_plan(self) -> None:
-        """Take in the plan and the strategy's state as a wish has left them on the disk."""
+    def take_plan(self) -> None:
+        """Take in the plan, what the last driver knew, and the strategy's state, as they are on the disk."""
         plan = self.records.plan()
         if plan != self.plan:
             for change in self.plan.differences(plan):
@@ -115,6 +117,8 @@ class Planning:
         if not is_due(self.plan.strategy, self.state, results, now):
             return
         proposal = self._strategist.iterate(self.state, state, now)
+        if (broken := self._strategist.broken_results()) and self._make_again(broken):
+            return
         if proposal.state.status != ERROR:
             changes = Changes.of(proposal, grouped(state.tasks.values()), self._unwanted, now)
             reason = f"strategy {self.plan.strategy.name}, iteration {proposal.state.iterations}"
@@ -129,27 +133,27 @@ class Planning:
         elif proposal.create:
             self.observe(DriverEvent(f"iteration {self.state.iterations}: {len(proposal.create)} new task(s)"))
 
+    def _make_again(self, broken: Collection[Path]) -> bool:
+        """Run complete tasks again whose results are gone or damaged; their finished units are kept."""
+        again = []
+        for task in list(self.records.state().tasks.values()):
+            files = TaskDirectory(self.records.task_path(task))
+            if task.status is TaskStatus.COMPLETE and task.actioned and files.result in broken:
+                for path in filter(os.path.lexists, (files.summary, files.result)):
+                    set_aside(path)
+                reason = f"{files.result.name} was gone or damaged: it is made again"
+                again.append({"event": "status", "task": task.task, "status": "waiting", "reason": reason})
+        if again:
+            self.records.write(*again)
+        for event in again:
+            self.observe(DriverEvent("waiting", self.records.state().tasks[event["task"]]))
+        return bool(again)
+
     def _write_changes(self, changes: Changes, reason: str) -> None:
         """Write all changes of an iteration in one line: a driver killed meanwhile leaves all of them or none."""
-        done = [*(self._created(task, reason) for task in changes.create), *events(changes, reason)]
+        done = [*(created(self.records, task, reason) for task in changes.create), *events(changes, reason)]
         if done:
             self.records.write({"event": "iteration", "changes": done})
-
-    def _created(self, new: NewTask, reason: str) -> dict[str, Any]:
-        record = self._network.index.by_id[new.transformation]
-        other = self.records.state().tasks.get(new.extends or "")
-        extends = None if other is None else self.records.task_path(other)
-        return {
-            "event": "created",
-            "task": new.id,
-            "transformation": new.transformation,
-            "repeat": new.repeat,
-            "extends": new.extends,
-            "directory": directory_in_workspace(
-                make_task(record, new.repeat, network=self.records.network_path, extends=extends)
-            ),
-            "reason": reason,
-        }
 
     def end_unwanted(self) -> None:
         """Cancel running tasks that the strategy has not wanted for its patience, unless they are about to end."""

@@ -11,8 +11,8 @@ import attrs
 from xpm_alchem.campaign import CampaignRecords, campaign_path
 from xpm_alchem.errors import CampaignError
 from xpm_alchem.experimental import read_experimental
-from xpm_alchem.network import Network, load_network
-from xpm_alchem.plan import Plan, read_plan
+from xpm_alchem.network import Network, load_network, read_network
+from xpm_alchem.plan import Plan, read_plan, read_plan_text
 from xpm_alchem.task_state import CampaignState, grouped, number_repeats
 from xpm_alchem.workspace import UserSettings, check_writable, find_workspace, read_settings
 
@@ -85,7 +85,7 @@ class Preparation:
             read_experimental(plan.experimental)
         network = load_network(plan.network, plan.trusted_modules)
         network.alchemical_network  # noqa: B018 - decoding it is the check
-        return cls(plan, path.read_text(), network, root, settings, chosen)
+        return cls(plan, read_plan_text(path), network, root, settings, chosen)
 
     def make(self) -> CampaignRecords:
         """Make the campaign, or put this plan in force where it exists already.
@@ -107,13 +107,13 @@ class Preparation:
             records = CampaignRecords.open(path)
             self.check_same_network(records)
             if self.changes(records):
-                with records.lock():
+                with records.lock(is_brief=True):
                     records.set_plan(self.text, given=True)
         known = records.experimental()
         if (None if known is None else known[0]) != self.plan.experimental:
-            with records.lock():
+            with records.lock(is_brief=True):
                 records.set_experimental(self.plan.experimental)
-        if self.network.content == records.network_path.read_bytes():
+        if self.network.content == read_network(records.network_path):
             records.network = self.network  # decoded once is enough
         return records
 
@@ -160,6 +160,8 @@ class Preparation:
             cache = CampaignRecords(path).cache_path
             strategist = Strategist(plan, self.network, self.workspace, cache=cache, read_only=True)
             proposal = strategist.iterate(StrategyState(), state, time.time())
+            if strategist.broken_results():  # the driver has them made again
+                proposal = Proposal(StrategyState())
         if proposal.state.exception:
             raise CampaignError(f"the strategy '{plan.strategy.name}' raised {proposal.state.exception}")
         names = {record.id: record.name for record in self.network.index.transformations}

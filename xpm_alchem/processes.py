@@ -59,7 +59,7 @@ class ProcessIdentity:
             process = psutil.Process(self.pid)
             same = abs(process.create_time() - self.start) < _CLOCK_TOLERANCE
             return same and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
+        except (psutil.NoSuchProcess, ValueError, OverflowError):  # the last two: a number that no process can have
             return False
 
 
@@ -75,8 +75,16 @@ def session_members(session: int) -> list[psutil.Process]:
     return members
 
 
-def kill_session(session: int, started: float) -> int:
+def kill_session(session: int, started: float | None) -> int:
     """SIGKILL every process of a session, except any that is older than `started` (a recycled number).
+
+    The numbers may be from a file that was damaged: a session whose first process is another one is left alone, and so
+    is that of the machine's first process.
+
+    Parameters
+    ----------
+    session, started
+        The number of the session, and when its first process started; None for this process's own session.
 
     Returns
     -------
@@ -84,13 +92,27 @@ def kill_session(session: int, started: float) -> int:
         How many were killed.
     """
     killed = 0
+    if session <= 1 or not _may_be_session(session, started):
+        return 0
     for process in session_members(session):
         try:
             if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
                 continue
-            if process.create_time() > started - _CLOCK_TOLERANCE:
+            if started is None or process.create_time() > started - _CLOCK_TOLERANCE:
                 process.kill()
                 killed += 1
         except psutil.NoSuchProcess:
             continue
     return killed
+
+
+def _may_be_session(session: int, started: float | None) -> bool:
+    """Whether a session's first process started then, or is gone."""
+    if started is None:
+        return session == os.getsid(0)
+    try:
+        return started > 0 and abs(psutil.Process(session).create_time() - started) < _CLOCK_TOLERANCE
+    except psutil.NoSuchProcess:
+        return True
+    except OverflowError:  # a number that no process can have
+        return False

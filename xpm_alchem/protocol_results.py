@@ -12,14 +12,13 @@ from typing import Any, overload
 
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.disk_cache import DiskCache
+from xpm_alchem.errors import FormatError
 from xpm_alchem.network import Network
 from xpm_alchem.task_state import TaskState, TaskStatus
 from xpm_alchem.trust import check_module
 
 DISK_BOUND_BYTES = 1 << 30  # 1 GiB
 MEMORY_BOUND_BYTES = 1 << 28  # 256 MiB of JSON; a few times that of Python objects
-
-CheckModule = Callable[[str], None]
 
 
 class ProtocolResults:
@@ -41,6 +40,11 @@ class ProtocolResults:
         Whether to write nothing there.
     disk_bound_bytes, memory_bound_bytes
         Most bytes of JSON to keep there, and in memory.
+
+    Attributes
+    ----------
+    broken
+        Files of results that were found gone or not even JSON.
     """
 
     def __init__(
@@ -55,10 +59,11 @@ class ProtocolResults:
         memory_bound_bytes: int = MEMORY_BOUND_BYTES,
     ) -> None:
         self._network, self._workspace = network, workspace
-        self._check_result = check_module("a task's result.json", trusted)
+        self._trusted = trusted
         self._check_entry = check_module("an entry of the cache", trusted)
         self._disk = None if cache is None else DiskCache(cache, disk_bound_bytes, read_only=read_only)
         self._memory = _Memory(memory_bound_bytes)
+        self.broken: set[Path] = set()
 
     def of(self, transformation: str, tasks: Iterable[TaskState], to_come: int) -> Any:
         """Return the ProtocolResult of the complete tasks, or None without any.
@@ -92,20 +97,21 @@ class ProtocolResults:
         described = {
             "kind": "gathered ProtocolResult",
             "gufe": gufe_seam.GUFE_VERSION,
+            "workspace": str(self._workspace),  # the results name paths in it
             "transformation": transformation,
             "results": hashlib.sha256(json.dumps(made_of).encode()).hexdigest(),
         }
         size: int | None
         result, size = self._from_disk(gufe_object, transformation, described, len(complete))
         if result is None:
-            directories = {task.task: TaskDirectory(self._workspace / task.directory) for task in complete}
-            own = tuple(directories[task.task].result for task in complete if not task.imported)
-            imported = tuple(directories[task.task].quickrun for task in complete if task.imported)
-            result = gufe_seam.gather(gufe_object, _DAGResults(own, self._check_result)) if own else None
-            result = self._with_imported(gufe_object.protocol, result, imported)
+            places = [(TaskDirectory(self._workspace / task.directory), bool(task.imported)) for task in complete]
+            own = tuple(place for place, is_imported in places if not is_imported)
+            files = tuple(place.quickrun for place, is_imported in places if is_imported)
+            result = gufe_seam.gather(gufe_object, _DAGResults(own, self._read)) if own else None
+            result = self._with_imported(gufe_object.protocol, result, files)
             size = self._to_disk(result, transformation, described)
             if size is None:
-                size = sum(path.stat().st_size for path in (*own, *imported))
+                size = sum(path.stat().st_size for path in (*(directory.result for directory in own), *files))
         self._memory.put(transformation, made_of, result, size)
         return result
 
@@ -117,12 +123,29 @@ class ProtocolResults:
         for file in files:
             both = None
             with suppress(Exception):  # of another version of the protocol, say: its estimate counts all the same
-                found = gufe_seam.load_quickrun_result(file, self._check_result)
+                found = gufe_seam.load_quickrun_result(file, check_module(str(file), self._trusted))
                 if isinstance(found, protocol.result_cls):
                     both = gufe_seam.merged(protocol, [found] if result is None else [result, found])
             counted += both is None
             result = result if both is None else both
         return gufe_seam.with_results_to_come(protocol, result, counted)
+
+    def _read(self, directory: TaskDirectory) -> Any:
+        from xpm_alchem import gufe_seam
+
+        path = directory.result
+        try:
+            result = gufe_seam.load(path, check_module(str(path), self._trusted), directory.relocated)
+            if not gufe_seam.is_dag_result(result):
+                raise FormatError(path, "damaged: not a ProtocolDAGResult.", broken=True)
+            return result
+        except FileNotFoundError:
+            self.broken.add(path)
+            raise FormatError(path, "the result of a complete task is gone.", broken=True) from None
+        except FormatError as error:
+            if error.broken:
+                self.broken.add(path)
+            raise
 
     def _from_disk(
         self, gufe_object: Any, transformation: str, described: Mapping[str, Any], count: int
@@ -202,8 +225,8 @@ class ResultsByKey(Mapping[str, Any]):
 class _DAGResults(Sequence[Any]):
     """The ProtocolDAGResults in files, each one read when it is asked for: they may have hundreds of MB."""
 
-    def __init__(self, paths: Sequence[Path], check: CheckModule) -> None:
-        self._paths, self._check = paths, check
+    def __init__(self, directories: Sequence[TaskDirectory], read: Callable[[TaskDirectory], Any]) -> None:
+        self._directories, self._read = directories, read
 
     @overload
     def __getitem__(self, index: int) -> Any: ...
@@ -212,17 +235,15 @@ class _DAGResults(Sequence[Any]):
     def __getitem__(self, index: slice) -> _DAGResults: ...
 
     def __getitem__(self, index: int | slice) -> Any:
-        from xpm_alchem import gufe_seam
-
         if isinstance(index, slice):
-            return _DAGResults(self._paths[index], self._check)
-        return gufe_seam.load(self._paths[index], self._check)
+            return _DAGResults(self._directories[index], self._read)
+        return self._read(self._directories[index])
 
     def __iter__(self) -> Iterator[Any]:  # Sequence's own takes an IndexError of a class that is read for the end
-        return (self[index] for index in range(len(self._paths)))
+        return (self[index] for index in range(len(self._directories)))
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._directories)
 
 
 class _Memory:

@@ -12,7 +12,8 @@ from typing import Any
 import attrs
 
 from xpm_alchem.energy_units import kcal_per_mol_of
-from xpm_alchem.errors import InputError
+from xpm_alchem.errors import FormatError, InputError, WorkspaceError
+from xpm_alchem.files import read_bytes
 from xpm_alchem.keyed_chain import Chain, flatten, is_object, modules_in
 from xpm_alchem.network_index import content_ids
 
@@ -74,6 +75,8 @@ class QuickrunFile:
 def looks_like_one(path: Path) -> bool:
     """Return whether a file begins as quickrun's do; `openfe gather` looks at no more."""
     try:
+        if not path.is_file():
+            return False
         with open(path, "rb") as lines:
             return b"estimate" in lines.read(20)
     except OSError:
@@ -89,12 +92,12 @@ def read_quickrun_file(path: Path) -> QuickrunFile:
         It is not there, damaged, or not what quickrun writes.
     """
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
         document = json.loads(content)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file.") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}).") from None
+    except (FormatError, WorkspaceError) as error:  # a directory, a pipe, not to be read by this user
+        raise InputError(str(error)) from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON, probably cut short or damaged ({error}).") from None
     if not isinstance(document, dict) or any(key not in document for key in _KEYS):

@@ -27,21 +27,24 @@ def changed_patterns(patterns: Patterns, change: Mapping[str, Any]) -> Patterns:
     InputError
         A pattern is no regular expression, or is not there; a limit is no whole number of at least 1.
     """
-    names = change.get("patterns", ())
-    if change["do"] == "clear":
+    names = change.get("patterns", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"restarts: {names!r} is not a list of patterns.")
+    do = change.get("do")
+    if do == "clear":
         return ()
-    if change["do"] == "add":
+    if do == "add":
         entry = {key: change[key] for key in ("allowed", "from_scratch") if key in change}
         new = [RestartPattern.parse({"pattern": name, **entry}, "restarts") for name in names]
         return _with(patterns, new)
     _check_there(patterns, names)
-    if change["do"] == "remove":
+    if do == "remove":
         return tuple(pattern for pattern in patterns if pattern.pattern not in names)
-    if change["do"] == "set":
+    if do == "set":
         there = {pattern.pattern: pattern.from_scratch for pattern in patterns}
         entries = [{"pattern": n, "allowed": change.get("allowed"), "from_scratch": there[n]} for n in names]
         return _with(patterns, [RestartPattern.parse(entry, "restarts") for entry in entries])
-    raise InputError(f"restarts: {change['do']!r} is not known.")
+    raise InputError(f"restarts: {do!r} is not known.")
 
 
 def _with(patterns: Sequence[RestartPattern], new: Sequence[RestartPattern]) -> Patterns:

@@ -13,6 +13,7 @@ from xpm_alchem.plan import Plan, RestartPattern
 
 RESUME, STOP, DONE, WAIT = "resume", "stop", "done", "wait"
 STOPPED = "stopped"  # as ordered: no fault of the task's
+RETRY = "retry"  # as the user asked: counts start again after it
 _COUNTED = {
     Outcome.TIMEOUT: "a time-out without progress",
     Outcome.LOST: "a lost attempt",
@@ -127,7 +128,7 @@ def _failed(attempt: Attempt) -> bool:
 def _since_reset(attempts: Sequence[Attempt]) -> Sequence[Attempt]:
     """Leave out what was before a user set the task back to waiting."""
     for i in range(len(attempts) - 1, -1, -1):
-        if attempts[i].decision == "retry":
+        if attempts[i].decision == RETRY:
             return attempts[i + 1 :]
     return attempts
 

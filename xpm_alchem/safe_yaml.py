@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+_MOST_NODES = 100_000
+
 
 class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -42,6 +44,32 @@ def load(text: str) -> Any:
     yaml.YAMLError
         It is not valid, names a tag that is not safe, or gives a key twice.
     ValueError, RecursionError
-        It holds an impossible date, or is nested too deeply.
+        It holds an impossible date, is nested too deeply, or repeats parts of itself (``*name``) without bounds.
     """
-    return yaml.load(text, Loader=_Loader)  # a SafeLoader
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        if _size(node, {}) > _MOST_NODES:
+            raise ValueError("it repeats parts of itself too often")
+        return loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def what_is_wrong(error: Exception) -> str:
+    """Return what an error of `load` says, in one line: 'line 3: ...'."""
+    mark = getattr(error, "problem_mark", None)
+    said = " ".join(str(getattr(error, "problem", None) or error).split())
+    return f"line {mark.line + 1}: {said}" if mark else said
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """Return of how many values a document is, each repeated part counted as often as it is repeated."""
+    if id(node) not in known:
+        known[id(node)] = _MOST_NODES + 1  # what holds itself has no end
+        parts = node.value if isinstance(node, yaml.CollectionNode) else ()
+        inner = [item for part in parts for item in (part if isinstance(part, tuple) else (part,))]
+        known[id(node)] = 1 + sum(_size(item, known) for item in inner)
+    return known[id(node)]

@@ -18,7 +18,9 @@ def another_complete(records: CampaignRecords, task: TaskState) -> bool:
     )
 
 
-def look_again(records: CampaignRecords, policy: RestartPolicy, transformation: str | None = None) -> list[str]:
+def look_again(
+    records: CampaignRecords, policy: RestartPolicy, transformation: str | None = None
+) -> list[tuple[TaskState, str]]:
     """Set tasks in error back to waiting that the policy would restart now; the caller holds the campaign's lock.
 
     Parameters
@@ -28,10 +30,10 @@ def look_again(records: CampaignRecords, policy: RestartPolicy, transformation: 
 
     Returns
     -------
-    list of str
-        A sentence for each.
+    list of (TaskState, str)
+        Each of them, and why.
     """
-    said = []
+    restarted = []
     for task in list(records.state().tasks.values()):
         if task.status is not TaskStatus.ERROR or transformation not in (None, task.transformation):
             continue
@@ -47,5 +49,5 @@ def look_again(records: CampaignRecords, policy: RestartPolicy, transformation: 
         records.write(
             {"event": "status", "task": task.task, "status": str(TaskStatus.WAITING), "reason": decision.reason}
         )
-        said.append(f"{task.task} was in error and is tried again: {decision.reason}")
-    return said
+        restarted.append((task, f"was in error, is tried again: {decision.reason}"))
+    return restarted

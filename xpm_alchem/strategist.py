@@ -61,6 +61,11 @@ class Strategist:
             other.strategy = _strategy(plan)
         return other
 
+    def broken_results(self) -> set[Path]:
+        """Return the result files found gone or damaged since the last call."""
+        found, self._results.broken = self._results.broken, set()
+        return found
+
     def iterate(self, state: StrategyState, campaign: CampaignState, now: float) -> Proposal:
         """Make one iteration of the strategy (see `strategy.iterate`)."""
         tasks = grouped(campaign.tasks.values())

@@ -19,8 +19,9 @@ from experimaestro.connectors import Process
 from experimaestro.experiments.configuration import DirtyGitAction
 from experimaestro.settings import WorkspaceSettings
 
-from xpm_alchem.files import first_free
+from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.launchers.base import AttemptLauncher
+from xpm_alchem.task_logs import keep_printed
 from xpm_alchem.tasks import RunTransformation
 
 
@@ -133,7 +134,7 @@ class Job:
             try:
                 event = json.loads(line)
                 outputs.append((str(event["key"]).rpartition("/")[2], dict(event["kwargs"])))
-            except (ValueError, KeyError, TypeError):
+            except (ValueError, KeyError, TypeError, RecursionError):
                 continue  # a line that a kill cut short
         return outputs
 
@@ -145,19 +146,22 @@ def _size(path: Path) -> int:
         return 0
 
 
-def clear_markers(directory: Path) -> None:
-    """Make experimaestro forget how an earlier attempt ended; the history is in attempts.jsonl, its output kept."""
-    for suffix in (".done", ".failed"):
+def clear_markers(directory: Path, attempt: int) -> None:
+    """Make experimaestro forget how an earlier attempt ended; the history is in attempts.jsonl, its output kept.
+
+    What it writes again is removed too: it cannot change the rights of a script that belongs to another user.
+
+    Parameters
+    ----------
+    attempt
+        The number of the last attempt, 0 if there was none.
+    """
+    for suffix in (".done", ".failed", ".py"):
         _file(directory, suffix).unlink(missing_ok=True)
+    (directory / "params.json").unlink(missing_ok=True)
     pid_file(directory).unlink(missing_ok=True)
     (directory / ".experimaestro" / "status.json").unlink(missing_ok=True)
-    for suffix in (".out", ".err"):
-        _keep(_file(directory, suffix))
-
-
-def _keep(log: Path) -> None:
-    if log.exists() and log.stat().st_size:
-        log.rename(first_free(lambda number: log.with_name(f"{log.stem}.{number}{log.suffix}")))
+    keep_printed(TaskDirectory(directory), attempt)
 
 
 def pid_file(directory: Path) -> Path:
@@ -171,13 +175,13 @@ def failure_reason(directory: Path) -> str | None:
         return str(json.loads(_file(directory, ".failed").read_text()).get("reason", "failed"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, RecursionError):
         return "failed"
 
 
 def stderr_of(directory: Path) -> Path:
     """Return what a task's last attempt wrote to stderr."""
-    return _file(directory, ".err")
+    return TaskDirectory(directory).printed("stderr")
 
 
 def _file(directory: Path, suffix: str) -> Path:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
 import attrs
 
 from xpm_alchem.hosts import HostHistory
+from xpm_alchem.values import count, is_count, number, number_or_none, text, text_or_none
 
 
 class TaskStatus(StrEnum):
@@ -24,7 +25,10 @@ class TaskStatus(StrEnum):
 
 
 _STATUSES = tuple(TaskStatus)
-_DIRECTORY = re.compile(r"jobs/|campaigns/[^/]+/imported/")
+DEFAULT_PRIORITY, LARGEST_PRIORITY = 10, 2**63 - 1
+_SEVERAL = ("iteration", "wish")  # events that hold several changes
+_ID = re.compile(r"[!-~]{1,200}")
+_DIRECTORY = re.compile(r"(jobs|campaigns/[A-Za-z0-9][A-Za-z0-9._-]*/imported)(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 
 
 @attrs.define
@@ -41,8 +45,14 @@ class TaskState:
         Whether it is to be run.
     cancelled_by
         'user' or 'strategy' for one that is not: the strategy takes up again only what it cancelled itself.
+    priority
+        1 is the most urgent.
     attempts_before
         How many attempts there were when it was last submitted.
+    leaving
+        Whether the user gave it another status while it was running, and its attempt has not ended yet.
+    at_once
+        Whether its attempt is to end without waiting for a checkpoint.
     imported
         What tells the run apart whose result was imported; empty for a task of our own.
     """
@@ -57,12 +67,15 @@ class TaskState:
     cancelled_by: str = ""
     reason: str = ""
     changed: float = 0.0
+    priority: int = DEFAULT_PRIORITY
     attempts_before: int = 0
     submitted: float = 0.0
     estimate: float | None = None
     uncertainty: float | None = None
     seconds: float = 0.0
     attempts: int = 0
+    leaving: bool = False
+    at_once: bool = False
     imported: str = ""
 
     @property
@@ -81,56 +94,112 @@ class TaskState:
         """Whether nobody has set it aside as invalid or deleted."""
         return self.status not in (TaskStatus.INVALID, TaskStatus.DELETED)
 
+    @property
+    def at_work(self) -> bool:
+        """Whether an attempt was submitted whose end was not dealt with yet."""
+        return self.status is TaskStatus.RUNNING or self.leaving
+
+    @property
+    def is_to_end(self) -> bool:
+        """Whether its attempt is at work although it is not to be."""
+        return self.at_work and not (self.status is TaskStatus.RUNNING and self.actioned)
+
+
+_VALUES: Mapping[str, Callable[[Any], Any]] = {
+    "estimate": number_or_none,
+    "uncertainty": number_or_none,
+    "seconds": number,
+    "attempts": count,
+}
+
 
 class CampaignState:
     """The tasks of a campaign as the journal tells them.
+
+    Parameters
+    ----------
+    transformations
+        Stable ids of those there are; tasks of others are passed over. None: of any.
 
     Attributes
     ----------
     tasks
         By task id, in the order of their creation.
+    wishes
+        The tasks that each of the user's wishes changed, by the wish's id: none is granted twice.
     hosts
         How attempts ended on the machines.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, transformations: Container[str] | None = None) -> None:
+        self._transformations = transformations
         self.tasks: dict[str, TaskState] = {}
+        self.wishes: dict[str, tuple[str, ...]] = {}
         self.hosts = HostHistory()
 
     def apply(self, record: Mapping[str, Any]) -> None:
         """Take in one record of the journal; one that makes no sense is passed over."""
-        if record.get("event") == "iteration":  # one line of the journal, so that a kill leaves all of it or nothing
-            for change in _changes(record):
+        if record.get("event") in _SEVERAL:  # one line of the journal, so that a kill leaves all of it or nothing
+            changes = _changes(record)
+            for change in changes:
                 self.apply({"time": record.get("time"), **change})
+            if isinstance(record.get("id"), str):
+                self.wishes[record["id"]] = tuple(dict.fromkeys(str(change.get("task")) for change in changes))
             return
         task = self.tasks.get(str(record.get("task")))
-        when = float(record.get("time") or 0)
+        when, reason = number(record.get("time")), text(record.get("reason"))
         match record.get("event"):
-            case "created" if task is None and _is_sound(record):
+            case "created" if task is None and self._is_sound(record):
                 self.tasks[record["task"]] = TaskState(
                     task=record["task"],
                     transformation=record["transformation"],
-                    repeat=int(record["repeat"]),
+                    repeat=record["repeat"],
                     directory=record["directory"],
-                    extends=record.get("extends"),
+                    extends=text_or_none(record.get("extends")),
                     actioned=True,
-                    reason=str(record.get("reason", "")),
+                    reason=reason,
                     changed=when,
-                    imported=str(record.get("imported") or ""),
+                    priority=record["priority"] if is_priority(record.get("priority")) else DEFAULT_PRIORITY,
+                    imported=text(record.get("imported")),
                 )
             case "status" if task is not None and record.get("status") in _STATUSES:
-                task.status, task.reason = TaskStatus(record["status"]), str(record.get("reason", ""))
-                task.changed = when
                 self.hosts.note(task.task, record, when)
-                for key in ("estimate", "uncertainty", "seconds", "attempts"):
-                    if key in record:
-                        setattr(task, key, record[key])
-            case "submitted" if task is not None:
-                task.status, task.reason = TaskStatus.RUNNING, str(record.get("reason", ""))
-                task.attempts_before, task.submitted, task.changed = int(record.get("attempts") or 0), when, when
+                task.leaving = task.at_work and record.get("by") == "user"
+                if task.exists:  # else it stays as it is, whatever its attempt still brings
+                    _set_status(task, record, when)
+            case "ended" if task is not None:
+                task.leaving = False
+            case "submitted" if task is not None and task.exists:
+                task.status, task.reason = TaskStatus.RUNNING, reason
+                task.attempts_before, task.submitted, task.changed = count(record.get("attempts")), when, when
+                task.leaving = task.at_once = False
             case ("actioned" | "cancelled") as event if task is not None:
-                task.actioned, task.reason, task.changed = event == "actioned", str(record.get("reason", "")), when
-                task.cancelled_by = "" if task.actioned else str(record.get("by", "user"))
+                task.actioned, task.reason, task.changed = event == "actioned", reason, when
+                task.cancelled_by = "" if task.actioned else text(record.get("by"), "user")
+                task.at_once = not task.actioned and record.get("at_once") is True
+            case "priority" if task is not None and is_priority(record.get("priority")):
+                task.priority = record["priority"]
+
+    def _is_sound(self, record: Mapping[str, Any]) -> bool:
+        """Whether a 'created' record has what it needs, and a directory that stays within the workspace."""
+        texts = [record.get(key) for key in ("task", "transformation", "directory")]
+        if not all(isinstance(item, str) for item in texts) or not is_count(record.get("repeat"), 10**6):
+            return False
+        task, transformation, directory = map(str, texts)
+        known = self._transformations is None or transformation in self._transformations
+        return known and bool(_ID.fullmatch(task)) and bool(_DIRECTORY.fullmatch(directory))
+
+
+def _set_status(task: TaskState, record: Mapping[str, Any], when: float) -> None:
+    task.status, task.reason, task.changed = TaskStatus(record["status"]), text(record.get("reason")), when
+    for key, read in _VALUES.items():
+        if key in record:
+            setattr(task, key, read(record[key]))
+
+
+def is_priority(value: object) -> bool:
+    """Return whether a value is a priority: a whole number from 1 to 2**63 - 1."""
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST_PRIORITY
 
 
 def mean_seconds(tasks: Iterable[TaskState]) -> float | None:
@@ -160,15 +229,4 @@ def number_repeats(transformations: Iterable[str], groups: Mapping[str, list[Tas
 def _changes(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     changes = record.get("changes")
     sound = (c for c in (changes if isinstance(changes, list) else ()) if isinstance(c, Mapping))
-    return [change for change in sound if change.get("event") != "iteration"]
-
-
-def _is_sound(record: Mapping[str, Any]) -> bool:
-    """Whether a 'created' record has what it needs, and a directory that stays within the workspace."""
-    directory, repeat = record.get("directory"), record.get("repeat")
-    texts = all(isinstance(record.get(key), str) for key in ("task", "transformation", "directory"))
-    return texts and isinstance(repeat, int) and _is_inside(str(directory))
-
-
-def _is_inside(directory: str) -> bool:
-    return bool(_DIRECTORY.match(directory)) and ".." not in directory
+    return [change for change in sound if change.get("event") not in _SEVERAL]

@@ -26,7 +26,9 @@ def check_module(where: str, trusted: Iterable[str] = ()) -> Callable[[str], Non
 
     def check(module: str) -> None:
         parts = module.split(".")
-        if not any(".".join(parts[:length]) in allowed for length in range(1, len(parts) + 1)):
+        runs = any(part.startswith("__") for part in parts)  # a __main__ does something when it is imported
+        trusted_by = {".".join(parts[:length]) for length in range(len(parts) if runs else 1, len(parts) + 1)}
+        if not trusted_by & allowed:
             raise UntrustedModuleError(module, where)
 
     return check

@@ -2,61 +2,47 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
-from xpm_alchem.attempts import AttemptLog
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.errors import CampaignLockedError, InputError, XpmAlchemError
-from xpm_alchem.fence import give_orders
 from xpm_alchem.imports import take_in_import
-from xpm_alchem.plan import parse_plan
+from xpm_alchem.plan import parse_plan, read_plan_text
 from xpm_alchem.plan_text import with_restarts, with_strategy
 from xpm_alchem.restart_patterns import changed_patterns
 from xpm_alchem.restarts import RestartPolicy
 from xpm_alchem.second_look import look_again
-from xpm_alchem.strategy import StrategyState
-from xpm_alchem.task_state import TaskStatus
+from xpm_alchem.strategy import DORMANT, StrategyState
+from xpm_alchem.task_wishes import TaskChange, events_of, grant, is_about_tasks
 from xpm_alchem.workspace import find_workspace, read_settings
 
-CANCELLED = "cancelled by the user"
 STOPPED = "stopped by the user"
 
 
-def retry(records: CampaignRecords, task_id: str) -> bool:
-    """Ask that a task in error, or one that was cancelled, be tried again.
+def change_tasks(records: CampaignRecords, wish: str, **values: Any) -> TaskChange:
+    """Ask for a change of tasks: 'create', 'status', 'retry', 'action', 'cancel' or 'priority'.
 
-    Returns
-    -------
-    bool
-        Whether a driver will do it (else it is done).
-
-    Raises
-    ------
-    InputError
-        The task is neither.
-    """
-    task = records.state().tasks[task_id]
-    if task.status is not TaskStatus.ERROR and not (task.status is TaskStatus.WAITING and not task.actioned):
-        raise InputError(f"the task is {task.status}, not in error: there is nothing to try again.")
-    return _ask(records, {"wish": "retry", "task": task_id})
-
-
-def cancel(records: CampaignRecords, task_id: str) -> bool:
-    """Ask that a task be run no further, and its attempt end; return whether a driver will do it (else it is done).
+    Parameters
+    ----------
+    values
+        `tasks` (a list of task ids), and what each needs beside; see `task_wishes`.
 
     Raises
     ------
     InputError
-        The task is neither waiting nor running.
+        It makes no sense for one of the tasks; nothing is asked for then.
     """
-    task = records.state().tasks[task_id]
-    if not task.in_flight and not task.spare:
-        raise InputError(f"the task is {task.status}: there is nothing to cancel.")
-    return _ask(records, {"wish": "cancel", "task": task_id})
+    asked = {"wish": wish, "id": uuid.uuid4().hex, **values}
+    foreseen = [str(event["task"]) for event in events_of(records, asked)]  # refused here, if it is
+    later = _ask(records, asked)
+    state = records.state()
+    changed = foreseen if later else state.wishes[asked["id"]]
+    names = (records.name_of(state.tasks[task]) for task in dict.fromkeys(changed) if task in state.tasks)
+    return TaskChange(() if later and wish == "create" else tuple(names), later)
 
 
 def set_strategy(records: CampaignRecords, changes: Mapping[str, Any]) -> bool:
@@ -125,7 +111,7 @@ def _changed_plan(records: CampaignRecords, changes: Mapping[str, Any]) -> str:
     from xpm_alchem.strategies import make_strategy
 
     path = records.path / "campaign.yaml"
-    text = with_strategy(path.read_text(), path, changes)
+    text = with_strategy(read_plan_text(path), path, changes)
     plan = parse_plan(text, path)
     if plan.strategy.name is not None:
         make_strategy(plan.strategy.name, plan.strategy.settings, plan.trusted_modules)
@@ -134,14 +120,22 @@ def _changed_plan(records: CampaignRecords, changes: Mapping[str, Any]) -> str:
 
 def _ask(records: CampaignRecords, wish: Mapping[str, Any]) -> bool:
     try:
-        with records.lock():
+        with records.lock(is_brief=True):
             offset, _ = take_in(records, records.driver_state().get("inbox", 0))
             records.set_driver_state({**records.driver_state(), "inbox": offset})  # never applied twice
             apply(records, wish)
+            _rouse(records)
             return False
     except CampaignLockedError:
         records.ask(**wish)
         return True
+
+
+def _rouse(records: CampaignRecords) -> None:
+    """Let a dormant strategy think again, as a driver does after a wish."""
+    known = records.driver_state()
+    if known.get("strategy", {}).get("status") == DORMANT:
+        _apply_awake(records)
 
 
 def take_in(records: CampaignRecords, offset: int) -> tuple[int, list[Mapping[str, Any]]]:
@@ -167,8 +161,10 @@ def apply(records: CampaignRecords, wish: Mapping[str, Any]) -> bool:
     Raises
     ------
     InputError
-        The plan would no longer be valid.
+        It makes no sense any more; nothing is changed then.
     """
+    if is_about_tasks(wish):
+        return grant(records, wish)
     match wish.get("wish"):
         case "strategy" if isinstance(wish.get("changes"), Mapping):
             return _apply_strategy(records, wish["changes"])
@@ -176,10 +172,6 @@ def apply(records: CampaignRecords, wish: Mapping[str, Any]) -> bool:
             return _apply_awake(records)
         case "restarts" if isinstance(wish.get("change"), Mapping):
             return _apply_restarts(records, wish["change"])
-        case "cancel":
-            return _apply_cancel(records, str(wish.get("task")))
-        case "retry":
-            return _apply_retry(records, str(wish.get("task")))
         case "import":
             return take_in_import(records, wish)
     return False
@@ -187,7 +179,7 @@ def apply(records: CampaignRecords, wish: Mapping[str, Any]) -> bool:
 
 def _apply_strategy(records: CampaignRecords, changes: Mapping[str, Any]) -> bool:
     text = _changed_plan(records, changes)
-    if text != (records.path / "campaign.yaml").read_text():
+    if text != read_plan_text(records.path / "campaign.yaml"):
         records.set_plan(text)
     if "name" in changes and changes["name"] is None:  # cleared: what it knew is forgotten
         known = records.driver_state()
@@ -198,7 +190,7 @@ def _apply_strategy(records: CampaignRecords, changes: Mapping[str, Any]) -> boo
 
 def _apply_restarts(records: CampaignRecords, change: Mapping[str, Any]) -> bool:
     path = records.path / "campaign.yaml"
-    before = path.read_text()
+    before = read_plan_text(path)
     text = with_restarts(before, path, changed_patterns(records.plan().restarts, change))
     if text != before:
         records.set_plan(text)
@@ -211,29 +203,4 @@ def _apply_awake(records: CampaignRecords) -> bool:
     known = records.driver_state()
     state = StrategyState(**known.get("strategy", {})).awakened()
     records.set_driver_state({**known, "strategy": attrs.asdict(state)})
-    return True
-
-
-def _apply_cancel(records: CampaignRecords, task_id: str) -> bool:
-    task = records.state().tasks.get(task_id)
-    if task is None or not (task.in_flight or task.spare):
-        return False
-    records.write({"event": "cancelled", "task": task.task, "by": "user", "reason": CANCELLED})
-    if task.status is TaskStatus.RUNNING:
-        give_orders(records.task_path(task), stop=CANCELLED)
-    return True
-
-
-def _apply_retry(records: CampaignRecords, task_id: str) -> bool:
-    task = records.state().tasks.get(task_id)
-    if task is None or (task.status is not TaskStatus.ERROR and task.actioned):
-        return False
-    log = AttemptLog(TaskDirectory(records.task_path(task)).attempts)
-    attempts = log.read()
-    if attempts:
-        log.decide(attempts[-1], "retry", "asked for by the user; counts start again")
-    records.write(
-        {"event": "status", "task": task.task, "status": str(TaskStatus.WAITING), "reason": "retried by the user"},
-        {"event": "actioned", "task": task.task, "reason": "retried by the user"},
-    )
     return True

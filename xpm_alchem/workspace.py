@@ -12,10 +12,13 @@ import yaml
 
 from xpm_alchem import safe_yaml
 from xpm_alchem.errors import CampaignError, WorkspaceError
+from xpm_alchem.files import read_bytes
 from xpm_alchem.near_miss import unknown_key
 
 if TYPE_CHECKING:  # looking at a campaign by its directory needs no experimaestro, whose import takes 0.3 s
     from experimaestro.settings import Settings, WorkspaceSettings
+
+_MOST_BYTES = 1 << 20  # of a settings.yaml: reading 1 MB of YAML takes seconds
 
 
 def settings_path() -> Path:
@@ -49,11 +52,11 @@ def read_settings() -> UserSettings:
     """
     path = settings_path()
     try:
-        content = safe_yaml.load(path.read_text())
+        content = safe_yaml.load(read_bytes(path, most=_MOST_BYTES).decode())
     except FileNotFoundError:
         content = {}
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: not UTF-8, a date 2026-02-30
-        raise CampaignError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+    except (ValueError, RecursionError, yaml.YAMLError) as error:  # ValueError: not UTF-8, a date 2026-02-30
+        raise CampaignError(f"{path}: cannot be read: {safe_yaml.what_is_wrong(error)}.") from None
     if not isinstance(content, dict):  # an empty file too: experimaestro refuses it
         raise CampaignError(f"{path}: holds no keys; delete it, or see settings.example.yaml of xpm-alchem.")
     section = content.get("xpm_alchem") or {}

@@ -17,6 +17,7 @@ _COMMANDS = {
     "stop": "change",
     "cancel": "change",
     "retry": "change",
+    "tasks": "tasks",
     "strategy": "strategy",
     "restarts": "restarts",
     "list": "look",
@@ -27,6 +28,9 @@ _COMMANDS = {
     "export": "transfer",
     "import": "transfer",
     "why": "look",
+    "doctor": "doctor",
+    "failures": "failures",
+    "logs": "logs",
 }
 
 

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import click
 
-from xpm_alchem.cli.options import campaign_argument, console, workspace_option
+from xpm_alchem.cli.options import campaign_argument, console, say_tasks, tasks_argument, workspace_option
 from xpm_alchem.client import Campaign
 from xpm_alchem.errors import InputError
 
@@ -35,22 +35,37 @@ def stop_command(campaign: str, workspace: str | None, launcher: str | None) -> 
 
 @click.command("cancel")
 @campaign_argument
-@click.argument("task", metavar="TRANSFORMATION:REPEAT")
+@tasks_argument
+@click.option("--now", is_flag=True, help="End attempts at once, not at their next checkpoint.")
+@click.option("--launcher", metavar="NAME", help="With --now: launcher instead of the campaign's, as given to `run`.")
 @workspace_option
-def cancel_command(campaign: str, task: str, workspace: str | None) -> None:
-    """Run a task no further: its attempt ends at its next checkpoint. `retry` takes it up again."""
-    later = Campaign.open(campaign, workspace=workspace).cancel(task)
-    click.echo(f"{task}: {'the driver ends it within seconds' if later else 'cancelled'}")
+def cancel_command(
+    campaign: str, tasks: tuple[str, ...], now: bool, launcher: str | None, workspace: str | None
+) -> None:
+    """Run tasks no further: their attempts end at their next checkpoint. `retry` takes them up again.
+
+    With --now the next attempt goes on from the last checkpoint there is. A SLURM job that several tasks share
+    (tasks_per_job) is not ended for one of them: that one stops at its next checkpoint.
+    """
+    made = Campaign.open(campaign, workspace=workspace)
+    change = made.cancel_tasks(tasks, now=now, launcher=launcher)
+    say_tasks(change, "cancelled", "the driver ends it within seconds")
+    for row in made.get_tasks()["rows"] if now and not change.later else ():
+        if row["task"] in change.tasks and row["at_work"]:
+            click.echo(f"{row['task']}: still at work on {row['host']}; it was told to stop at its next checkpoint")
 
 
 @click.command("retry")
 @campaign_argument
-@click.argument("task", required=False, metavar="[TRANSFORMATION:REPEAT]")
+@click.argument("tasks", nargs=-1, metavar="[TRANSFORMATION:REPEAT]...")
 @click.option("--all", "everything", is_flag=True, help="Every task in error.")
 @workspace_option
-def retry_command(campaign: str, task: str | None, everything: bool, workspace: str | None) -> None:
-    """Try a task in error again: finished units are kept, its retries count anew."""
-    if (task is None) is not everything:
-        raise InputError("give one task as TRANSFORMATION:REPEAT, or --all.")
-    for name, later in Campaign.open(campaign, workspace=workspace).retry(task):
-        click.echo(f"{name}: {'the driver takes it up within seconds' if later else 'waits; `xpm-alchem run` goes on'}")
+def retry_command(campaign: str, tasks: tuple[str, ...], everything: bool, workspace: str | None) -> None:
+    """Set tasks back to waiting and try them again: finished units are kept, retries count anew.
+
+    For tasks in error, cancelled ones, and running ones, whose attempts end at their next checkpoint first.
+    """
+    if bool(tasks) is everything:
+        raise InputError("give tasks as TRANSFORMATION:REPEAT, or --all.")
+    change = Campaign.open(campaign, workspace=workspace).retry_tasks(None if everything else tasks)
+    say_tasks(change, "waits; `xpm-alchem run` goes on", "the driver takes it up within seconds")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from xpm_alchem.cli.options import campaign_argument, json_option, output, workspace_option
 from xpm_alchem.client import Campaign
-from xpm_alchem.report import tables
+from xpm_alchem.report import tables, why_tables
+from xpm_alchem.report.commands import Address
 
 
 @click.command("list")
@@ -79,8 +82,10 @@ def results_command(
 @click.command("why")
 @campaign_argument
 @click.argument("task", metavar="TRANSFORMATION:REPEAT")
+@click.option("--all", "everything", is_flag=True, help="Each attempt, also where many in a row ended alike.")
 @workspace_option
 @json_option
-def why_command(campaign: str, task: str, workspace: str | None, as_json: bool) -> None:
-    """Every attempt of a task, what was decided and why, and the last traceback."""
-    output(Campaign.open(campaign, workspace=workspace).why(task), as_json, tables.why_table)
+def why_command(campaign: str, task: str, everything: bool, workspace: str | None, as_json: bool) -> None:
+    """Every attempt of a task, what was decided and why, the last traceback, its files, and what you can do."""
+    view = Campaign.open(campaign, workspace=workspace).why(task, Address(campaign, workspace))
+    output(view, as_json, partial(why_tables.why_table, everything=everything), wrap=False)

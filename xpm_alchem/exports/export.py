@@ -187,7 +187,8 @@ def _quickrun(records: CampaignRecords, tasks: Groups, out: Path) -> list[str]:
         if task.imported:
             write_text(path, TaskDirectory(records.task_path(task)).quickrun.read_text())
             return
-        dag_result = gufe_seam.load(TaskDirectory(records.task_path(task)).result, check)
+        directory = TaskDirectory(records.task_path(task))
+        dag_result = gufe_seam.load(directory.result, check, directory.relocated)
         gufe_seam.write_quickrun_result(network.transformation(transformation), dag_result, path)
 
     writers = ((name, partial(write, transformation=one, task=task)) for name, (one, task) in files.items())
@@ -213,9 +214,9 @@ def _archive(records: CampaignRecords, tasks: Groups, out: Path) -> list[str]:
     for record in records.index.transformations:
         complete = _complete(tasks, record.id)
         imported += sum(bool(task.imported) for task in complete)
-        paths = [TaskDirectory(records.task_path(task)).result for task in complete if not task.imported]
-        if paths:
-            found = [gufe_seam.load(path, check) for path in paths]
+        directories = [TaskDirectory(records.task_path(task)) for task in complete if not task.imported]
+        if directories:
+            found = [gufe_seam.load(one.result, check, one.relocated) for one in directories]
             results.append((records.network.transformation(record.id), found))
     out.parent.mkdir(parents=True, exist_ok=True)
     metadata = {"campaign": records.name, "made_by": "xpm-alchem"}

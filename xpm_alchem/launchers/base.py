@@ -114,6 +114,10 @@ class AttemptLauncher(Launcher):
     def withdraw(self, directory: Path) -> None:
         """End an attempt that has not begun to work, or that does not heed its orders."""
 
+    def ends_alone(self, directory: Path) -> bool:
+        """Return whether `withdraw` would end the attempt of no other task."""
+        return True
+
     def is_settled(self) -> bool:
         """Return whether every attempt that was submitted has been started or handed on."""
         return True

@@ -16,6 +16,7 @@ from xpm_alchem.launchers.slurm import SlurmLauncher
 from xpm_alchem.launchers.slurm_profile import SlurmProfile
 from xpm_alchem.near_miss import unknown_key
 from xpm_alchem.plan import check_keys, duration
+from xpm_alchem.values import short
 
 _KINDS = ("local", "slurm")
 _LOCAL_KEYS = ("kind", "slots", "threads", "time_limit", "margin", "grace", "env")
@@ -52,9 +53,9 @@ def choose_launcher(given: str | Mapping[str, Any], profiles: Mapping[str, Any])
 
 def _from_profile(name: str, profile: Any, where: str) -> AttemptLauncher:
     if not isinstance(profile, Mapping):
-        raise CampaignError(f"{where}: {profile!r} is not a mapping of keys to values.")
+        raise CampaignError(f"{where}: {short(profile)} is not a mapping of keys to values.")
     if (kind := profile.get("kind", "local")) not in _KINDS:
-        raise CampaignError(f"{where}.kind: {kind!r} is no kind of launcher; known are: {', '.join(_KINDS)}.")
+        raise CampaignError(f"{where}.kind: {short(kind)} is no kind of launcher; known are: {', '.join(_KINDS)}.")
     if kind == "slurm":
         return SlurmLauncher(SlurmProfile.parse(profile, where), name)
     check_keys(profile, _LOCAL_KEYS, where)
@@ -63,13 +64,13 @@ def _from_profile(name: str, profile: Any, where: str) -> AttemptLauncher:
         if key in profile:
             values[key] = profile[key]
             if isinstance(values[key], bool) or not isinstance(values[key], int) or values[key] < 1:
-                raise CampaignError(f"{where}.{key}: {values[key]!r} is not a whole number of at least 1.")
+                raise CampaignError(f"{where}.{key}: {short(values[key])} is not a whole number of at least 1.")
     for key in ("time_limit", "margin", "grace"):
         if profile.get(key) is not None:
             values[key] = duration(profile[key], f"{where}.{key}")
     if "env" in profile:
         if not isinstance(profile["env"], Mapping):
-            raise CampaignError(f"{where}.env: {profile['env']!r} is not a mapping of names to values.")
+            raise CampaignError(f"{where}.env: {short(profile['env'])} is not a mapping of names to values.")
         values["env"] = {str(key): str(value) for key, value in profile["env"].items()}
     settings = LocalProfile(**values)
     if settings.time_limit is not None and settings.time_limit <= settings.margin:
@@ -84,7 +85,7 @@ def _found(requirement: str) -> AttemptLauncher:
         parse(requirement)  # without a launchers.py experimaestro would not look at it
         found = LauncherRegistry.instance().find(requirement)
     except Exception as error:  # the parser's own errors, and whatever the user's launchers.py raises
-        raise CampaignError(f"launcher: the requirement {requirement!r} cannot be used: {error}") from None
+        raise CampaignError(f"launcher: the requirement {short(requirement)} cannot be used: {error}") from None
     if isinstance(found, AttemptLauncher):
         return found
     if type(found) is DirectLauncher:
@@ -92,8 +93,8 @@ def _found(requirement: str) -> AttemptLauncher:
     if type(found) is XpmSlurmLauncher:
         return SlurmLauncher(_profile_of(found, f"launcher: {requirement}"), requirement)
     raise CampaignError(
-        f"launcher: launchers.py answers the requirement {requirement!r} with {found}, which xpm-alchem cannot use; "
-        "let it return an xpm_alchem.launchers launcher, or experimaestro's DirectLauncher or SlurmLauncher."
+        f"launcher: launchers.py answers the requirement {short(requirement)} with {found}, which xpm-alchem cannot "
+        "use; let it return an xpm_alchem.launchers launcher, or experimaestro's DirectLauncher or SlurmLauncher."
     )
 
 

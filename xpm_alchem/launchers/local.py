@@ -22,6 +22,7 @@ from experimaestro.taskglobals import Env
 
 from xpm_alchem.attempts import Attempt, Outcome
 from xpm_alchem.launchers.base import AttemptLauncher, AttemptLimits, Ending
+from xpm_alchem.place import is_copy, place_of
 from xpm_alchem.processes import HOST, ProcessIdentity, kill_session
 
 _POLL_SECONDS = 0.2
@@ -111,7 +112,7 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
         """Return pid, start and host."""
         if attempt is None:
             return _spec(directory)
-        return LocalAttempt(attempt.process).tospec()
+        return LocalAttempt(attempt.process, directory=directory).tospec()
 
     def withdraw(self, directory: Path) -> None:
         """Kill the process that the pid file names, with all its children."""
@@ -121,8 +122,9 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
     def _process(self, directory: Path) -> Process | None:
         """Return the live process that the pid file names."""
         try:
-            return Process.fromDefinition(self.connector, _spec(directory))
-        except (OSError, ValueError, KeyError, StopIteration):
+            spec = _spec(directory)
+            return None if is_copy(directory, spec) else Process.fromDefinition(self.connector, spec)
+        except Exception:  # whatever experimaestro raises for a file that is damaged
             return None
 
     def describe(self) -> str:
@@ -157,7 +159,7 @@ class LocalAttemptBuilder(ProcessBuilder):  # type: ignore[misc]
                 start_new_session=True,
                 **streams,
             )
-        return LocalAttempt(ProcessIdentity.of(process.pid), process)
+        return LocalAttempt(ProcessIdentity.of(process.pid), process, Path(self.command[-1]).absolute().parent)
 
 
 def _spec(directory: Path) -> dict[str, Any]:
@@ -168,8 +170,13 @@ def _spec(directory: Path) -> dict[str, Any]:
 class LocalAttempt(Process):  # type: ignore[misc]
     """The process of an attempt, started by this driver or taken up again after a restart."""
 
-    def __init__(self, identity: ProcessIdentity, process: subprocess.Popen[bytes] | None = None) -> None:
-        self.identity, self._process = identity, process
+    def __init__(
+        self,
+        identity: ProcessIdentity,
+        process: subprocess.Popen[bytes] | None = None,
+        directory: Path | None = None,
+    ) -> None:
+        self.identity, self._process, self._directory = identity, process, directory
 
     @staticmethod
     def fromspec(connector: Any, spec: dict[str, Any]) -> LocalAttempt | None:
@@ -184,6 +191,7 @@ class LocalAttempt(Process):  # type: ignore[misc]
             "pid": self.identity.pid,
             "start": self.identity.start,
             "host": self.identity.host,
+            **({} if self._directory is None else place_of(self._directory)),
         }
 
     async def aio_state(self, timeout: float | None = None) -> ProcessState:
@@ -230,7 +238,7 @@ def limit_this_process(limit: float, *, margin: float, grace: float) -> None:
     Env.instance().launcher_info = limits
 
     def kill() -> None:
-        kill_session(os.getsid(0), 0.0)
+        kill_session(os.getsid(0), None)
         os.kill(os.getpid(), signal.SIGKILL)
 
     timer = threading.Timer(max(0.0, limits.remaining_time()) + grace, kill)

@@ -110,14 +110,14 @@ class SlurmLauncher(AttemptLauncher):
             try:
                 Slurm().check(script)
             except SlurmError as error:
-                if error.trouble is Trouble.REFUSED and not self._may_pass(str(error)):
+                if error.trouble in (Trouble.REFUSED, Trouble.NO_NODE) and not self._may_pass(error):
                     raise CampaignError(f"launcher {self.name}: SLURM would refuse its jobs: {error}") from None
                 return f"SLURM could not be asked whether it would accept such a job ({error})"
         return "SLURM would accept such a job"
 
-    def _may_pass(self, said: str) -> bool:
+    def _may_pass(self, error: SlurmError) -> bool:
         """Whether a refusal may be for the moment: while all nodes are down --test-only refuses what sbatch accepts."""
-        return "node configuration is not available" in said and not Slurm().has_nodes_up(self.profile.partition)
+        return error.trouble is Trouble.NO_NODE and not Slurm().has_nodes_up(self.profile.partition)
 
     def for_task(self, demand: Demand) -> SlurmLauncher:
         """Return a launcher whose profile has grown as a task's history demands."""
@@ -200,6 +200,12 @@ class SlurmLauncher(AttemptLauncher):
     def withdraw(self, directory: Path) -> None:
         """Cancel the task's job."""
         self.queue.cancel(directory)
+
+    def ends_alone(self, directory: Path) -> bool:
+        """Return whether no other task shares the job."""
+        entry = self.queue.find(directory)
+        batch = None if entry is None else entry.batch
+        return entry is None or batch is None or batch.tasks_per_job == 1 or batch.claimed_by(entry.number) is None
 
     def is_settled(self) -> bool:
         """Return whether sbatch has been run for every task."""

@@ -19,17 +19,19 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 
 from xpm_alchem.errors import FormatError
-from xpm_alchem.files import atomic_write, read_record, write_record
+from xpm_alchem.files import atomic_write, read_bytes, read_record, write_record
+from xpm_alchem.values import is_count, is_text, number_or_none, short
 
 BATCH = "xpm-alchem slurm batch"
 BATCH_VERSION = 1
+_JOB = re.compile(r"[0-9]+(_[0-9]+)?")
 
 
 @attrs.frozen
@@ -112,7 +114,7 @@ class Batch:
 
     @classmethod
     def read(cls, path: Path) -> Batch | None:
-        """Read a batch; None if its intent was never written.
+        """Read a batch; None if its intent was never written, or in another workspace, of which this one is a copy.
 
         Raises
         ------
@@ -123,12 +125,22 @@ class Batch:
             content = read_record(path / "batch.json", BATCH, BATCH_VERSION)
         except FileNotFoundError:
             return None
-        fields = {field.name for field in attrs.fields(cls)} - {"path"}
         try:
-            values = {key: content[key] for key in fields}
-            return cls(path=path, **{**values, "scripts": tuple(values["scripts"])})
-        except (KeyError, TypeError) as error:
-            raise FormatError(path / "batch.json", f"damaged ({error}).") from None
+            values = {key: content[key] for key in _FIELDS}
+            if wrong := [key for key, fits in _FIELDS.items() if not fits(values[key])]:
+                raise ValueError(f"'{wrong[0]}' is {short(values[wrong[0]])}")
+        except (KeyError, ValueError) as error:
+            raise FormatError(path / "batch.json", f"damaged ({error}). Restore it from a backup.") from None
+        batch = cls(path=path, **{**values, "scripts": tuple(values["scripts"])})
+        return batch if batch.is_of_this_workspace() else None
+
+    def is_of_this_workspace(self) -> bool:
+        """Whether its tasks are in the workspace that it is in: not in a copy of a workspace."""
+        jobs = self.path.parent.parent / "jobs"
+        parents = [Path(script).parents for script in self.scripts]
+        return all(len(above) > 2 for above in parents) and all(
+            _are_same(path, jobs) for path in {above[2] for above in parents}
+        )
 
     @property
     def script(self) -> Path:
@@ -142,10 +154,8 @@ class Batch:
     # -------------------------------------------------------------------------------------------------- the job's id
     def job(self) -> str | None:
         """Return SLURM's id of the job or array, None while nobody knows it."""
-        try:
-            return (self.path / "job").read_text().strip() or None
-        except FileNotFoundError:
-            return None
+        job = _word(self.path / "job")
+        return job if job is not None and _JOB.fullmatch(job) else None
 
     def set_job(self, job: str) -> None:
         """Note SLURM's id."""
@@ -190,9 +200,8 @@ class Batch:
         return next(iter(self._claim(number)), None)
 
     def _claim(self, number: int) -> list[str]:
-        with suppress(FileNotFoundError):
-            return (self.path / "claims" / str(number)).read_text().split()
-        return []
+        claim = (_word(self.path / "claims" / str(number)) or "").split()
+        return claim if claim and _JOB.fullmatch(claim[0]) else []
 
     def name_for(self, number: int) -> str:
         """Return the name of the jobs that work or may work on a task: an id alone may have been given away again."""
@@ -206,10 +215,8 @@ class Batch:
 
     def ended(self, number: int) -> int | None:
         """Return the exit code of a task's process, None while it is not known to have ended."""
-        try:
-            return int((self.path / "ended" / str(number)).read_text())
-        except (FileNotFoundError, ValueError):
-            return None
+        code = _word(self.path / "ended" / str(number)) or ""
+        return int(code) if re.fullmatch(r"-?[0-9]{1,3}", code) else None
 
     def jobs_for(self, number: int) -> list[str] | None:
         """Return the jobs that work or may work on a task; None while nobody knows the batch's."""
@@ -221,9 +228,46 @@ class Batch:
         return self.all_jobs() or None
 
 
+def _are_same(one: Path, other: Path) -> bool:
+    try:
+        return one.resolve() == other.resolve() or one.samefile(other)
+    except OSError:
+        return False
+
+
+def _word(path: Path) -> str | None:
+    """Return what a small file says, None if it is not there or no text."""
+    try:
+        return read_bytes(path, most=1000).decode().strip()
+    except (FileNotFoundError, FormatError, UnicodeDecodeError):
+        return None
+
+
+def _is_whole(value: Any) -> bool:
+    return is_count(value, 10**7) and value > 0
+
+
+def _is_text(value: Any) -> bool:
+    return is_text(value) and "\0" not in value
+
+
+_FIELDS: Mapping[str, Callable[[Any], bool]] = {
+    "job_name": _is_text,
+    "made": lambda value: number_or_none(value) is not None,
+    "scripts": lambda value: isinstance(value, list) and all(map(_is_text, value)),
+    "jobs": _is_whole,
+    "is_array": lambda value: isinstance(value, bool),
+    "tasks_per_job": _is_whole,
+    "side_by_side": _is_whole,
+    "pool": _is_text,
+    "margin": lambda value: number_or_none(value) is not None,
+    "limit": lambda value: value is None or number_or_none(value) is not None,
+}
+
+
 def parse_launch(root: Path, launch: str) -> tuple[Path, int] | None:
     """Return the batch's directory and the task's number, None if `launch` names no batch of `root`."""
     name, _, number = launch.partition("/")
-    if name in ("", ".", "..") or Path(name).name != name or not re.fullmatch(r"[0-9]+", number):
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name) or not re.fullmatch(r"[0-9]{1,9}", number):
         return None
     return root / name, int(number)

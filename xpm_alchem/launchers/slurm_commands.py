@@ -38,6 +38,7 @@ _TOO_MANY = re.compile(
 )
 _TOO_BIG = re.compile(r"(QOS|Assoc)\w*(Wall|Cpu|Mem|Node|TRES|Gres|Time)\w*", re.IGNORECASE)  # of one job: lasting
 _TOO_LARGE_ARRAY = re.compile(r"invalid job array specification", re.IGNORECASE)
+_NO_NODE = re.compile(r"node configuration is not available", re.IGNORECASE)
 _KEPT_VARIABLES = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_TIME_FORMAT")
 
 
@@ -48,6 +49,7 @@ class Trouble(Enum):
     TOO_MANY = "a limit on the number of jobs"
     TOO_LARGE_ARRAY = "arrays are limited in size"
     NO_ACCOUNTING = "this cluster keeps no accounts"
+    NO_NODE = "no node that is up and not excluded could ever run the job"
     REFUSED = "refused"
 
 
@@ -141,6 +143,16 @@ class Slurm:
     def is_installed() -> bool:
         """Whether sbatch, squeue and scancel are on PATH."""
         return all(shutil.which(name) for name in ("sbatch", "squeue", "scancel"))
+
+    def version(self) -> str:
+        """Return SLURM's name and version.
+
+        Raises
+        ------
+        SlurmError
+            sbatch cannot be run.
+        """
+        return self._call("sbatch", "--version").strip()
 
     def submit(self, script: Path, *options: str) -> str:
         """Submit a batch script and return the job's id.
@@ -268,6 +280,8 @@ def _trouble(said: str, code: int) -> Trouble:
         return Trouble.UNREACHABLE
     if _TOO_LARGE_ARRAY.search(words):
         return Trouble.TOO_LARGE_ARRAY
+    if _NO_NODE.search(words):
+        return Trouble.NO_NODE
     return Trouble.TOO_MANY if _TOO_MANY.search(words) and not _TOO_BIG.search(words) else Trouble.REFUSED
 
 

@@ -16,6 +16,7 @@ import attrs
 from xpm_alchem.demand import Demand
 from xpm_alchem.errors import CampaignError
 from xpm_alchem.plan import check_keys, duration
+from xpm_alchem.values import short
 
 _MEMORY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", re.IGNORECASE)
 _MEGABYTES = {"K": 1 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024**2}
@@ -78,6 +79,8 @@ class SlurmProfile:
         How many of them at once (on a share of the GPU or of the cores each).
     price
         What a job costs.
+    avoided
+        Nodes that are excluded too, for what happened there; no key of a profile.
     """
 
     partition: str | None = None
@@ -102,6 +105,7 @@ class SlurmProfile:
     tasks_per_job: int = 1
     side_by_side: int = 1
     price: Price | None = None
+    avoided: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, given: Mapping[str, Any], where: str) -> SlurmProfile:
@@ -112,7 +116,7 @@ class SlurmProfile:
         CampaignError
             Says which key cannot be used, and what would do.
         """
-        check_keys(given, ("kind", *(field.name for field in attrs.fields(cls))), where)
+        check_keys(given, ("kind", *_PARSERS), where)
         values: dict[str, Any] = {
             key: _PARSERS[key](value, f"{where}.{key}")
             for key, value in given.items()
@@ -146,8 +150,7 @@ class SlurmProfile:
         if time is not None:
             margin = max(self.margin, min(margin, time / 2))
         margin = min(margin, _LONGEST_SIGNAL)
-        exclude = ",".join([*([self.exclude] if self.exclude else []), *demand.avoid]) or None
-        return attrs.evolve(self, time=time, mem=mem, margin=margin, exclude=exclude)
+        return attrs.evolve(self, time=time, mem=mem, margin=margin, avoided=demand.avoid)
 
     @property
     def pool(self) -> str:
@@ -197,7 +200,7 @@ class SlurmProfile:
             "gpus": self.gpus,
             "gres": self.gres,
             "constraint": self.constraint,
-            "exclude": self.exclude,
+            "exclude": ",".join([*([self.exclude] if self.exclude else []), *self.avoided]) or None,
             "reservation": self.reservation,
         }
         options += [f"--{option}={_quoted(str(value))}" for option, value in named.items() if value is not None]
@@ -231,16 +234,16 @@ def _quoted(text: str) -> str:
 
 def _text(value: Any, where: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
-        raise CampaignError(f"{where}: {value!r} is not a text.")
+        raise CampaignError(f"{where}: {short(value)} is not a text.")
     text = str(value).strip()
     if any(ord(sign) < 32 or sign in "\"'\\" for sign in text):
-        raise CampaignError(f"{where}: {value!r} must be one line without quotation marks and backslashes.")
+        raise CampaignError(f"{where}: {short(value)} must be one line without quotation marks and backslashes.")
     return text
 
 
 def _count(value: Any, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise CampaignError(f"{where}: {value!r} is not a whole number of at least 1.")
+        raise CampaignError(f"{where}: {short(value)} is not a whole number of at least 1.")
     return value
 
 
@@ -248,15 +251,15 @@ def _memory(value: Any, where: str) -> int:
     match = None if isinstance(value, bool) else _MEMORY.fullmatch(str(value))
     megabytes = float(match[1]) * _MEGABYTES[match[2].upper()] if match else 0.0
     if megabytes < 1:
-        raise CampaignError(f"{where}: {value!r} is no amount of memory. Give megabytes, or for example '16G'.")
+        raise CampaignError(f"{where}: {short(value)} is no amount of memory. Give megabytes, or for example '16G'.")
     return math.ceil(megabytes)
 
 
 def _time(value: Any, where: str) -> float:
     if not isinstance(value, str) or re.fullmatch(r"[\d.]+", value.strip()):
         raise CampaignError(
-            f"{where}: {value!r} has no unit, and sbatch would take it for minutes. Give for example '30min', '8h', "
-            "'08:00:00' or '1-12'."
+            f"{where}: {short(value)} has no unit, and sbatch would take it for minutes. Give for example '30min', "
+            "'8h', '08:00:00' or '1-12'."
         )
     if match := re.fullmatch(r"(\d+)-(\d{1,2})(?::(\d\d))?(?::(\d\d))?", value.strip()):
         days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
@@ -265,16 +268,16 @@ def _time(value: Any, where: str) -> float:
         given = duration(value, where)
     except CampaignError:
         good = "'30min', '8h', '08:00:00' or '1-12'"
-        raise CampaignError(f"{where}: {value!r} is no time. Give for example {good}.") from None
+        raise CampaignError(f"{where}: {short(value)} is no time. Give for example {good}.") from None
     if given <= 0:
-        raise CampaignError(f"{where}: {value!r} must be longer than nothing.")
+        raise CampaignError(f"{where}: {short(value)} must be longer than nothing.")
     return given
 
 
 def _lines(value: Any, where: str) -> tuple[str, ...]:
     items = value.splitlines() if isinstance(value, str) else value
     if not isinstance(items, list) or not all(isinstance(item, str) and "\n" not in item for item in items):
-        raise CampaignError(f"{where}: {value!r} is not a list of lines.")
+        raise CampaignError(f"{where}: {short(value)} is not a list of lines.")
     return tuple(item.rstrip() for item in items if item.strip())
 
 
@@ -282,7 +285,7 @@ def _options(value: Any, where: str) -> tuple[str, ...]:
     options = tuple(line.removeprefix("#SBATCH").strip() for line in _lines(value, where))
     for option in options:
         if not option.startswith("-"):
-            raise CampaignError(f"{where}: {option!r} is no option of sbatch; it should begin with '-'.")
+            raise CampaignError(f"{where}: {short(option)} is no option of sbatch; it should begin with '-'.")
         for word in option.split():
             if (ours := _is_ours(word)) is not None:
                 raise CampaignError(
@@ -295,10 +298,10 @@ def _options(value: Any, where: str) -> tuple[str, ...]:
 def _is_ours(word: str) -> str | None:
     """Return the option of ours that a word of a line is, also abbreviated ('--arr=0-9', '-a0-9')."""
     name = word.partition("=")[0]
-    for option, short in _OURS.items():
+    for option, letter in _OURS.items():
         if name == option or (len(name) > 4 and option.startswith(name)):
             return option
-        if short is not None and word.startswith(short):
+        if letter is not None and word.startswith(letter):
             return option
     return None
 
@@ -307,18 +310,18 @@ def _prologue(value: Any, where: str) -> tuple[str, ...]:
     lines = _lines(value, where)
     for line in lines:
         if line.lstrip().startswith("#SBATCH"):
-            raise CampaignError(f"{where}: {line!r} is an option of sbatch; give it under 'sbatch'.")
+            raise CampaignError(f"{where}: {short(line)} is an option of sbatch; give it under 'sbatch'.")
     return lines
 
 
 def _environment(value: Any, where: str) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, Mapping):
-        raise CampaignError(f"{where}: {value!r} is not a mapping of names to values.")
+        raise CampaignError(f"{where}: {short(value)} is not a mapping of names to values.")
     for key in value:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(key)):
-            raise CampaignError(f"{where}: {key!r} is no name of an environment variable.")
+            raise CampaignError(f"{where}: {short(key)} is no name of an environment variable.")
         if isinstance(value[key], bool) or not isinstance(value[key], str | int | float):
-            raise CampaignError(f"{where}.{key}: {value[key]!r} is not a text or a number.")
+            raise CampaignError(f"{where}.{key}: {short(value[key])} is not a text or a number.")
     return tuple(sorted((str(key), str(item)) for key, item in value.items()))
 
 
@@ -327,10 +330,10 @@ def _price(value: Any, where: str) -> Price:
     check_keys(given, ("amount", "per", "unit"), where)
     amount = given.get("amount")
     if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount < math.inf:
-        raise CampaignError(f"{where}.amount: {amount!r} is not a number of at least 0.")
+        raise CampaignError(f"{where}.amount: {short(amount)} is not a number of at least 0.")
     per = given.get("per", "job-hour")
     if per not in _PER:
-        raise CampaignError(f"{where}.per: {per!r} is not one of {', '.join(_PER)}.")
+        raise CampaignError(f"{where}.per: {short(per)} is not one of {', '.join(_PER)}.")
     return Price(float(amount), per, _text(given.get("unit", "units"), f"{where}.unit"))
 
 

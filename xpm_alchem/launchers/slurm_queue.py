@@ -63,6 +63,7 @@ class SlurmQueue:
         self._looked_at = 0
         self._interval, self._poll_at = _POLL_LEAST, 0.0
         self._retry, self._submit_at = _RETRY_LEAST, 0.0
+        self._refused: dict[SlurmProfile, tuple[float, float]] = {}  # not before, and how long then
         self._cancel_at = 0.0
         self._largest_batch = 1000
         self._arrays = True
@@ -256,7 +257,8 @@ class SlurmQueue:
         groups: dict[SlurmProfile, list[Entry]] = {}
         for entry in waiting:
             assert entry.profile is not None
-            groups.setdefault(entry.profile, []).append(entry)
+            if now >= self._refused.get(entry.profile, (0.0, 0.0))[0]:
+                groups.setdefault(entry.profile, []).append(entry)
         for profile, entries in groups.items():
             largest = self._largest_batch * profile.tasks_per_job if self._arrays else profile.tasks_per_job
             for start in range(0, len(entries), largest):
@@ -292,11 +294,26 @@ class SlurmQueue:
                 self._hurry()
         if trouble is None:
             self._retry = _RETRY_LEAST
+            self._refused.pop(profile, None)
             return True
         if trouble.trouble is not Trouble.UNREACHABLE:
             shutil.rmtree(batch.path, ignore_errors=True)
+        if trouble.trouble in (Trouble.REFUSED, Trouble.NO_NODE):
+            self._hold(profile, entries, trouble)
+            return True  # what asks for something else may be accepted
         self._after_refusal(trouble, batch)
         return False
+
+    def _hold(self, profile: SlurmProfile, entries: list[Entry], error: SlurmError) -> None:
+        """Submit what was refused as it is later; without its avoided nodes, if those are all there are, at once."""
+        if error.trouble is Trouble.NO_NODE and profile.avoided:
+            self._tell("no node is left beside those that are avoided: jobs are sent to any", "avoided")
+            for entry in entries:
+                entry.profile = attrs.evolve(profile, avoided=())
+            return
+        self._tell(f"SLURM refuses the job; tried again ({error})", f"submit {error}")
+        wait = self._refused.get(profile, (0.0, _RETRY_LEAST))[1]
+        self._refused[profile] = time.time() + wait, min(_RETRY_MOST, wait * 2)
 
     def _after_refusal(self, error: SlurmError, batch: Batch) -> None:
         now = time.time()
@@ -312,8 +329,7 @@ class SlurmQueue:
             self._tell(f"the cluster takes no more jobs of yours now; the others wait ({error})", "too many")
             self._submit_at = now + _LIMIT_SECONDS
             return
-        word = "does not answer" if error.trouble is Trouble.UNREACHABLE else "refuses the job"
-        self._tell(f"SLURM {word}; tried again ({error})", f"submit {error}")
+        self._tell(f"SLURM does not answer; tried again ({error})", f"submit {error}")
         self._submit_at = now + self._retry
         self._retry = min(_RETRY_MOST, self._retry * 2)
 

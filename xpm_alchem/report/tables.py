@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from xpm_alchem.report.views import View
+from xpm_alchem.values import local_time
 
 
 def number(value: Any, digits: int = 2) -> str:
@@ -20,7 +20,7 @@ def number(value: Any, digits: int = 2) -> str:
 
 def when(seconds: float | None) -> str:
     """Return a moment in local time, or a dash where there is none."""
-    return "-" if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+    return "-" if seconds is None else local_time(seconds)
 
 
 def _driver(driver: dict[str, Any] | None) -> str:
@@ -91,7 +91,7 @@ def rows_table(
         Headings of columns that are cut short rather than folded.
     """
     if len(rows) > _MANY_ROWS:
-        return Text("\n".join([title, *_columns([headings, *rows], right=right)]), no_wrap=True)
+        return Text("\n".join([title, *columns([headings, *rows], right=right)]), no_wrap=True)
     table = Table(title=title, title_justify="left")
     for i, heading in enumerate(headings):
         table.add_column(
@@ -105,7 +105,7 @@ def rows_table(
     return table
 
 
-def _columns(rows: Sequence[tuple[str, ...]], right: range) -> Iterator[str]:
+def columns(rows: Sequence[tuple[str, ...]], right: range) -> Iterator[str]:
     """Yield rows as lines; the columns in `right` are aligned to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
@@ -147,43 +147,3 @@ def list_table(view: View) -> RenderableType:
             "yes" if row["driver"] else "no",
         )
     return table
-
-
-def why_table(view: View) -> RenderableType:
-    """Render `why_view`."""
-    head = f"{view['transformation']} repeat {view['repeat']}: {view['status']}"
-    if view["reason"] and view["status"] != "complete":
-        head += f" ({view['reason']})"
-    parts: list[RenderableType] = [Text(head), Text(f"directory: {view['directory']}")]
-    if not view["attempts"]:
-        parts.append(Text(view["imported"] or "no attempt yet"))
-        return Group(*parts)
-    table = Table()
-    jobs = any(attempt["job"] for attempt in view["attempts"])
-    number = "job" if jobs else "pid"
-    for heading in ("attempt", "start", "host", number, "outcome", "units", "seconds", "MB", "then"):
-        table.add_column(heading, overflow="fold")
-    for attempt in view["attempts"]:
-        outcome = attempt["outcome"] or "at work"
-        if attempt["reason"]:
-            outcome += f": {attempt['reason']}"
-        if attempt["set_aside"]:
-            outcome += f"; set aside: {', '.join(attempt['set_aside'])}"
-        then = attempt["decision"] or ""
-        if attempt["decision_reason"]:
-            then += f": {attempt['decision_reason']}"
-        table.add_row(
-            str(attempt["attempt"]),
-            when(attempt["start"]),
-            attempt["host"],
-            str(attempt["job"] or "") if jobs else str(attempt["pid"]),
-            Text(outcome),
-            str(attempt["units_done"]),
-            f"{attempt['seconds']:.1f}",
-            f"{attempt['peak_memory_bytes'] / 1e6:.0f}",
-            Text(then),
-        )
-    parts.append(table)
-    if view["traceback"]:
-        parts += [Text("\nthe last traceback:"), Text(view["traceback"].rstrip())]
-    return Group(*parts)

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from xpm_alchem.attempts import AttemptLog
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory, TaskSummary
 from xpm_alchem.errors import FormatError, InputError
@@ -20,20 +19,24 @@ View = dict[str, Any]
 
 def tasks_now(records: CampaignRecords) -> dict[str, TaskState]:
     """Return the tasks as they are: what the journal has as running is looked up on the disk."""
-    tasks = {}
-    for task_id, task in records.state().tasks.items():
-        tasks[task_id] = task
-        if task.status is not TaskStatus.RUNNING:
-            continue
-        summary = _summary(records, task)
-        if summary is not None and summary.status == "complete":
-            tasks[task_id] = task = copy.copy(task)
-            task.status, task.estimate, task.uncertainty = TaskStatus.COMPLETE, summary.estimate, summary.uncertainty
-            task.seconds, task.attempts = summary.seconds, summary.attempts
-    return tasks
+    return {task_id: task_now(records, task) for task_id, task in records.state().tasks.items()}
 
 
-def _summary(records: CampaignRecords, task: TaskState) -> TaskSummary | None:
+def task_now(records: CampaignRecords, task: TaskState) -> TaskState:
+    """Return a task as it is: one whose attempt was at work is looked up on the disk."""
+    if not (task.at_work and task.exists):
+        return task
+    summary = task_summary(records, task)
+    if summary is None or summary.status != "complete":
+        return task
+    task = copy.copy(task)
+    task.status, task.estimate, task.uncertainty = TaskStatus.COMPLETE, summary.estimate, summary.uncertainty
+    task.seconds, task.attempts, task.reason = summary.seconds, summary.attempts, summary.message or ""
+    return task
+
+
+def task_summary(records: CampaignRecords, task: TaskState) -> TaskSummary | None:
+    """Return what the summary of a task says, None if there is none that can be read."""
     try:
         return TaskSummary.read(TaskDirectory(records.task_path(task)).summary)
     except (OSError, FormatError):
@@ -130,12 +133,14 @@ def _next(records: CampaignRecords, tasks: list[TaskState], weight: float | None
         return f"error: {errors[0].reason.split(' (')[0][:60]}"
     running = [task for task in tasks if task.status is TaskStatus.RUNNING]
     if running:
-        summary = _summary(records, running[0])
+        summary = task_summary(records, running[0])
         if summary is None or not summary.units_total:
             return "starting"
         return (
             f"repeat {running[0].repeat}: unit {min(summary.units_done + 1, summary.units_total)}/{summary.units_total}"
         )
+    if any(task.leaving for task in tasks):
+        return "an attempt is ending"
     if any(task.in_flight for task in tasks):
         return "waits for a free slot" if driven else "waits; nobody drives"
     return "" if tasks and (asleep or weight is None) else "the strategy decides"
@@ -151,7 +156,7 @@ def summary_view(records: CampaignRecords) -> View:
         "campaign": records.name,
         "transformations": len(records.index.transformations),
         "with_result": sum(bool(result.repeats) for result in results.values()),
-        "tasks": len(tasks),
+        "tasks": sum(task.exists for task in tasks.values()),
         "complete": counts[TaskStatus.COMPLETE],
         "running": counts[TaskStatus.RUNNING],
         "waiting": counts[TaskStatus.WAITING],
@@ -184,44 +189,11 @@ def find_task(records: CampaignRecords, text: str) -> TaskState:
     return found[0]
 
 
-def why_view(records: CampaignRecords, text: str) -> View:
-    """Return the history of one task: every attempt, what was decided, and the last traceback."""
-    task = find_task(records, text)
-    directory = records.task_path(task)
-    attempts = AttemptLog(TaskDirectory(directory).attempts).read()
-    return {
-        "task": task.task,
-        "transformation": records.index.by_id[task.transformation].name,
-        "repeat": task.repeat,
-        "status": str(tasks_now(records)[task.task].status),
-        "reason": task.reason,
-        "directory": str(directory),
-        "imported": task.reason if task.imported else None,
-        "estimate": task.estimate,
-        "attempts": [
-            {
-                "attempt": attempt.number,
-                "host": attempt.node or attempt.process.host,
-                "job": attempt.launched_as,
-                "pid": attempt.process.pid,
-                "start": attempt.start,
-                "end": attempt.end,
-                "outcome": None if attempt.outcome is None else str(attempt.outcome),
-                "reason": attempt.reason,
-                "units_done": attempt.units_done,
-                "progress": attempt.progress,
-                "seconds": attempt.seconds if attempt.outcome else time.time() - attempt.start,
-                "cpu_seconds": attempt.cpu_seconds,
-                "peak_memory_bytes": attempt.peak_memory_bytes,
-                "set_aside": [str(unit["set_aside"]) for unit in attempt.units if unit.get("set_aside")],
-                "versions": dict(attempt.versions),
-                "decision": attempt.decision,
-                "decision_reason": attempt.decision_reason,
-            }
-            for attempt in attempts
-        ],
-        "traceback": next((attempt.traceback for attempt in reversed(attempts) if attempt.traceback), None),
-    }
+def task_name(records: CampaignRecords, task: TaskState) -> str:
+    """Return how a user may call a task, also in a command: as `find_task` takes it."""
+    name = records.index.by_id[task.transformation].name
+    plain = bool(name) and not name.startswith("-") and records.index.names[name] == 1
+    return f"{name if plain else task.transformation}:{task.repeat}"
 
 
 def list_view(campaigns: list[CampaignRecords]) -> View:

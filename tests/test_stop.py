@@ -1,0 +1,36 @@
+"""`stop` returns when nothing is at work, whatever becomes of the driver meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from campaigns import SmallCampaign, wait_for
+
+
+def test_stop_ends_the_attempts_itself_if_the_driver_is_killed_before_it_has_done_so(tmp_path: Path) -> None:
+    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)], n_steps=600, step_seconds=0.5)
+    driver = campaign.start("--quiet")
+
+    def at_work() -> bool:
+        made = (tmp_path / "c/workspace/campaigns/small/index.json").exists()
+        found = campaign.attempts() if made else {}
+        return any(attempt.units_done for attempts in found.values() for attempt in attempts)
+
+    wait_for(at_work, what="an attempt at work")
+    driver.send_signal(signal.SIGSTOP)  # it hears nothing any more
+    stop = subprocess.Popen(
+        campaign.command("stop", campaign.file), env=os.environ.copy(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    inbox = campaign.records.path / "inbox.jsonl"
+    wait_for(lambda: inbox.exists() and "stop" in inbox.read_text(), what="the wish")
+    driver.kill()
+    driver.communicate()
+    out, _ = stop.communicate(timeout=200)
+    assert stop.returncode == 3, out
+    (task,) = campaign.records.state().tasks.values()
+    assert task.status == "waiting"
+    ((attempt,),) = campaign.attempts().values()
+    assert (attempt.outcome, attempt.reason) == ("cancelled", "stopped by the user")

@@ -1,0 +1,76 @@
+"""What is refused waits by itself, the rest is submitted. The commands are programs that answer as SLURM does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from campaigns import wait_for
+
+from xpm_alchem.launchers.slurm_commands import Slurm
+from xpm_alchem.launchers.slurm_profile import SlurmProfile
+from xpm_alchem.launchers.slurm_queue import SlurmQueue
+
+REFUSED = "sbatch: error: Batch job submission failed: "
+Submit = Callable[[str, SlurmProfile], Path]
+
+
+@pytest.fixture
+def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlurmQueue]:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    # refuses the partition 'none', and whatever may not run on n1
+    body = f'''
+script=$(eval echo \\${{$#}})
+if grep -q partition=none "$script"; then echo "{REFUSED}Invalid partition name specified" >&2; exit 1; fi
+if grep -q exclude=n1 "$script"; then echo "{REFUSED}Requested node configuration is not available" >&2; exit 1; fi
+echo 12
+'''
+    for name, text in {"sbatch": body, "squeue": "", "sacct": "", "scancel": ""}.items():
+        (programs / name).write_text(f"#!/bin/sh\n{text}")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    (tmp_path / "slurm").mkdir()
+    made = SlurmQueue(tmp_path / "slurm", "c", Slurm())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def submit(queue: SlurmQueue, tmp_path: Path) -> Submit:
+    """Return a function that hands a task to the queue and returns the task's directory."""
+
+    def hand(name: str, profile: SlurmProfile) -> Path:
+        script = tmp_path / name / "run.py"
+        script.parent.mkdir()
+        script.touch()
+        queue.submit(script, profile)
+        return script.parent
+
+    return hand
+
+
+def is_submitted(queue: SlurmQueue, task: Path) -> bool:
+    entry = queue.find(task)
+    return entry is not None and entry.batch is not None
+
+
+def test_what_is_refused_does_not_hold_up_what_is_not(queue: SlurmQueue, submit: Submit) -> None:
+    refused = submit("a", SlurmProfile(partition="none"))
+    later = submit("b", SlurmProfile(partition="main"))
+    wait_for(lambda: is_submitted(queue, later), what="the other task's submission")
+    assert not is_submitted(queue, refused)
+    assert any("Invalid partition" in sentence for sentence in queue.news())
+
+
+def test_nodes_are_avoided_only_as_long_as_any_is_left(queue: SlurmQueue, submit: Submit) -> None:
+    task = submit("a", SlurmProfile(avoided=("n1",)))
+    wait_for(lambda: is_submitted(queue, task), what="its submission")
+    assert queue.news() == ["no node is left beside those that are avoided: jobs are sent to any"]
+
+
+def test_nodes_that_the_user_excludes_stay_excluded(queue: SlurmQueue, submit: Submit) -> None:
+    task = submit("a", SlurmProfile(exclude="n1", avoided=("n2",)))
+    wait_for(lambda: len(queue._refused) == 1, what="its refusal without the avoided node")
+    assert not is_submitted(queue, task)

@@ -1,0 +1,154 @@
+"""The tasks of a campaign from Python, verbs named as alchemiscale's client names them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.errors import CampaignLockedError, InputError
+from xpm_alchem.report import task_views
+from xpm_alchem.report.views import View, find_task
+from xpm_alchem.task_state import DEFAULT_PRIORITY, TaskStatus
+from xpm_alchem.task_transitions import with_extending
+from xpm_alchem.task_wishes import TaskChange
+from xpm_alchem.wishes import change_tasks
+
+if TYPE_CHECKING:
+    from xpm_alchem.driver import Driver
+
+
+class TaskVerbs:
+    """What may be asked of tasks, which are named 'TRANSFORMATION:REPEAT' or by their ids.
+
+    Every verb is for one task or several, changes all of them or none, and works while a driver runs: it does then
+    within seconds what was asked, unless that makes no sense any more.
+    """
+
+    _records: CampaignRecords
+
+    def _driver(self, launcher: str | None = None, **options: Any) -> Driver:
+        raise NotImplementedError
+
+    def get_tasks(self, *, status: str | None = None, transformation: str | None = None) -> View:
+        """Return a row for every task, or for those of one status or one transformation (see docs/json.md).
+
+        Raises
+        ------
+        InputError
+            There is no such status or transformation.
+        """
+        return task_views.tasks_view(self._records, status=status, transformation=transformation)
+
+    def create_tasks(
+        self, transformation: str, *, count: int = 1, extends: str | None = None, priority: int = DEFAULT_PRIORITY
+    ) -> TaskChange:
+        """Create tasks of a transformation; they are actioned at once.
+
+        Parameters
+        ----------
+        transformation
+            Its name, id, or beginning of an id.
+        count
+            How many.
+        extends
+            A task of the same transformation that each of them goes on from; they wait until it is complete.
+        priority
+            1 is the most urgent.
+
+        Raises
+        ------
+        InputError
+            There is no such transformation or task, or it is invalid or deleted.
+        """
+        record = self._records.index.find(transformation)
+        other = None if extends is None else find_task(self._records, extends).task
+        values = {"transformation": record.id, "count": count, "extends": other, "priority": priority}
+        return change_tasks(self._records, "create", **values)
+
+    def extend_task(self, task: str, *, count: int = 1, priority: int = DEFAULT_PRIORITY) -> TaskChange:
+        """Create tasks that each extend a task; see `create_tasks`."""
+        found = find_task(self._records, task)
+        return self.create_tasks(found.transformation, count=count, extends=found.task, priority=priority)
+
+    def set_tasks_status(self, tasks: Iterable[str], status: str) -> TaskChange:
+        """Set tasks waiting, invalid or deleted; with these last two all that extend them go, complete ones too.
+
+        A running attempt ends at its next checkpoint. What a task set back to waiting brings nevertheless is counted.
+
+        Raises
+        ------
+        InputError
+            A task is unknown or may not change so.
+        """
+        return self._change("status", tasks, status=str(status))
+
+    def set_tasks_priority(self, tasks: Iterable[str], priority: int) -> TaskChange:
+        """Set the priority of tasks: 1 is the most urgent, 10 the default, 2**63 - 1 the largest.
+
+        Raises
+        ------
+        InputError
+            A task is unknown, or it is no priority.
+        """
+        return self._change("priority", tasks, priority=priority)
+
+    def action_tasks(self, tasks: Iterable[str]) -> TaskChange:
+        """Have tasks run that were cancelled; one in error needs `retry_tasks`.
+
+        Raises
+        ------
+        InputError
+            A task is unknown, complete, invalid or deleted.
+        """
+        return self._change("action", tasks)
+
+    def cancel_tasks(self, tasks: Iterable[str], *, now: bool = False, launcher: str | None = None) -> TaskChange:
+        """Run tasks no further: their attempts end at their next checkpoint. `retry_tasks` takes them up again.
+
+        Parameters
+        ----------
+        now
+            End the attempts at once; the next ones go on from the last checkpoint there is.
+        launcher
+            With `now` and without a driver: the launcher that ends them, instead of the plan's.
+
+        Raises
+        ------
+        InputError
+            A task is unknown, or neither waiting nor running.
+        """
+        nobody_drives = self._records.holder() is None
+        driver = self._driver(launcher) if now and nobody_drives else None  # refused before anything is changed
+        change = self._change("cancel", tasks, now=now)
+        if now and not change.later:
+            with suppress(CampaignLockedError):  # a driver came meanwhile, and does it
+                (driver or self._driver(launcher)).run(at_once=True)
+        return change
+
+    def retry_tasks(self, tasks: Iterable[str] | None = None) -> TaskChange:
+        """Set tasks (default: all in error) back to waiting and have them run; their retries count anew.
+
+        Finished units and checkpoints are kept. A running attempt ends at its next checkpoint first.
+
+        Raises
+        ------
+        InputError
+            A task is unknown, complete, invalid or deleted; or none is in error.
+        """
+        if tasks is None:
+            everything = self._records.state().tasks.values()
+            tasks = [task.task for task in everything if task.status is TaskStatus.ERROR]
+            if not tasks:
+                raise InputError(f"campaign '{self._records.name}' has no task in error.")
+        return self._change("retry", tasks)
+
+    def get_tasks_extending(self, tasks: Iterable[str]) -> list[str]:
+        """Return what `set_tasks_status` sets invalid or deleted along with tasks: all that extend them and exist."""
+        chosen, everything = task_views.task_ids(self._records, tasks), self._records.state().tasks
+        found = (everything[task_id] for task_id in with_extending(everything, chosen))
+        return [self._records.name_of(task) for task in found if task.exists and task.task not in chosen]
+
+    def _change(self, wish: str, tasks: Iterable[str], **values: Any) -> TaskChange:
+        return change_tasks(self._records, wish, tasks=task_views.task_ids(self._records, tasks), **values)

@@ -1,0 +1,60 @@
+"""What `xpm-alchem doctor` found, as a table for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from xpm_alchem.report.views import View
+
+_STYLES = {"ok": "green", "warning": "yellow", "fault": "red"}
+_MOST_PLACES = 5
+
+
+def doctor_table(view: View) -> RenderableType:
+    """Render what `doctor.examination.examine` returns."""
+    parts: list[RenderableType] = []
+    for area in ("environment", "campaign"):
+        rows = [check for check in view["checks"] if check["area"] == area]
+        if rows:
+            parts.append(_table(_title(view, area), rows))
+    parts += [Text(f"mended: {sentence}", style="green") for sentence in view["mended"]]
+    parts += [Text(f"could not be mended: {sentence}", style="red") for sentence in view["not_mended"]]
+    parts.append(Text(_sum(view)))
+    return Group(*parts)
+
+
+def _title(view: View, area: str) -> str:
+    if area == "campaign":
+        return f"campaign '{view['campaign']}' in {view['path']}"
+    return f"environment; workspace {view['workspace'] or 'none'}, launcher {view['launcher'] or 'none'}"
+
+
+def _table(title: str, rows: list[Mapping[str, Any]]) -> Table:
+    table = Table(title=Text(title), title_justify="left")
+    table.add_column("check", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("found", overflow="fold", ratio=3)
+    table.add_column("how to mend", overflow="fold", ratio=2)
+    for row in rows:
+        style = _STYLES[row["verdict"]]
+        table.add_row(Text(row["check"]), Text(row["verdict"], style=style), Text(_found(row)), Text(row["mend"] or ""))
+    return table
+
+
+def _found(row: Mapping[str, Any]) -> str:
+    places = row["places"]
+    lines = [row["found"], *(f"  {place}" for place in places[:_MOST_PLACES] if place not in row["found"])]
+    if len(places) > _MOST_PLACES:
+        lines.append(f"  ... and {len(places) - _MOST_PLACES} more (--json lists all)")
+    return "\n".join(lines)
+
+
+def _sum(view: View) -> str:
+    told = f"{view['faults']} fault(s), {view['warnings']} warning(s)"
+    fixable = sum(check["can_fix"] for check in view["checks"])
+    return f"{told}; --fix mends what {fixable} check(s) found, without loss" if fixable else told

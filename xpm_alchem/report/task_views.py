@@ -1,0 +1,68 @@
+"""What the commands show of tasks, as plain data with stable keys (docs/json.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from xpm_alchem.attempts import AttemptLog
+from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.errors import InputError
+from xpm_alchem.near_miss import unknown_key
+from xpm_alchem.report.views import View, find_task, tasks_now
+from xpm_alchem.task_state import TaskState, TaskStatus
+
+
+def tasks_view(records: CampaignRecords, *, status: str | None = None, transformation: str | None = None) -> View:
+    """Return a row for every task, or for those of one status or transformation, in the order of their creation.
+
+    Raises
+    ------
+    InputError
+        There is no such status or transformation.
+    """
+    if status is not None and status not in tuple(TaskStatus):
+        raise InputError(unknown_key(status, map(str, TaskStatus), "status", what="there is no"))
+    only = None if transformation is None else records.index.find(transformation).id
+    tasks = tasks_now(records)
+    chosen = [t for t in tasks.values() if status in (None, t.status) and only in (None, t.transformation)]
+    return {
+        "campaign": records.name,
+        "unit": "kcal/mol",
+        "rows": [_row(records, task, tasks.get(task.extends or "")) for task in chosen],
+    }
+
+
+def _row(records: CampaignRecords, task: TaskState, extended: TaskState | None) -> View:
+    attempts = AttemptLog(TaskDirectory(records.task_path(task)).attempts).read() if task.submitted else []
+    return {
+        "id": task.task,
+        "task": records.name_of(task),
+        "transformation": records.index.by_id[task.transformation].name,
+        "repeat": task.repeat,
+        "status": str(task.status),
+        "actioned": task.actioned,
+        "at_work": task.at_work and task.status is not TaskStatus.COMPLETE,
+        "priority": task.priority,
+        "extends": None if extended is None else records.name_of(extended),
+        "attempts": len(attempts) or task.attempts,
+        "host": (attempts[-1].node or attempts[-1].process.host) if attempts else None,
+        "estimate": task.estimate,
+        "reason": task.reason,
+    }
+
+
+def task_ids(records: CampaignRecords, texts: Iterable[str]) -> list[str]:
+    """Return the ids of tasks called 'TRANSFORMATION:REPEAT' or by their task ids, each once.
+
+    Raises
+    ------
+    InputError
+        There is no such task, or none was named.
+    """
+    if isinstance(texts, str):
+        texts = (texts,)
+    found = list(dict.fromkeys(find_task(records, text).task for text in texts))
+    if not found:
+        raise InputError("no task was named; write TRANSFORMATION:REPEAT, for example 'a_b_solvent:2'.")
+    return found

@@ -1,0 +1,191 @@
+"""What a user may ask of tasks: checked in full, then written to the journal as one line, all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from xpm_alchem.attempts import AttemptLog, Outcome
+from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.changes import NewTask
+from xpm_alchem.creation import created
+from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.errors import InputError
+from xpm_alchem.fence import give_orders
+from xpm_alchem.restarts import RETRY
+from xpm_alchem.task_state import DEFAULT_PRIORITY, TaskState, TaskStatus, grouped, number_repeats
+from xpm_alchem.task_transitions import (
+    check_extends,
+    check_priority,
+    check_transition,
+    user_status,
+    with_extending,
+)
+
+CANCELLED = "cancelled by the user"
+RETRIED = "retried by the user"
+ACTIONED = "to be run, by the user"
+CREATED = "created by the user"
+MOST_AT_ONCE = 1000  # tasks to create: more are taken for a slip
+Event = dict[str, Any]
+Wish = Mapping[str, Any]
+
+
+@attrs.frozen
+class TaskChange:
+    """What became of something that was asked of tasks.
+
+    Attributes
+    ----------
+    tasks
+        'TRANSFORMATION:REPEAT' of every task that is changed; empty where a driver has yet to create them.
+    later
+        Whether a driver that runs will do it within seconds (else it is done).
+    """
+
+    tasks: tuple[str, ...]
+    later: bool
+
+
+def is_about_tasks(wish: Wish) -> bool:
+    """Return whether a wish is one that `events_of` understands."""
+    kind, tasks = wish.get("wish"), wish.get("tasks")
+    if any(not isinstance(wish.get(key), str | None) for key in ("id", "extends")):
+        return False
+    if kind == "create":
+        return isinstance(wish.get("transformation"), str)
+    return kind in tuple(_CHANGES) and isinstance(tasks, list) and all(isinstance(task, str) for task in tasks)
+
+
+def events_of(records: CampaignRecords, wish: Wish) -> list[Event]:
+    """Return what the journal would gain; nothing is written.
+
+    Raises
+    ------
+    InputError
+        It makes no sense as the tasks are now: says which task, and why.
+    """
+    if wish["wish"] == "create":
+        return _create(records, wish)
+    tasks = records.state().tasks
+    if not wish["tasks"]:
+        raise InputError("no task was named.")
+    if unknown := [task for task in wish["tasks"] if task not in tasks]:
+        raise InputError(f"there is no task '{unknown[0]}'.")
+    return _CHANGES[wish["wish"]](records, [tasks[task] for task in dict.fromkeys(wish["tasks"])], wish)
+
+
+def grant(records: CampaignRecords, wish: Wish) -> bool:
+    """Do what was asked, unless it was done before; return whether that changed anything. The caller holds the lock.
+
+    Raises
+    ------
+    InputError
+        It makes no sense any more; nothing is changed.
+    """
+    if wish.get("id") in records.state().wishes:
+        return False  # a driver was killed before it noted how far it had read its inbox
+    events = events_of(records, wish)
+    if wish["wish"] == "retry" or wish.get("status") == TaskStatus.WAITING:
+        _count_anew(records, [records.state().tasks[event["task"]] for event in events])
+    records.write({"event": "wish", "wish": wish["wish"], "id": wish.get("id"), "changes": events})
+    tasks = records.state().tasks
+    for task_id in dict.fromkeys(event["task"] for event in events):
+        if tasks[task_id].is_to_end:
+            give_orders(records.task_path(tasks[task_id]), stop=tasks[task_id].reason)
+    return True
+
+
+def _count_anew(records: CampaignRecords, tasks: Sequence[TaskState]) -> None:
+    """Let the counts of retries start again; after an attempt that is at work the driver does it."""
+    for task in {task.task: task for task in tasks}.values():
+        log = AttemptLog(TaskDirectory(records.task_path(task)).attempts)
+        attempts = log.read()
+        if attempts and attempts[-1].outcome not in (None, Outcome.COMPLETE):
+            log.decide(attempts[-1], RETRY, "asked for by the user; counts start again")
+
+
+# ------------------------------------------------------------------------------------------------------ one wish each
+def _create(records: CampaignRecords, wish: Wish) -> list[Event]:
+    transformation, other = wish["transformation"], wish.get("extends")
+    count, priority = wish.get("count", 1), wish.get("priority", DEFAULT_PRIORITY)
+    if transformation not in records.index.by_id:
+        raise InputError(f"there is no transformation '{transformation}'.")
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_AT_ONCE:
+        raise InputError(f"count {count!r}: give how many tasks, a whole number from 1 to {MOST_AT_ONCE}.")
+    check_priority(priority)
+    tasks = records.state().tasks
+    if other is not None:
+        names = {task.task: records.name_of(task) for task in tasks.values()}
+        names |= {record.id: record.name for record in records.index.transformations}
+        check_extends(tasks, names, transformation, other)
+    numbered = number_repeats([transformation] * count, grouped(tasks.values()))
+    new = [NewTask(*pair, other) for pair in numbered]
+    return [created(records, task, CREATED, priority=priority, by="user") for task in new]
+
+
+def _set_status(records: CampaignRecords, tasks: Sequence[TaskState], wish: Wish) -> list[Event]:
+    status = user_status(str(wish.get("status")))
+    for task in tasks:
+        check_transition(records.name_of(task), task.status, status)
+    reason = f"set {status} by the user"
+    if status is TaskStatus.WAITING:
+        return [_status(task, status, reason) for task in tasks]
+    everything = records.state().tasks
+    chosen = {task.task for task in tasks}
+    events = []
+    for task in (everything[task_id] for task_id in with_extending(everything, chosen)):
+        if task.task in chosen:
+            events.append(_status(task, status, reason))
+        elif task.exists:
+            extended = records.name_of(everything[task.extends or ""])
+            events.append(_status(task, status, f"it extends {extended}, which is {status}"))
+    return events
+
+
+def _retry(records: CampaignRecords, tasks: Sequence[TaskState], wish: Wish) -> list[Event]:
+    for task in tasks:
+        check_transition(records.name_of(task), task.status, TaskStatus.WAITING)
+    events = []
+    for task in tasks:
+        events += [_status(task, TaskStatus.WAITING, RETRIED)]
+        events += [{"event": "actioned", "task": task.task, "by": "user", "reason": RETRIED}]
+    return events
+
+
+def _action(records: CampaignRecords, tasks: Sequence[TaskState], wish: Wish) -> list[Event]:
+    for task in tasks:
+        if task.status in (TaskStatus.COMPLETE, TaskStatus.INVALID, TaskStatus.DELETED):
+            raise InputError(f"'{records.name_of(task)}' is {task.status}: it is not run any more.")
+    return [{"event": "actioned", "task": task.task, "by": "user", "reason": ACTIONED} for task in tasks]
+
+
+def _cancel(records: CampaignRecords, tasks: Sequence[TaskState], wish: Wish) -> list[Event]:
+    for task in tasks:
+        if task.in_flight or task.spare or task.leaving:
+            continue
+        how = "cancelled already" if task.status is TaskStatus.WAITING else str(task.status)
+        raise InputError(f"'{records.name_of(task)}' is {how}: there is nothing to cancel.")
+    at_once = wish.get("now") is True
+    event = {"event": "cancelled", "by": "user", "reason": CANCELLED, "at_once": at_once}
+    return [{**event, "task": task.task} for task in tasks]
+
+
+def _set_priority(records: CampaignRecords, tasks: Sequence[TaskState], wish: Wish) -> list[Event]:
+    check_priority(wish.get("priority"))
+    return [{"event": "priority", "task": task.task, "priority": wish["priority"], "by": "user"} for task in tasks]
+
+
+def _status(task: TaskState, status: TaskStatus, reason: str) -> Event:
+    return {"event": "status", "task": task.task, "status": str(status), "by": "user", "reason": reason}
+
+
+_CHANGES: dict[str, Callable[[CampaignRecords, Sequence[TaskState], Wish], list[Event]]] = {
+    "status": _set_status,
+    "retry": _retry,
+    "action": _action,
+    "cancel": _cancel,
+    "priority": _set_priority,
+}
