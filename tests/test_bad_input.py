@@ -150,7 +150,6 @@ CASES: dict[str, tuple[Change, str]] = {
     "near miss": (plan(stratgey="uniform"), "did you mean 'strategy'?"),
     "near miss of max_retries": (plan(max_retry=3), "did you mean 'max_retries'?"),
     "near miss inside": (plan(strategy={"name": "uniform", "task_scalling": "linear"}), "did you mean 'task_scaling'"),
-    "key of a later version": (plan(experimental="a.csv"), "'experimental' is not supported by this version"),
     "unknown strategy": (plan(strategy="unifrom"), "did you mean 'uniform'?"),
     "strategy not importable": (plan(strategy="stratocaster.nowhere:Strategy"), "cannot be imported"),
     "strategy not trusted": (plan(strategy="antigravity:Strategy"), "which is not trusted"),

@@ -37,6 +37,13 @@ def test_the_defaults_are_alchemiscale_s():
     assert (plan.extends_preference, plan.patience) == (0.0, 600.0)
 
 
+def test_the_file_of_measured_values_is_relative_to_the_campaign_s():
+    assert parse("experimental: ../ligands.csv").experimental == Path("/ligands.csv")
+    assert parse("experimental: null").experimental is None
+    with pytest.raises(CampaignError, match="experimental: 3 is not a text"):
+        parse("experimental: 3")
+
+
 def test_a_campaign_may_have_no_strategy():
     assert parse("strategy: {name: null, mode: disabled}").strategy == StrategyPlan(name=None, mode="disabled")
 
@@ -122,17 +129,9 @@ def test_a_misspelt_key_is_refused_with_the_nearest_one(text, near):
 
 
 def test_a_key_like_no_other_is_refused_with_all_known_ones():
-    with pytest.raises(
-        CampaignError, match="unknown key 'xyz'; known are: budget, default_restarts, launcher, max_retries"
-    ):
+    with pytest.raises(CampaignError, match=r"unknown key 'xyz'; known are: budget, default_restarts, .*launcher"):
         parse("xyz: 1")
     assert unknown_key(5, ["b", "a"], "here") == "here: unknown key '5'; known are: a, b."
-
-
-@pytest.mark.parametrize("text", ["experimental: a.csv"])
-def test_a_key_of_a_later_version_is_said_to_be_one(text):
-    with pytest.raises(CampaignError, match="is not supported by this version of xpm-alchem; remove it"):
-        parse(text)
 
 
 # ------------------------------------------------------------------------------------------------- wrong values

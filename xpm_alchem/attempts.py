@@ -242,6 +242,10 @@ class AttemptLog:
         self.end(attempt, outcome, reason=reason, traceback=traceback, progress=False, seconds=0.0, kept_seconds=0.0)
         return attempt
 
+    def imported(self, file: str, sha256: str) -> None:
+        """Note that there was no attempt: the result is that of an earlier run, from a file."""
+        self._journal.append({"event": "imported", "time": time.time(), "file": file, "sha256": sha256})
+
     def stderr(self, attempt: Attempt, text: str) -> None:
         """Note the end of what a failed attempt wrote to stderr: its file is the next attempt's."""
         self._journal.append({"event": "stderr", "attempt": attempt.number, "time": time.time(), "text": text})

@@ -16,7 +16,8 @@ import filelock
 
 from xpm_alchem.driver_state import DRIVER, DRIVER_VERSION, read_driver_state
 from xpm_alchem.errors import CampaignError, CampaignLockedError, FormatError, NetworkError, WorkspaceError
-from xpm_alchem.files import Journal, atomic_write, write_record
+from xpm_alchem.experimental import MOST_BYTES
+from xpm_alchem.files import Journal, atomic_write, read_bytes, read_record, write_record
 from xpm_alchem.holder import Holder
 from xpm_alchem.index_record import read_index, write_index
 from xpm_alchem.network import Network, load_network
@@ -25,6 +26,7 @@ from xpm_alchem.plan import Plan, read_plan
 from xpm_alchem.task_state import CampaignState, TaskState
 
 GIVEN = "given.yaml"  # the plan as a file gave it last
+EXPERIMENTAL, EXPERIMENTAL_VERSION = "xpm-alchem experimental values", 1
 TASKS, INBOX = "xpm-alchem tasks", "xpm-alchem inbox"
 _BRIEF_SECONDS = 10.0  # how long a command that makes one change is waited for
 _HEARTBEAT_SECONDS = 90.0  # a driver on another host whose heartbeat is younger than this is taken to be alive
@@ -166,6 +168,32 @@ class CampaignRecords:
             with atomic_write(self.path / name) as out:
                 out.write(text)
 
+    def experimental(self) -> tuple[Path, str] | None:
+        """Return the file of measured values that the campaign was given, and its text: as it was, if it is gone."""
+        try:
+            record = read_record(self._experimental_path, EXPERIMENTAL, EXPERIMENTAL_VERSION)
+        except FileNotFoundError:
+            return None
+        file, text = record.get("file"), record.get("text")
+        if not (isinstance(file, str) and isinstance(text, str) and file.isprintable()):
+            raise FormatError(self._experimental_path, "damaged. It can be removed: `xpm-alchem run` makes it again.")
+        with suppress(OSError, FormatError, UnicodeDecodeError):
+            text = read_bytes(Path(file), most=MOST_BYTES).decode()
+        return Path(file), text
+
+    def set_experimental(self, path: Path | None) -> None:
+        """Remember a file of measured values, or that there is none."""
+        self._require_lock()
+        if path is None:
+            self._experimental_path.unlink(missing_ok=True)
+        else:
+            content = {"file": str(path), "text": read_bytes(path, most=MOST_BYTES).decode()}
+            write_record(self._experimental_path, EXPERIMENTAL, EXPERIMENTAL_VERSION, content)
+
+    @property
+    def _experimental_path(self) -> Path:
+        return self.path / "experimental.json"
+
     # ------------------------------------------------------------------------------------------------- the journal
     def state(self) -> CampaignState:
         """Return the tasks, reading only what the journal gained since the last call."""
@@ -186,6 +214,10 @@ class CampaignRecords:
         self._require_lock()
         now = time.time()
         self._journal.append(*({"time": now, **event} for event in events))
+
+    def imported_directory(self, name: str) -> str:
+        """Return the directory of a task whose result was imported, relative to the workspace."""
+        return f"campaigns/{self.name}/imported/{name}"
 
     def task_path(self, task: TaskState) -> Path:
         """Return a task's directory."""

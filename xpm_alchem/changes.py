@@ -109,7 +109,7 @@ def counts_of(tasks: list[TaskState], *, closed: bool = False) -> Counts:
         error=sum(task.status is TaskStatus.ERROR for task in existing),
         spare=sum(task.spare for task in existing),
         extended=sum(task.extends is not None for task in existing),
-        extendable=tuple(task.task for task in complete if task.task not in extended),
+        extendable=tuple(task.task for task in complete if task.task not in extended and not task.imported),
         closed=closed,
     )
 

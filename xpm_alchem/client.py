@@ -13,6 +13,7 @@ from xpm_alchem import wishes
 from xpm_alchem.campaign import CampaignRecords, campaign_path, is_campaign, list_campaigns
 from xpm_alchem.client_budget import BudgetVerbs
 from xpm_alchem.client_restarts import RestartVerbs
+from xpm_alchem.client_results import ResultVerbs
 from xpm_alchem.client_tasks import TaskVerbs
 from xpm_alchem.errors import CampaignError, CampaignLockedError
 from xpm_alchem.network import Network
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from xpm_alchem.driver import Driver
 
 
-class Campaign(TaskVerbs, RestartVerbs, BudgetVerbs):
-    """One network being computed. More verbs are in `client_tasks`, `client_restarts` and `client_budget`.
+class Campaign(TaskVerbs, RestartVerbs, BudgetVerbs, ResultVerbs):
+    """One network being computed. More verbs are in the files `client_*`.
 
     Make one with `Campaign.create`, take up one that exists with `Campaign.open`.
 
@@ -327,10 +328,6 @@ class Campaign(TaskVerbs, RestartVerbs, BudgetVerbs):
     def summary(self) -> View:
         """Return one row for the whole campaign."""
         return views.summary_view(self._records)
-
-    def results(self) -> View:
-        """Return results of transformations and edges in kcal/mol."""
-        return views.results_view(self._records)
 
     def why(self, task: str, address: Address | None = None) -> View:
         """Return the history of the task 'TRANSFORMATION:REPEAT'; `address`: the campaign's in suggested commands."""

@@ -53,6 +53,11 @@ class TaskDirectory:
         return self.path / "result.json"
 
     @property
+    def quickrun(self) -> Path:
+        """The file that the result of an imported task came from, as it was."""
+        return self.path / "quickrun.json"
+
+    @property
     def summary(self) -> Path:
         """What a driver needs to know, in a few hundred bytes."""
         return self.path / "summary.json"
@@ -148,6 +153,8 @@ class TaskSummary:
     estimate, uncertainty
         Of this repeat alone, as the protocol gives them; None while unknown. A protocol's uncertainty of a single
         repeat may be 0.0: that is no certainty.
+    simulations
+        Estimate and the protocol's own error of each simulation inside this repeat, where the protocol tells of them.
     message
         The last line of the traceback of an error, or why it stopped.
     seconds, cpu_seconds
@@ -164,6 +171,7 @@ class TaskSummary:
     unit: str | None = None
     estimate: float | None = None
     uncertainty: float | None = None
+    simulations: list[list[float]] = attrs.field(factory=list)
     message: str | None = None
     attempts: int = 0
     seconds: float = 0.0
@@ -209,6 +217,11 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _are_pairs(value: Any) -> bool:
+    pairs = isinstance(value, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in value)
+    return pairs and all(_is_number(item) for pair in value for item in pair)
+
+
 def _is_texts(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
 
@@ -219,5 +232,6 @@ _READERS: dict[str, tuple[Callable[[Any], bool], Callable[[Any], Any]]] = {  # b
     "int": (is_count, int),
     "float": (_is_number, number),
     "float | None": (lambda value: value is None or _is_number(value), number_or_none),
+    "list[list[float]]": (lambda value: _are_pairs(value), lambda value: [[*map(number, pair)] for pair in value]),
     "dict[str, str]": (_is_texts, lambda value: {text(key): text(item) for key, item in value.items()}),
 }

@@ -386,6 +386,7 @@ class _Execution:
             estimate = gufe_seam.in_kcal_per_mol(gathered.get_estimate())
         except Exception as error:
             return None, None, f"complete, but the protocol gave no estimate: {type(error).__name__}: {error}"
+        self.summary = self.summary.evolve(simulations=gufe_seam.individual_estimates(gathered))
         try:
             return estimate, gufe_seam.in_kcal_per_mol(gathered.get_uncertainty()), ""
         except Exception as error:

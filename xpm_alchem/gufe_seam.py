@@ -29,7 +29,7 @@ with warnings.catch_warnings():  # pydantic and openff warn at import about thin
     from gufe.tokenization import JSON_HANDLER, GufeKey, GufeTokenizable
 
 from xpm_alchem import files_of_gufe_0_4
-from xpm_alchem.errors import FormatError, XpmAlchemError
+from xpm_alchem.errors import FormatError, MissingPackageError, XpmAlchemError
 from xpm_alchem.files import atomic_write, read_bytes
 from xpm_alchem.keyed_chain import Chain, flatten
 from xpm_alchem.quiet import quiet
@@ -356,6 +356,71 @@ def in_kcal_per_mol(value: Any) -> float:
     return float(value)
 
 
+def individual_estimates(result: Any) -> list[list[float]]:
+    """Return estimate and error (kcal/mol) of each simulation of a ProtocolResult that tells them apart, else none."""
+    try:
+        return [[in_kcal_per_mol(value), in_kcal_per_mol(error)] for value, error in result.get_individual_estimates()]
+    except Exception:  # few protocols have it, and some tell of the parts of a cycle
+        return []
+
+
+# ----------------------------------------------------------------------------------------- files for other programs
+def write_quickrun_result(transformation: Any, dag_result: Any, path: Path) -> None:
+    """Write the JSON that ``openfe quickrun`` (1.12) writes of one run of a transformation."""
+    result = gather(transformation, [dag_result])
+    good = dag_ok(dag_result)
+    content = {  # in this order: `openfe gather` looks for "estimate" at the beginning
+        "estimate": result.get_estimate() if good else None,
+        "uncertainty": result.get_uncertainty() if good else None,
+        "protocol_result": result.to_dict(),
+        "unit_results": {str(unit.key): unit.to_keyed_dict() for unit in dag_result.protocol_unit_results},
+    }
+    with atomic_write(path) as out:
+        json.dump(content, out, cls=JSON_HANDLER.encoder)
+
+
+def load_quickrun_result(path: Path, check_module: CheckModule) -> Any:
+    """Return the ProtocolResult in a file that ``openfe quickrun`` wrote; it holds no ProtocolDAGResult."""
+    chain = flatten(json.loads(read_bytes(path))["protocol_result"])  # before arrays are decoded: they look alike
+    return decode(parse(json.dumps(chain), check_module))
+
+
+def merged(protocol: Any, results: Collection[Any]) -> Any:
+    """Return one ProtocolResult of several, None if that cannot be told from outside.
+
+    It can where their data have no key in common, as those of openfe, which are keyed by simulation: gathering all
+    their ProtocolDAGResults at once gives the same.
+    """
+    data: dict[str, Any] = {}
+    for result in results:
+        if data.keys() & result.data.keys():
+            return None
+        data |= result.data
+    count = sum(getattr(result, "n_protocol_dag_results", 1) for result in results)
+    if IS_GUFE_0_4:
+        return with_count(protocol.result_cls(**data), count)
+    return protocol.result_cls(n_protocol_dag_results=count, **data)
+
+
+def write_archive(network: Any, results: Iterable[tuple[Any, list[Any]]], metadata: dict[str, Any], path: Path) -> None:
+    """Write an AlchemicalArchive of a network and the ProtocolDAGResults of its transformations.
+
+    Raises
+    ------
+    MissingPackageError
+        The installed gufe has none.
+    """
+    try:
+        from gufe.archival import AlchemicalArchive  # since 1.8
+    except ImportError:
+        raise MissingPackageError(
+            f"the installed gufe {GUFE_VERSION} has no AlchemicalArchive; it needs gufe >= 1.8 (conda-forge). "
+            "The other formats work with any gufe."
+        ) from None
+    archive = AlchemicalArchive(network, [(one, list(found)) for one, found in results], metadata)
+    save(archive, path)
+
+
 # ------------------------------------------------------------- base classes of a protocol that runs on both versions
 class _NoDefaults:
     """`_defaults` is an instance method in 0.4 and a classmethod since 1.0: a classmethod serves both."""
@@ -462,13 +527,16 @@ __all__ = [
     "execute_unit",
     "gather",
     "in_kcal_per_mol",
+    "individual_estimates",
     "is_dag",
     "is_dag_result",
     "is_result_of",
     "load",
+    "load_quickrun_result",
     "make_context",
     "make_dag_result",
     "mapping_of",
+    "merged",
     "parse",
     "resolve_inputs",
     "save",
@@ -477,4 +545,6 @@ __all__ = [
     "to_text",
     "with_count",
     "with_results_to_come",
+    "write_archive",
+    "write_quickrun_result",
 ]

@@ -159,7 +159,7 @@ def index_chain(chain: Chain, path: Path, modules: Iterable[str]) -> Index:
     if not (edges := list(keys_in(network.get("edges")))):
         raise NetworkError(f"{path}: the network has no transformations. Add some before you run it.")
     try:
-        ids = _content_ids(chain)
+        ids = content_ids(chain)
         records = [_record(key, entries, ids) for key in edges]
     except (KeyError, TypeError, AttributeError, StopIteration) as error:
         raise NetworkError(f"{path}: damaged: a transformation lacks {error}. Write the network again.") from None
@@ -178,7 +178,7 @@ def index_chain(chain: Chain, path: Path, modules: Iterable[str]) -> Index:
     )
 
 
-def _content_ids(chain: Chain) -> dict[str, str]:
+def content_ids(chain: Chain) -> dict[str, str]:
     """Hash every entry's content, a reference by the hash of what it refers to, leaving out what gufe versions add."""
     ids: dict[str, str] = {}
 

@@ -37,7 +37,6 @@ _UNITS = {
     "days": 86400,
 }
 _MOST_BYTES = 1 << 20  # of a campaign.yaml: reading 1 MB of YAML takes seconds
-_LATER = {"experimental"}
 
 
 def duration(value: Any, where: str) -> float:
@@ -93,11 +92,8 @@ def _mapping(where: str, value: Any) -> dict[str, Any]:
 def check_keys(given: Mapping[Any, Any], known: tuple[str, ...], where: str) -> None:
     """Raise CampaignError for a key that is not known, naming the nearest one."""
     for key in given:
-        if key in known:
-            continue
-        if key in _LATER:
-            raise CampaignError(f"{where}: '{key}' is not supported by this version of xpm-alchem; remove it.")
-        raise CampaignError(unknown_key(key, known, where))
+        if key not in known:
+            raise CampaignError(unknown_key(key, known, where))
 
 
 @attrs.frozen
@@ -223,6 +219,8 @@ class Plan:
         Names of the rules of default_rules.py that are in force.
     budget
         What it may cost.
+    experimental
+        The file of measured values, for the results only; absolute.
     """
 
     name: str
@@ -235,13 +233,14 @@ class Plan:
     default_restarts: tuple[str, ...] = RULE_NAMES
     budget: Budget = attrs.field(factory=Budget)
     trusted_modules: tuple[str, ...] = ()
+    experimental: Path | None = None
 
     def differences(self, other: Plan) -> list[str]:
         """Return how `other` differs from this plan, a line each: 'key: here -> there'."""
         mine, theirs = attrs.asdict(self), attrs.asdict(other)
         lines = []
         for key, value in mine.items():
-            if key in ("name", "network", "workspace") or value == theirs[key]:
+            if key in ("name", "network", "workspace", "experimental") or value == theirs[key]:
                 continue
             if isinstance(value, dict) and isinstance(theirs[key], dict):
                 names = sorted({*value, *theirs[key]})
@@ -308,6 +307,8 @@ def parse_plan(text: str, path: Path) -> Plan:
         )
     given: dict[str, Any] = {"name": name}
     given["network"] = _path(f"{where}: network", content["network"], path)
+    if content.get("experimental") is not None:
+        given["experimental"] = _path(f"{where}: experimental", content["experimental"], path)
     if content.get("workspace") is not None:
         given["workspace"] = _text(f"{where}: workspace", content["workspace"])
     if "launcher" in content:

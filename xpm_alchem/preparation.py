@@ -10,6 +10,7 @@ import attrs
 
 from xpm_alchem.campaign import CampaignRecords, campaign_path
 from xpm_alchem.errors import CampaignError
+from xpm_alchem.experimental import read_experimental
 from xpm_alchem.network import Network, load_network, read_network
 from xpm_alchem.plan import Plan, read_plan, read_plan_text
 from xpm_alchem.task_state import CampaignState, grouped, number_repeats
@@ -85,6 +86,8 @@ class Preparation:
         plan.budget.check(chosen.cost_per_hour, chosen.cost_unit, chosen.longest)
         if plan.strategy.name is not None:
             make_strategy(plan.strategy.name, plan.strategy.settings, plan.trusted_modules)
+        if plan.experimental is not None:
+            read_experimental(plan.experimental)
         network = load_network(plan.network, plan.trusted_modules)
         network.alchemical_network  # noqa: B018 - decoding it is the check
         return cls(plan, read_plan_text(path), network, root, settings, chosen)
@@ -111,6 +114,10 @@ class Preparation:
             if self.changes(records):
                 with records.lock(is_brief=True):
                     records.set_plan(self.text, given=True)
+        known = records.experimental()
+        if (None if known is None else known[0]) != self.plan.experimental:
+            with records.lock(is_brief=True):
+                records.set_experimental(self.plan.experimental)
         if self.network.content == read_network(records.network_path):
             records.network = self.network  # decoded once is enough
         return records

@@ -104,13 +104,31 @@ class ProtocolResults:
         size: int | None
         result, size = self._from_disk(gufe_object, transformation, described, len(complete))
         if result is None:
-            directories = tuple(TaskDirectory(self._workspace / task.directory) for task in complete)
-            result = gufe_seam.gather(gufe_object, _DAGResults(directories, self._read))
+            places = [(TaskDirectory(self._workspace / task.directory), bool(task.imported)) for task in complete]
+            own = tuple(place for place, is_imported in places if not is_imported)
+            files = tuple(place.quickrun for place, is_imported in places if is_imported)
+            result = gufe_seam.gather(gufe_object, _DAGResults(own, self._read)) if own else None
+            result = self._with_imported(gufe_object.protocol, result, files)
             size = self._to_disk(result, transformation, described)
             if size is None:
-                size = sum(directory.result.stat().st_size for directory in directories)
+                size = sum(path.stat().st_size for path in (*(directory.result for directory in own), *files))
         self._memory.put(transformation, made_of, result, size)
         return result
+
+    def _with_imported(self, protocol: Any, result: Any, files: Iterable[Path]) -> Any:
+        """Return a result with those of imported runs; one that cannot be put together with it is counted, no more."""
+        from xpm_alchem import gufe_seam
+
+        counted = 0
+        for file in files:
+            both = None
+            with suppress(Exception):  # of another version of the protocol, say: its estimate counts all the same
+                found = gufe_seam.load_quickrun_result(file, check_module(str(file), self._trusted))
+                if isinstance(found, protocol.result_cls):
+                    both = gufe_seam.merged(protocol, [found] if result is None else [result, found])
+            counted += both is None
+            result = result if both is None else both
+        return gufe_seam.with_results_to_come(protocol, result, counted)
 
     def _read(self, directory: TaskDirectory) -> Any:
         from xpm_alchem import gufe_seam

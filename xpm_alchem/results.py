@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
-from xpm_alchem.network_index import Index
+from xpm_alchem.network_index import Index, TransformationRecord
 from xpm_alchem.task_state import TaskState, TaskStatus, mean_seconds
 
 
@@ -19,6 +19,8 @@ class TransformationResult:
     ----------
     repeats
         The estimate of each complete repeat, by repeat.
+    numbers
+        The numbers of these repeats.
     uncertainties
         What the protocol says of each of them; None where it says nothing.
     estimate
@@ -37,6 +39,8 @@ class TransformationResult:
     estimate: float | None
     sd: float | None
     protocol_uncertainty: float | None
+    numbers: tuple[int, ...] = ()
+    protocol: str = ""
 
     @property
     def standard_error(self) -> float | None:
@@ -52,6 +56,12 @@ class EdgeResult:
     ----------
     missing
         Names of the transformations that have no result yet; the estimate is then None.
+    sd
+        Between repeats: the standard deviations of both legs added in squares, as `openfe gather` does.
+    legs
+        Stable id and sign of the later and of the earlier leg.
+    ligand_ids, places
+        Content ids of the ligands A and B, and of what surrounds them in the earlier and the later environment.
     """
 
     ligand_a: str
@@ -60,6 +70,10 @@ class EdgeResult:
     estimate: float | None
     standard_error: float | None
     missing: tuple[str, ...]
+    sd: float | None = None
+    legs: tuple[tuple[str, int], ...] = ()
+    ligand_ids: tuple[str, str] = ("", "")
+    places: tuple[str, str] = ("", "")
 
     @property
     def name(self) -> str:
@@ -77,20 +91,47 @@ def transformation_results(index: Index, tasks: Mapping[str, Iterable[TaskState]
             if task.status is TaskStatus.COMPLETE and task.estimate is not None
         ]
         complete.sort(key=lambda task: task.repeat)
-        values = tuple(task.estimate for task in complete if task.estimate is not None)
-        given = [task.uncertainty for task in complete if task.uncertainty is not None]
-        mean = math.fsum(values) / len(values) if values else None
-        results[record.id] = TransformationResult(
-            id=record.id,
-            name=record.name,
-            environment=record.environment,
-            repeats=values,
-            uncertainties=tuple(task.uncertainty for task in complete),
-            estimate=mean,
-            sd=None if mean is None or len(values) < 2 else _standard_deviation(values, mean),
-            protocol_uncertainty=math.fsum(given) / len(given) if given else None,
+        results[record.id] = _of_repeats(
+            record,
+            tuple(task.estimate for task in complete if task.estimate is not None),
+            tuple(task.uncertainty for task in complete),
+            tuple(task.repeat for task in complete),
         )
     return results
+
+
+def first_repeats(
+    index: Index, results: Mapping[str, TransformationResult], count: int
+) -> dict[str, TransformationResult]:
+    """Return the results as they would be with the first `count` repeats of each transformation."""
+    found = {}
+    for record in index.transformations:
+        result = results[record.id]
+        parts = (result.repeats[:count], result.uncertainties[:count], result.numbers[:count])
+        found[record.id] = _of_repeats(record, *parts)
+    return found
+
+
+def _of_repeats(
+    record: TransformationRecord,
+    values: tuple[float, ...],
+    uncertainties: tuple[float | None, ...],
+    numbers: tuple[int, ...],
+) -> TransformationResult:
+    given = [uncertainty for uncertainty in uncertainties if uncertainty is not None]
+    mean = math.fsum(values) / len(values) if values else None
+    return TransformationResult(
+        id=record.id,
+        name=record.name,
+        environment=record.environment,
+        repeats=values,
+        uncertainties=uncertainties,
+        estimate=mean,
+        sd=None if mean is None or len(values) < 2 else _standard_deviation(values, mean),
+        protocol_uncertainty=math.fsum(given) / len(given) if given else None,
+        numbers=numbers,
+        protocol=record.protocol,
+    )
 
 
 def _standard_deviation(values: Sequence[float], mean: float) -> float:
@@ -101,18 +142,34 @@ def edge_results(index: Index, results: Mapping[str, TransformationResult]) -> l
     """Return ddG of every edge, for each pair of neighbouring environments."""
     found = []
     for edge in index.edges:
+        first = index.by_id[edge.legs[0].transformation]
         for early, late in zip(edge.legs, edge.legs[1:], strict=False):
             legs = [(results[late.transformation], late.sign), (results[early.transformation], -early.sign)]
             missing = tuple(leg.name for leg, _ in legs if not leg.repeats)
-            value = error = None
-            if not missing:
-                value = sum(sign * (leg.estimate or 0.0) for leg, sign in legs)
-                errors = [leg.standard_error for leg, _ in legs]
-                error = math.hypot(*(e for e in errors if e is not None)) if None not in errors else None
+            value = None if missing else sum(sign * (leg.estimate or 0.0) for leg, sign in legs)
             found.append(
-                EdgeResult(edge.ligand_a, edge.ligand_b, (early.environment, late.environment), value, error, missing)
+                EdgeResult(
+                    edge.ligand_a,
+                    edge.ligand_b,
+                    (early.environment, late.environment),
+                    value,
+                    _in_squares(leg.standard_error for leg, _ in legs),
+                    missing,
+                    sd=_in_squares(leg.sd for leg, _ in legs),
+                    legs=tuple((leg.id, sign) for leg, sign in legs),
+                    ligand_ids=(first.ligand_a_id, first.ligand_b_id),
+                    places=(
+                        index.by_id[early.transformation].environment_id,
+                        index.by_id[late.transformation].environment_id,
+                    ),
+                )
             )
     return found
+
+
+def _in_squares(errors: Iterable[float | None]) -> float | None:
+    known = list(errors)
+    return None if None in known else math.hypot(*(error for error in known if error is not None))
 
 
 @attrs.frozen

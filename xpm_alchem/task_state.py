@@ -29,7 +29,7 @@ _STATUSES = tuple(TaskStatus)
 DEFAULT_PRIORITY, LARGEST_PRIORITY = 10, 2**63 - 1
 _SEVERAL = ("iteration", "wish")  # events that hold several changes
 _ID = re.compile(r"[!-~]{1,200}")
-_DIRECTORY = re.compile(r"jobs(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
+_DIRECTORY = re.compile(r"(jobs|campaigns/[A-Za-z0-9][A-Za-z0-9._-]*/imported)(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 
 
 @attrs.define
@@ -54,6 +54,8 @@ class TaskState:
         Whether the user gave it another status while it was running, and its attempt has not ended yet.
     at_once
         Whether its attempt is to end without waiting for a checkpoint.
+    imported
+        What tells the run apart whose result was imported; empty for a task of our own.
     """
 
     task: str
@@ -75,6 +77,7 @@ class TaskState:
     attempts: int = 0
     leaving: bool = False
     at_once: bool = False
+    imported: str = ""
 
     @property
     def in_flight(self) -> bool:
@@ -161,6 +164,7 @@ class CampaignState:
                     reason=reason,
                     changed=when,
                     priority=record["priority"] if is_priority(record.get("priority")) else DEFAULT_PRIORITY,
+                    imported=text(record.get("imported")),
                 )
             case "status" if task is not None and record.get("status") in _STATUSES:
                 self.hosts.note(task.task, record, when)
@@ -207,8 +211,8 @@ def is_priority(value: object) -> bool:
 
 
 def mean_seconds(tasks: Iterable[TaskState]) -> float | None:
-    """Return the mean cost of the complete tasks in seconds, None without any."""
-    seconds = [task.seconds for task in tasks if task.status is TaskStatus.COMPLETE]
+    """Return the mean cost of the complete tasks in seconds, None without any; what was imported cost nothing here."""
+    seconds = [task.seconds for task in tasks if task.status is TaskStatus.COMPLETE and not task.imported]
     return sum(seconds) / len(seconds) if seconds else None
 
 

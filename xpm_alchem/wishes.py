@@ -11,6 +11,7 @@ import attrs
 from xpm_alchem.budget import Budget
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.errors import CampaignLockedError, InputError, XpmAlchemError
+from xpm_alchem.imports import take_in_import
 from xpm_alchem.plan import parse_plan, read_plan_text
 from xpm_alchem.plan_text import with_budget, with_restarts, with_strategy
 from xpm_alchem.restart_patterns import changed_patterns
@@ -115,6 +116,17 @@ def set_budget(records: CampaignRecords, changes: Mapping[str, Any], check: Call
     return _ask(records, {"wish": "budget", "changes": dict(changes)})
 
 
+def import_result(records: CampaignRecords, wish: Mapping[str, Any]) -> bool:
+    """Ask that an earlier run counts as a repeat; return whether a driver will do it (else it is done).
+
+    Parameters
+    ----------
+    wish
+        Made by `imports.wish_of`, its files in place.
+    """
+    return _ask(records, wish)
+
+
 def _changed_plan(records: CampaignRecords, changes: Mapping[str, Any]) -> str:
     """Return the text of the plan in force with another strategy section, checked in full."""
     from xpm_alchem.strategies import make_strategy
@@ -183,6 +195,8 @@ def apply(records: CampaignRecords, wish: Mapping[str, Any]) -> bool:
             return _apply_restarts(records, wish["change"])
         case "budget" if isinstance(wish.get("changes"), Mapping):
             return _apply_budget(records, wish["changes"])
+        case "import":
+            return take_in_import(records, wish)
     return False
 
 

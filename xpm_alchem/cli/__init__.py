@@ -26,6 +26,8 @@ _COMMANDS = {
     "show": "look",
     "summary": "look",
     "results": "look",
+    "export": "transfer",
+    "import": "transfer",
     "why": "look",
     "doctor": "doctor",
     "failures": "failures",

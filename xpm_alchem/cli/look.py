@@ -52,11 +52,31 @@ def summary_command(campaign: str, workspace: str | None, as_json: bool) -> None
 
 @click.command("results")
 @campaign_argument
+@click.option("--transformations", "sections", flag_value="transformations", multiple=True, help="Only dG.")
+@click.option("--edges", "sections", flag_value="edges", multiple=True, help="Only ddG of the edges.")
+@click.option("--ligands", "sections", flag_value="ligands", multiple=True, help="Only the ligands' values.")
+@click.option("--cycles", "sections", flag_value="cycles", multiple=True, help="Only closures of cycles.")
+@click.option("--all", "everything", is_flag=True, help="All cycles, and how values settled over repeats, too.")
+@click.option("--reference", metavar="LIGAND", help="Give values relative to this ligand, not to their mean.")
 @workspace_option
 @json_option
-def results_command(campaign: str, workspace: str | None, as_json: bool) -> None:
-    """dG of every transformation and ddG of every edge (kcal/mol), and what is missing."""
-    output(Campaign.open(campaign, workspace=workspace).results(), as_json, tables.results_table)
+def results_command(
+    campaign: str,
+    sections: tuple[str, ...],
+    everything: bool,
+    reference: str | None,
+    workspace: str | None,
+    as_json: bool,
+) -> None:
+    """dG of transformations, ddG of edges, values of ligands, closures of cycles (kcal/mol); what is missing.
+
+    At any time: with partial results too. --json holds everything, whatever is chosen.
+    """
+    from xpm_alchem.report.result_tables import SECTIONS, results_table
+
+    made = Campaign.open(campaign, workspace=workspace)
+    view = made.results(reference=reference, running=everything or as_json)
+    output(view, as_json, lambda view: results_table(view, sections or SECTIONS, everything=everything))
 
 
 @click.command("why")

@@ -174,7 +174,9 @@ def _detach(out: Console, campaign: Campaign, launcher: str | None) -> NoReturn:
 
 def _close(out: Console, campaign: Campaign, code: int, *, quiet: bool, once: bool) -> None:
     if not quiet:
-        out.print(tables.results_table(campaign.results()) if code == 0 else tables.show_table(campaign.show()))
+        from xpm_alchem.report.result_tables import results_table
+
+        out.print(results_table(campaign.results(running=False)) if code == 0 else tables.show_table(campaign.show()))
     if code == 0:
         out.print("satisfied: the strategy wants no more results")
     elif code == 4:

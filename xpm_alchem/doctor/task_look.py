@@ -81,6 +81,9 @@ class TaskLook:
             self._no_directory()
             return
         self._look_at_attempts()
+        if task.imported:
+            self._look_at_import()
+            return
         self._look_at_results()
         self._look_at_checkpoints()
         self._look_for_litter()
@@ -149,6 +152,14 @@ class TaskLook:
             self._complete(found)
         else:
             self._unfinished(found)
+
+    def _look_at_import(self) -> None:
+        """Judge a task whose result is that of an earlier run: its file, and what was read of it."""
+        if not self.files.quickrun.is_file():
+            self._add(Kind.NO_RESULT, "the file that was imported is missing", self.files.quickrun)
+        summary, said = self._summary()
+        if (summary is None or summary.status != "complete") and said != _NEWER:
+            self._add(Kind.NO_SUMMARY, said, self.files.summary)
 
     def _complete(self, found: _Found) -> None:
         """Judge a task that journal or summary have as complete."""

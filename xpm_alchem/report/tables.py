@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -160,43 +160,3 @@ def list_table(view: View) -> RenderableType:
             "yes" if row["driver"] else "no",
         )
     return table
-
-
-def results_table(view: View) -> RenderableType:
-    """Render `results_view`."""
-    parts: list[RenderableType] = []
-    table = Table(title=f"{view['campaign']}: dG ({view['unit']})", title_justify="left")
-    table.add_column("transformation", overflow="fold")
-    table.add_column("leg")
-    for heading in ("n", "estimate", "SD", "std. error", "protocol's"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for row in view["transformations"]:
-        table.add_row(
-            row["transformation"],
-            row["leg"],
-            str(len(row["repeats"])),
-            *(number(row[key], 3) for key in ("estimate", "sd", "standard_error", "protocol_uncertainty")),
-        )
-    parts.append(table)
-    if view["edges"]:
-        table = Table(title=f"{view['campaign']}: ddG ({view['unit']})", title_justify="left")
-        table.add_column("edge", overflow="fold")
-        table.add_column("legs")
-        for heading in ("estimate", "std. error"):
-            table.add_column(heading, justify="right", no_wrap=True)
-        table.add_column("missing", overflow="fold")
-        for row in view["edges"]:
-            table.add_row(
-                row["edge"],
-                f"{row['to']} - {row['from']}",
-                number(row["estimate"], 3),
-                number(row["standard_error"], 3),
-                ", ".join(row["missing"]),
-            )
-        parts.append(table)
-    if view["unpaired"]:
-        names = list(view["unpaired"].items())
-        parts.append(
-            Text(f"{len(names)} transformation(s) belong to no edge, for example {names[0][0]}: {names[0][1]}")
-        )
-    return Group(*parts)

@@ -12,7 +12,7 @@ from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory, TaskSummary
 from xpm_alchem.errors import FormatError, InputError
 from xpm_alchem.report.budget_views import spent_view
-from xpm_alchem.results import edge_results, transformation_results
+from xpm_alchem.results import transformation_results
 from xpm_alchem.task_state import TaskState, TaskStatus, grouped
 
 View = dict[str, Any]
@@ -174,44 +174,6 @@ def summary_view(records: CampaignRecords) -> View:
         "cost_unit": money["unit"],
         "strategy": strategy_status(records)["status"],
         "driver": _driver(records),
-    }
-
-
-def results_view(records: CampaignRecords) -> View:
-    """Return the results of transformations and of edges, with what is missing."""
-    index = records.index
-    results = transformation_results(index, grouped(tasks_now(records).values()))
-    names = {record.id: record.name for record in index.transformations}
-    return {
-        "campaign": records.name,
-        "unit": "kcal/mol",
-        "transformations": [
-            {
-                "id": result.id,
-                "transformation": result.name,
-                "leg": result.environment,
-                "repeats": list(result.repeats),
-                "estimate": result.estimate,
-                "sd": result.sd,
-                "standard_error": result.standard_error,
-                "protocol_uncertainty": result.protocol_uncertainty,
-            }
-            for result in results.values()
-        ],
-        "edges": [
-            {
-                "edge": edge.name,
-                "ligand_a": edge.ligand_a,
-                "ligand_b": edge.ligand_b,
-                "from": edge.environments[0],
-                "to": edge.environments[1],
-                "estimate": edge.estimate,
-                "standard_error": edge.standard_error,
-                "missing": list(edge.missing),
-            }
-            for edge in edge_results(index, results)
-        ],
-        "unpaired": {names[stable_id]: reason for stable_id, reason in index.unpaired.items()},
     }
 
 

@@ -29,7 +29,7 @@ def why_table(view: View, *, everything: bool = False) -> RenderableType:
     if view["attempts"]:
         parts.append(_attempts(view, everything))
     else:
-        parts.append(Text("no attempt yet"))
+        parts.append(Text(view["imported"] or "no attempt yet"))
     if view["traceback"]:
         parts.append(
             Text(f"the last traceback, of attempt {view['traceback_attempt']}:\n{view['traceback'].rstrip()}\n")

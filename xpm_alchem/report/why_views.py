@@ -51,6 +51,7 @@ def why_view(records: CampaignRecords, text: str, address: Address | None = None
         "actioned": task.actioned,
         "reason": task.reason,
         "directory": str(files.path),
+        "imported": task.reason if task.imported else None,
         "estimate": task.estimate,
         "units_total": total or None,
         "attempts": list(_rows(attempts, total)),

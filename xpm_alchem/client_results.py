@@ -1,0 +1,187 @@
+"""What `client.Campaign` does with results; named as alchemiscale's client names it where that has the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.errors import InputError
+from xpm_alchem.report.views import View, find_task, tasks_now
+from xpm_alchem.task_state import TaskState, TaskStatus, grouped
+from xpm_alchem.trust import check_module
+
+
+@attrs.frozen
+class ImportedFile:
+    """What became of a file that was to be imported.
+
+    Attributes
+    ----------
+    transformation
+        Name of what it is a repeat of; empty if it was refused.
+    refused
+        Why it was; empty if it was not.
+    later
+        Whether a driver that runs takes it in (else it is done).
+    """
+
+    file: Path
+    transformation: str = ""
+    refused: str = ""
+    later: bool = False
+
+
+class ResultVerbs:
+    """Results, at any time: of transformations, of edges, of ligands."""
+
+    _records: CampaignRecords
+
+    def results(self, *, reference: str | None = None, running: bool = True) -> View:
+        """Return the results of transformations, edges and ligands in kcal/mol; the keys are in docs/json.md.
+
+        Parameters
+        ----------
+        reference
+            Name of the ligand that values are relative to, instead of their mean.
+        running
+            Whether to say how the ligands' values settled over repeats.
+
+        Raises
+        ------
+        InputError
+            No ligand has this name.
+        """
+        from xpm_alchem.report.result_views import results_view  # scipy takes its time
+
+        return results_view(self._records, reference, running=running)
+
+    def export(self, format: str, out: str | Path, *, force: bool = False, legs: str | None = None) -> list[str]:
+        """Write results for other programs.
+
+        Parameters
+        ----------
+        format
+            'csv', 'json', 'openfe-gather', 'cinnabar', 'openfe-results' or 'archive'; see docs/results.md.
+        out
+            File or directory to write.
+        force
+            Whether to overwrite a file, or an earlier export.
+        legs
+            For 'cinnabar': which ddG, as 'complex-solvent', where there are several.
+
+        Returns
+        -------
+        list of str
+            A sentence for all that was written, and for all that could not be.
+
+        Raises
+        ------
+        InputError
+            The format is not known, or `out` may not be written; nothing was changed.
+        MissingPackageError
+            The installed gufe has no AlchemicalArchive.
+        """
+        from xpm_alchem.exports import export
+
+        return export(self._records, format, Path(out), force=force, legs=legs)
+
+    def import_results(self, files: Iterable[str | Path], *, transformation: str | None = None) -> list[ImportedFile]:
+        """Count results of earlier ``openfe quickrun`` runs as repeats of their transformations.
+
+        Parameters
+        ----------
+        files
+            JSON files of quickrun, or directories that are searched for them.
+        transformation
+            What all the files are of, where they do not say it for sure: a name, or the JSON file given to quickrun.
+
+        Returns
+        -------
+        list of ImportedFile
+            Of every file; one that was refused keeps no other from being imported.
+
+        Raises
+        ------
+        InputError
+            A directory holds no results, or there is no such transformation.
+        """
+        from xpm_alchem import wishes
+        from xpm_alchem.imports import Importer, files_in
+
+        importer = Importer(self._records, transformation)
+        done = []
+        for file in files_in(map(Path, files)):
+            try:
+                record, wish = importer.wish_of(file)
+                done.append(ImportedFile(file, record.name, later=wishes.import_result(self._records, wish)))
+            except InputError as error:
+                done.append(ImportedFile(file, refused=str(error)))
+        return done
+
+    # ------------------------------------------------------------------------------------ gufe's own, as alchemiscale
+    def get_network_results(self, *, return_protocoldagresults: bool = False) -> dict[str, Any]:
+        """Return the ProtocolResult of every transformation by name, None where there is no result yet.
+
+        Parameters
+        ----------
+        return_protocoldagresults
+            Return lists of ProtocolDAGResults instead, as `get_transformation_results` does.
+        """
+        return {
+            record.name: self.get_transformation_results(
+                record.name, return_protocoldagresults=return_protocoldagresults
+            )
+            for record in self._records.index.transformations
+        }
+
+    def get_transformation_results(self, transformation: str, *, return_protocoldagresults: bool = False) -> Any:
+        """Return the ProtocolResult of a transformation, None if there is no result yet.
+
+        Parameters
+        ----------
+        transformation
+            Its name, id, or the beginning of an id.
+        return_protocoldagresults
+            Return the list of its ProtocolDAGResults instead: all are read. Those of imported results are not there.
+
+        Raises
+        ------
+        NetworkError
+            There is none of that name.
+        """
+        from xpm_alchem.protocol_results import ProtocolResults
+
+        records = self._records
+        stable_id = records.index.find(transformation).id
+        tasks = grouped(tasks_now(records).values()).get(stable_id, [])
+        if return_protocoldagresults:
+            complete = sorted((t for t in tasks if t.status is TaskStatus.COMPLETE), key=lambda task: task.repeat)
+            return [self._dag_result(task) for task in complete if not task.imported]
+        trusted = records.plan().trusted_modules
+        results = ProtocolResults(records.network, records.workspace, trusted, records.cache_path, read_only=True)
+        return results.of(stable_id, tasks, 0)
+
+    def get_task_results(self, task: str) -> list[Any]:
+        """Return the ProtocolDAGResult of the task 'TRANSFORMATION:REPEAT' in a list, empty while it is not complete.
+
+        Raises
+        ------
+        InputError
+            There is no such task, or its result was imported and has no ProtocolDAGResult.
+        """
+        found = tasks_now(self._records)[find_task(self._records, task).task]
+        if found.imported:
+            raise InputError(f"'{task}' was imported: a file of `openfe quickrun` holds no ProtocolDAGResult.")
+        return [self._dag_result(found)] if found.status is TaskStatus.COMPLETE else []
+
+    def _dag_result(self, task: TaskState) -> Any:
+        from xpm_alchem import gufe_seam
+
+        check = check_module("a task's result.json", self._records.plan().trusted_modules)
+        files = TaskDirectory(self._records.task_path(task))
+        return gufe_seam.load(files.result, check, files.relocated)

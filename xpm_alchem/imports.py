@@ -1,0 +1,214 @@
+"""Results of earlier runs of ``openfe quickrun`` as repeats of a campaign.
+
+A file's copy and the task's directory lie in the campaign; the driver, or the command where none runs, gives the task
+its number and writes it to the journal.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from xpm_alchem.attempts import AttemptLog
+from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.directory import TaskDirectory, TaskSummary
+from xpm_alchem.errors import FormatError, InputError, WorkspaceError
+from xpm_alchem.files import atomic_write, read_bytes
+from xpm_alchem.keyed_chain import flatten
+from xpm_alchem.network_index import TransformationRecord, content_ids
+from xpm_alchem.quickrun_file import Origin, QuickrunFile, looks_like_one, origin_of_transformation, read_quickrun_file
+from xpm_alchem.task_state import TaskState, TaskStatus, grouped, number_repeats
+from xpm_alchem.trust import check_module
+
+
+def files_in(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield the files given, and of directories those that begin as quickrun's results do, by name.
+
+    Raises
+    ------
+    InputError
+        A directory holds none.
+    """
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        found = [file for file in sorted(path.rglob("*.json")) if looks_like_one(file)]
+        if not found:
+            raise InputError(f"{path}: holds no results of `openfe quickrun` (*.json that begin with an estimate).")
+        yield from found
+
+
+class Importer:
+    """Finds the transformation of each file, and what would count a run twice.
+
+    Parameters
+    ----------
+    records
+        The campaign.
+    given
+        Name or id of the transformation that all files are of, or the transformation's JSON file that was given to
+        quickrun; None to find it out.
+    """
+
+    def __init__(self, records: CampaignRecords, given: str | None = None) -> None:
+        self._records = records
+        self._check = check_module("a result of `openfe quickrun`", records.plan().trusted_modules)
+        chain = records.network.chain
+        self._origins = {r.id: origin_of_transformation(chain, r.key) for r in records.index.transformations}
+        self._given = None if given is None else self._named(given)
+        self._tasks = grouped(records.state().tasks.values())
+        self._known = {task.imported: task for task in records.state().tasks.values() if task.imported and task.exists}
+
+    def wish_of(self, path: Path) -> tuple[TransformationRecord, dict[str, Any]]:
+        """Return the transformation of a file, and the wish to import it, its copy in place.
+
+        Raises
+        ------
+        InputError
+            It cannot be read, failed, is here already, or cannot be told for sure to be of one transformation.
+        """
+        file = read_quickrun_file(path)
+        for module in sorted(file.modules):
+            self._check(module)
+        if file.estimate is None:
+            raise InputError(f"{path}: this run failed (its estimate is null): there is nothing to import.")
+        record = self._transformation(file)
+        if (known := self._known.get(file.identity)) is not None:
+            raise InputError(f"{path}: imported already, as {self._name(known)}.")
+        if (own := self._own(file, record)) is not None:
+            raise InputError(f"{path}: the result of {self._name(own)}, which this campaign has computed itself.")
+        wish = {
+            "wish": "import",
+            "transformation": record.id,
+            "directory": self._records.imported_directory(f"{file.identity[:16]}-{record.id}"),
+            "identity": file.identity,
+            "file": str(path.absolute()),
+            "sha256": file.sha256,
+            "estimate": file.estimate,
+            "uncertainty": file.uncertainty,
+            "simulations": [list(pair) for pair in file.simulations],
+        }
+        _keep(self._records.workspace / str(wish["directory"]), file.content)
+        self._known[file.identity] = TaskState(file.identity, record.id, 0, "")
+        return record, wish
+
+    def _named(self, given: str) -> TransformationRecord:
+        path = Path(given)
+        if not path.is_file():
+            return self._records.index.find(given)
+        try:
+            chain = flatten(json.loads(read_bytes(path)))
+            stable_id = content_ids(chain)[chain[-1][0]]
+            origin = origin_of_transformation(chain, chain[-1][0])
+        except (OSError, FormatError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise InputError(f"--transformation {path}: not the JSON of a gufe Transformation.") from None
+        by_id = self._records.index.by_id
+        found = [by_id[stable_id]] if stable_id in by_id else self._fitting([origin])
+        if len(found) != 1:
+            raise InputError(f"--transformation {path}: not a transformation of this campaign's network.")
+        return found[0]
+
+    def _transformation(self, file: QuickrunFile) -> TransformationRecord:
+        found = self._fitting(file.origins)
+        if self._given is not None:
+            if found and self._given not in found:
+                raise InputError(f"{file.path}: a run of '{found[0].name}', not of '{self._given.name}'.")
+            return self._given
+        if len(found) == 1:
+            return found[0]
+        give = "say which with --transformation NAME, or the JSON file that was given to quickrun"
+        if found:
+            names = ", ".join(record.name for record in found)
+            raise InputError(f"{file.path}: fits more than one transformation ({names}): {give}.")
+        raise InputError(f"{file.path}: {self._why_none(file)}; if it is one of them all the same, {give}.")
+
+    def _fitting(self, origins: Iterable[Origin]) -> list[TransformationRecord]:
+        origins = list(origins)
+        fitting = {stable_id for stable_id, one in self._origins.items() if any(one.fits(origin) for origin in origins)}
+        return [record for record in self._records.index.transformations if record.id in fitting]
+
+    def _why_none(self, file: QuickrunFile) -> str:
+        if not file.origins:
+            return "does not say which chemical systems it is of"
+        ends = {(origin.state_a, origin.state_b) for origin in file.origins}
+        for record in self._records.index.transformations:
+            one = self._origins[record.id]
+            if (one.state_a, one.state_b) in ends:
+                other = (
+                    "settings of the protocol" if all(o.protocol != one.protocol for o in file.origins) else "mapping"
+                )
+                return f"a run of the chemical systems of '{record.name}', but with another {other}"
+        return "of no transformation of this network: its chemical systems are others"
+
+    def _own(self, file: QuickrunFile, record: TransformationRecord) -> TaskState | None:
+        """Return the task of our own that the file was exported from."""
+        for task in self._tasks.get(record.id, ()):
+            directory = TaskDirectory(self._records.task_path(task))
+            if any((directory.results / f"{Path(unit).name}.json").is_file() for unit in file.units):
+                return task
+        return None
+
+    def _name(self, task: TaskState) -> str:
+        name = self._records.index.by_id[task.transformation].name
+        return f"{name}:{task.repeat}" if task.repeat else f"a repeat of {name}"
+
+
+def _keep(directory: Path, content: bytes) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with atomic_write(TaskDirectory(directory).quickrun, "wb") as out:
+            out.write(content)
+    except OSError as error:
+        raise WorkspaceError(f"{directory}: cannot be written ({error.strerror}).") from None
+
+
+def take_in_import(records: CampaignRecords, wish: Mapping[str, Any]) -> bool:
+    """Make a complete task of an earlier run, if it is none yet; the caller holds the campaign's lock.
+
+    Raises
+    ------
+    InputError
+        The wish makes no sense, or the copy of its file is gone.
+    """
+    transformation, identity, where = (str(wish.get(key)) for key in ("transformation", "identity", "directory"))
+    tasks = records.state().tasks
+    if any(task.imported == identity and task.exists for task in tasks.values()):
+        return False
+    directory = TaskDirectory(records.workspace / where)
+    sound = transformation in records.index.by_id and where == records.imported_directory(Path(where).name)
+    if not sound or not isinstance(wish.get("estimate"), float) or not directory.quickrun.is_file():
+        raise InputError(f"the result from {wish.get('file')} cannot be imported: its copy in the campaign is gone.")
+    ((_, repeat),) = number_repeats([transformation], grouped(tasks.values()))
+    summary = TaskSummary(
+        transformation=transformation,
+        repeat=repeat,
+        status="complete",
+        estimate=wish["estimate"],
+        uncertainty=wish.get("uncertainty"),
+        simulations=list(wish.get("simulations") or []),
+        message=f"imported from {wish.get('file')}",
+        updated=time.time(),
+    )
+    summary.write(directory.summary)
+    AttemptLog(directory.attempts).imported(str(wish.get("file")), str(wish.get("sha256")))
+    task, reason = f"{transformation}-{repeat}", f"imported from {wish.get('file')}"
+    created = {"event": "created", "task": task, "transformation": transformation, "repeat": repeat}
+    complete = {"event": "status", "task": task, "status": str(TaskStatus.COMPLETE), "reason": reason}
+    numbers = attrs.asdict(summary, filter=lambda field, _: field.name in ("estimate", "uncertainty"))
+    records.write(
+        {
+            "event": "wish",  # one line, so that a kill leaves all of it or nothing
+            "wish": "import",
+            "changes": [
+                {**created, "directory": where, "imported": identity, "reason": reason},
+                {**complete, **numbers, "seconds": 0.0, "attempts": 0},
+            ],
+        }
+    )
+    return True
