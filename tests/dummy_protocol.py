@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import filelock
+
 from xpm_alchem import gufe_seam as seam
 from xpm_alchem.files import write_json
 
@@ -25,6 +27,17 @@ class DummySettings(seam.SettingsBase):
     script: str = ""  # path of a JSON file {unit name: what it does}, read when the unit runs; see misbehave().
     #                   Or of a directory with one file for each task: chaos/misfortunes.py
     checkpoint: bool = True
+
+
+def _is_still_to_do(script: Path, name: str) -> bool:
+    """Count an order down; return False if it was done often enough. Other tasks count too."""
+    with filelock.FileLock(script.with_suffix(".lock")):
+        orders = json.loads(script.read_text())
+        if orders[name]["times"] <= 0:
+            return False
+        orders[name]["times"] -= 1
+        write_json(script, orders)
+        return True
 
 
 def misbehave(script: str, name: str, shared: Path | None = None) -> None:
@@ -40,11 +53,8 @@ def misbehave(script: str, name: str, shared: Path | None = None) -> None:
     order = orders.get(name)
     if order is None or order.get("on", os.environ.get("SLURMD_NODENAME")) != os.environ.get("SLURMD_NODENAME"):
         return
-    if "times" in order:
-        if order["times"] <= 0:
-            return
-        order["times"] -= 1
-        write_json(Path(script), orders)
+    if "times" in order and not _is_still_to_do(Path(script), name):
+        return
     match order["do"]:
         case "raise":
             raise RuntimeError(order.get("message", "simulated failure"))

@@ -12,8 +12,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +80,9 @@ class SlurmCluster:
         for name in ("run", "log", "state", "munge", *(f"spool/n{i + 1}" for i in range(nodes))):
             (self.path / name).mkdir(parents=True, exist_ok=True)
         (self.path / "munge").chmod(0o700)
-        self._socket = self.path / "run/munge.sock"
+        self._near = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp")) / "c"  # a socket's path has 108 characters
+        self._near.symlink_to(self.path)
+        self._socket = self._near / "run/munge.sock"
         self._ports = _free_ports(nodes + 2)
         self._configure(settings or {}, partitions)
         self.env = {**os.environ, "SLURM_CONF": str(self.conf)}
@@ -99,7 +103,7 @@ class SlurmCluster:
             "AuthType": "auth/munge",
             "AuthInfo": f"socket={self._socket}",
             "StateSaveLocation": self.path / "state",
-            "SlurmdSpoolDir": self.path / "spool/%n",
+            "SlurmdSpoolDir": self._near / "spool/%n",
             "SlurmctldPidFile": run / "slurmctld.pid",
             "SlurmdPidFile": run / "slurmd-%n.pid",
             "SlurmctldLogFile": log / "slurmctld.log",
@@ -176,7 +180,7 @@ class SlurmCluster:
         self._until(lambda: self.call("sinfo", "-h", "-o", "%T %D", check=False).strip() == idle, "the nodes")
 
     def _start_database(self) -> None:
-        base = self.path / "db"
+        base = self._near / "db"
         base.mkdir(exist_ok=True)
         if not (base / "data/mysql").exists():
             install = ["mariadb-install-db", "--user=root", f"--datadir={base}/data", "--skip-test-db"]
@@ -203,7 +207,7 @@ class SlurmCluster:
 
     def start_slurmdbd(self) -> None:
         """Start the accounting daemon (again)."""
-        self._spawn("slurmdbd", "-D", MYSQL_UNIX_PORT=str(self.path / "db/mysql.sock"))
+        self._spawn("slurmdbd", "-D", MYSQL_UNIX_PORT=str(self._near / "db/mysql.sock"))
 
     def start_slurmd(self, node: str) -> None:
         """Start a node's daemon (again)."""
@@ -239,7 +243,8 @@ class SlurmCluster:
     def stop(self) -> None:
         """End all jobs and daemons."""
         if "slurmctld" in self._processes:
-            self.call("scancel", "--signal=KILL", "--full", "-u", "root", check=False, timeout=30)
+            with suppress(subprocess.TimeoutExpired):  # a controller that was killed a moment ago
+                self.call("scancel", "--signal=KILL", "--full", "-u", "root", check=False, timeout=30)
         for name in list(reversed(self._processes)):
             process = self._processes.pop(name)
             process.terminate()
@@ -252,6 +257,7 @@ class SlurmCluster:
             if not self._kill_rest():
                 break
             time.sleep(0.25)
+        shutil.rmtree(self._near.parent, ignore_errors=True)
 
     def _kill_rest(self) -> int:
         """Kill slurmstepd and what they run; return how many there were: one may be starting another."""

@@ -18,7 +18,7 @@ from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.gufe_seam import AlchemicalNetwork, ChemicalSystem, SolventComponent, Transformation, save
 from xpm_alchem.protocols.gb_hydration import GBHydrationProtocol, GBHydrationSettings
 
-pytestmark = pytest.mark.slurm
+pytestmark = [pytest.mark.slurm, pytest.mark.long]
 
 EXPERIMENT = Path(__file__).parent.parent / "experiments" / "hydration"
 SLICES = 5

@@ -33,7 +33,7 @@ class TaskModel:
     @property
     def counts(self) -> bool:
         """Whether it is a result, there or to come."""
-        return self.status in ("complete", "running") or (self.status == "waiting" and self.actioned)
+        return self.status == "complete" or (self.status in ("running", "waiting") and self.actioned)
 
     @property
     def exists(self) -> bool:
