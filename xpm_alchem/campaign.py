@@ -28,7 +28,7 @@ from xpm_alchem.task_state import CampaignState, TaskState
 GIVEN = "given.yaml"  # the plan as a file gave it last
 EXPERIMENTAL, EXPERIMENTAL_VERSION = "xpm-alchem experimental values", 1
 TASKS, INBOX = "xpm-alchem tasks", "xpm-alchem inbox"
-_BRIEF_SECONDS = 10.0  # how long a command that makes one change is waited for
+_BRIEF_SECONDS = 30.0  # how long a command that makes one change is waited for
 _HEARTBEAT_SECONDS = 90.0  # a driver on another host whose heartbeat is younger than this is taken to be alive
 
 

@@ -115,7 +115,7 @@ class Driver:
         WorkspaceError
             The disk is full or cannot be written; tasks that run go on.
         """
-        with self.records.lock():
+        with self.records.lock(is_brief=at_once):
             try:
                 self.launcher.open(self.records.workspace, self.records.name)
                 with _signals_as_interrupts():
