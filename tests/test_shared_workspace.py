@@ -89,7 +89,10 @@ def test_a_guest_sees_everything_and_changes_nothing(campaign: SmallCampaign, so
     for command in ("status", "show", "summary", "results"):
         looked = somebody(command, path, "--json")
         assert looked.returncode == 0, looked.stderr
-        assert json.loads(looked.stdout) == campaign.json(command)
+        found, owners = json.loads(looked.stdout), campaign.json(command)
+        assert found.keys() == owners.keys()
+        moving = {"cost_last_hour", "time_left"}  # an attempt is at work
+        assert all(found[key] == owners[key] for key in found.keys() - moving)
     for command in (
         ["why", path, f"{name_with(campaign, 'error')}:1"],
         ["list", "--workspace", campaign.records.workspace],

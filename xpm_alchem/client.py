@@ -105,7 +105,7 @@ class Campaign(TaskVerbs, RestartVerbs, BudgetVerbs, ResultVerbs):
     def list_all(workspace: str | None = None) -> View:
         """Return a row for every campaign of a workspace."""
         root = find_workspace(workspace, read_settings()).path
-        return views.list_view(list_campaigns(root))
+        return views.list_view(Campaign(records).summary() for records in list_campaigns(root))
 
     @staticmethod
     def doctor(
@@ -327,7 +327,7 @@ class Campaign(TaskVerbs, RestartVerbs, BudgetVerbs, ResultVerbs):
 
     def summary(self) -> View:
         """Return one row for the whole campaign."""
-        return views.summary_view(self._records)
+        return views.summary_view(self._records, self._priced())
 
     def why(self, task: str, address: Address | None = None) -> View:
         """Return the history of the task 'TRANSFORMATION:REPEAT'; `address`: the campaign's in suggested commands."""

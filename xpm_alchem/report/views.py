@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory, TaskSummary
 from xpm_alchem.errors import FormatError, InputError
-from xpm_alchem.report.budget_views import spent_view
+from xpm_alchem.report.budget_views import PricedLauncher, spent_view
+from xpm_alchem.report.pace_views import pace_view
 from xpm_alchem.results import transformation_results
 from xpm_alchem.task_state import TaskState, TaskStatus, grouped
 
@@ -99,9 +100,9 @@ def _failing_hosts(records: CampaignRecords) -> list[dict[str, Any]]:
     ]
 
 
-def show_view(records: CampaignRecords) -> View:
-    """Return a row for every transformation."""
-    tasks = grouped(tasks_now(records).values())
+def show_view(records: CampaignRecords, tasks: Mapping[str, TaskState] | None = None) -> View:
+    """Return a row for every transformation; `tasks` as `tasks_now` has returned them, if it was called already."""
+    tasks = grouped((tasks_now(records) if tasks is None else tasks).values())
     results = transformation_results(records.index, tasks)
     known = records.driver_state()
     weights = known.get("weights", {})
@@ -153,13 +154,15 @@ def _next(records: CampaignRecords, tasks: list[TaskState], weight: float | None
     return "" if tasks and (asleep or weight is None) else "the strategy decides"
 
 
-def summary_view(records: CampaignRecords) -> View:
-    """Return one row for the whole campaign."""
-    tasks = tasks_now(records)
+def summary_view(
+    records: CampaignRecords, launcher: PricedLauncher, tasks: Mapping[str, TaskState] | None = None
+) -> View:
+    """Return one row for the whole campaign; `tasks` as `tasks_now` has returned them, if it was called already."""
+    tasks = tasks_now(records) if tasks is None else tasks
     counts = Counter(task.status for task in tasks.values())
     groups = grouped(tasks.values())
     results = transformation_results(records.index, groups)
-    money = spent_view(records)
+    money, status = spent_view(records), strategy_status(records)["status"]
     return {
         "campaign": records.name,
         "transformations": len(records.index.transformations),
@@ -172,8 +175,9 @@ def summary_view(records: CampaignRecords) -> View:
         "hours": sum(task.seconds for task in tasks.values()) / 3600,
         "cost": money["spent"],
         "cost_unit": money["unit"],
-        "strategy": strategy_status(records)["status"],
+        "strategy": status,
         "driver": _driver(records),
+        **pace_view(records, tasks, launcher, is_awake=status == "awake"),
     }
 
 
@@ -206,6 +210,6 @@ def task_name(records: CampaignRecords, task: TaskState) -> str:
     return f"{name if plain else task.transformation}:{task.repeat}"
 
 
-def list_view(campaigns: list[CampaignRecords]) -> View:
-    """Return a row for every campaign of a workspace."""
-    return {"campaigns": [summary_view(records) for records in campaigns]}
+def list_view(summaries: Iterable[View]) -> View:
+    """Return a row for every campaign of a workspace; of each a `summary_view`."""
+    return {"campaigns": list(summaries)}
