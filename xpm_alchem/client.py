@@ -321,13 +321,13 @@ class Campaign(TaskVerbs, RestartVerbs, BudgetVerbs, ResultVerbs):
         """Return counts of tasks by status, who drives, and the strategy's status."""
         return views.status_view(self._records)
 
-    def show(self) -> View:
-        """Return a row for every transformation."""
-        return views.show_view(self._records)
+    def show(self, tasks: views.Tasks | None = None) -> View:
+        """Return a row for every transformation; `tasks`: see `views.tasks_now`."""
+        return views.show_view(self._records, tasks)
 
-    def summary(self) -> View:
-        """Return one row for the whole campaign."""
-        return views.summary_view(self._records, self._priced())
+    def summary(self, tasks: views.Tasks | None = None) -> View:
+        """Return one row for the whole campaign; `tasks`: see `views.tasks_now`."""
+        return views.summary_view(self._records, self._priced(), tasks)
 
     def why(self, task: str, address: Address | None = None) -> View:
         """Return the history of the task 'TRANSFORMATION:REPEAT'; `address`: the campaign's in suggested commands."""

@@ -17,6 +17,7 @@ from xpm_alchem.results import transformation_results
 from xpm_alchem.task_state import TaskState, TaskStatus, grouped
 
 View = dict[str, Any]
+Tasks = Mapping[str, TaskState]
 
 
 def tasks_now(records: CampaignRecords) -> dict[str, TaskState]:
@@ -100,10 +101,10 @@ def _failing_hosts(records: CampaignRecords) -> list[dict[str, Any]]:
     ]
 
 
-def show_view(records: CampaignRecords, tasks: Mapping[str, TaskState] | None = None) -> View:
+def show_view(records: CampaignRecords, tasks: Tasks | None = None) -> View:
     """Return a row for every transformation; `tasks` as `tasks_now` has returned them, if it was called already."""
-    tasks = grouped((tasks_now(records) if tasks is None else tasks).values())
-    results = transformation_results(records.index, tasks)
+    groups = grouped((tasks_now(records) if tasks is None else tasks).values())
+    results = transformation_results(records.index, groups)
     known = records.driver_state()
     weights = known.get("weights", {})
     driven = records.holder() is not None
@@ -112,7 +113,7 @@ def show_view(records: CampaignRecords, tasks: Mapping[str, TaskState] | None = 
     closed = {one["id"] for one in money["closed"]}
     rows = []
     for record in records.index.transformations:
-        group, result = tasks.get(record.id, []), results[record.id]
+        group, result = groups.get(record.id, []), results[record.id]
         counts = Counter(task.status for task in group)
         rows.append(
             {
@@ -154,10 +155,8 @@ def _next(records: CampaignRecords, tasks: list[TaskState], weight: float | None
     return "" if tasks and (asleep or weight is None) else "the strategy decides"
 
 
-def summary_view(
-    records: CampaignRecords, launcher: PricedLauncher, tasks: Mapping[str, TaskState] | None = None
-) -> View:
-    """Return one row for the whole campaign; `tasks` as `tasks_now` has returned them, if it was called already."""
+def summary_view(records: CampaignRecords, launcher: PricedLauncher, tasks: Tasks | None = None) -> View:
+    """Return one row for the whole campaign; `launcher` is the plan's, `tasks` as for `show_view`."""
     tasks = tasks_now(records) if tasks is None else tasks
     counts = Counter(task.status for task in tasks.values())
     groups = grouped(tasks.values())
