@@ -81,7 +81,7 @@ class CampaignScreen(Screen[None]):
         self._watcher, self.picture, self._address = watcher, picture, address
         self._pause = Pause(watcher.campaign)
         self._reader = ThreadPoolExecutor(max_workers=1)
-        self._shows_tasks = False
+        self._shows_tasks = self._is_troubled = False
 
     # ------------------------------------------------------------------------------------------------------- looking
     def compose(self) -> ComposeResult:
@@ -113,7 +113,11 @@ class CampaignScreen(Screen[None]):
                 picture = await self._read(self._watcher.look)
             except (XpmAlchemError, OSError) as error:
                 self.say(str(error))
+                self._is_troubled = True
             else:
+                if self._is_troubled:
+                    self.say("")
+                self._is_troubled = False
                 if picture is not None:
                     self._show(picture)
             await asyncio.sleep(max(_LOOK_SECONDS, (_SHARE - 1) * (time.monotonic() - began)))
