@@ -106,6 +106,11 @@ class CampaignRecords:
         return self.path / "network.json"
 
     @property
+    def notices_path(self) -> Path:
+        """A line for every notification: what became of it."""
+        return self.path / "notify.log"
+
+    @property
     def cache_path(self) -> Path:
         """What may be deleted at any time: it can be made again."""
         return self.path / "cache"

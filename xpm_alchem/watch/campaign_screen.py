@@ -22,7 +22,8 @@ from xpm_alchem.report.failure_tables import failures_table
 from xpm_alchem.report.why_tables import why_table
 from xpm_alchem.task_logs import LogFile, last_lines
 from xpm_alchem.task_state import TaskState, TaskStatus
-from xpm_alchem.watch.figures import figures, latest, printable, tasks_of
+from xpm_alchem.values import printable
+from xpm_alchem.watch.figures import figures, latest, tasks_of
 from xpm_alchem.watch.pause import Pause
 from xpm_alchem.watch.picture import Picture, Watcher
 from xpm_alchem.watch.screens import HELP, Read, TextScreen, plain, tame

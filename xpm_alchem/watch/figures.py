@@ -10,7 +10,7 @@ from xpm_alchem.amounts import said
 from xpm_alchem.report.tables import time_left
 from xpm_alchem.report.task_lines import said_of
 from xpm_alchem.task_state import TaskState, TaskStatus
-from xpm_alchem.values import local_time
+from xpm_alchem.values import local_time, printable
 from xpm_alchem.watch.columns import COUNTS
 from xpm_alchem.watch.picture import Picture
 
@@ -79,8 +79,3 @@ def _joined(lines: Iterable[Text]) -> Text:
     text = Text("\n").join(lines)
     text.no_wrap, text.overflow = True, "ellipsis"
     return text
-
-
-def printable(text: str) -> str:
-    """Return a text that does nothing to the terminal, on one line."""
-    return "".join(character if character.isprintable() else " " for character in text)

@@ -14,6 +14,8 @@ from textual.containers import VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
+from xpm_alchem.values import printable
+
 _LONGEST = 200_000  # characters that are shown, the last ones
 
 Read = Callable[[], Awaitable[str]]
@@ -51,7 +53,7 @@ def plain(renderable: RenderableType) -> str:
 def tame(text: str) -> str:
     """Return a text without what moves the cursor; of a very long one the end."""
     text = text[-_LONGEST:].replace("\r\n", "\n").replace("\r", "\n").expandtabs()
-    return "".join(character if character.isprintable() or character == "\n" else "?" for character in text)
+    return "\n".join(map(printable, text.split("\n")))
 
 
 class TextScreen(Screen[None]):
