@@ -66,11 +66,8 @@ def run_command(command: Sequence[str], message: Mapping[str, str], timeout: flo
             return f"{program} was killed after {timeout:g} s"
         printed.seek(0)
         last = printed.read()[-4096:].decode(errors="replace").strip().splitlines()[-1:]
-    return (
-        ""
-        if code == 0
-        else f"{program} ended with exit code {code} ({printable(''.join(last))[:_LONGEST] or 'no message'})"
-    )
+    said = printable("".join(last))[:_LONGEST] or "no message"
+    return "" if code == 0 else f"{program} ended with exit code {code} ({said})"
 
 
 def post(url: str, message: Mapping[str, str], timeout: float) -> str:

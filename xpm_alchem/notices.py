@@ -98,7 +98,7 @@ class Notices:
             self._observe(DriverEvent(f"notified: {sentence}"))
 
     def _send(self, order: str) -> None:
-        with open(self._records.notices_path, "ab") as log:
+        with self._records.open_notices() as log:
             messenger = subprocess.Popen(
                 [sys.executable, "-m", "xpm_alchem.messenger"],
                 stdin=subprocess.PIPE,
