@@ -51,7 +51,7 @@ class Notices:
         """Tell that the strategy wants no more results."""
         tasks = self._records.state().tasks.values()
         results = sum(task.status is TaskStatus.COMPLETE for task in tasks)
-        self._tell(plan, SATISFIED, SATISFIED, str(results), f"satisfied with {results} results; {self._spent()}")
+        self._tell(plan, SATISFIED, SATISFIED, str(results), f"satisfied with {results} result(s); {self._spent()}")
 
     def used_up(self, plan: Plan) -> None:
         """Tell that the budget is used up; another budget may be used up again."""
