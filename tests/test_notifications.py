@@ -111,7 +111,7 @@ class Answers(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.posted.append({"type": self.headers["Content-Type"], "path": self.path, **json.loads(body)})
+        self.posted.append({"type": self.headers["Content-Type"], "to": self.path, **json.loads(body)})
         self.send_response(self.code)
         self.send_header("Location", "/elsewhere")
         self.end_headers()
@@ -141,7 +141,7 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_post_is_a_small_json() -> None:
     with server() as (url, posted):
         assert post(url, MESSAGE, 20) == ""
-    assert posted == [{"type": "application/json", "path": "/hook", **MESSAGE, "text": "c: it broke"}]
+    assert posted == [{"type": "application/json", "to": "/hook", **MESSAGE, "text": "c: it broke"}]
 
 
 def test_what_became_of_a_post_is_a_sentence() -> None:
@@ -149,7 +149,7 @@ def test_what_became_of_a_post_is_a_sentence() -> None:
         assert post(url, MESSAGE, 20) == "the address answered 500 Internal Server Error"
     with server(code=302) as (url, posted):
         assert post(url, MESSAGE, 20) == "the address answered 302 Found"
-        assert [one["path"] for one in posted] == ["/hook"]
+        assert [one["to"] for one in posted] == ["/hook"]
     assert post(url, MESSAGE, 20) == "the address cannot be reached ([Errno 111] Connection refused)"
 
 
