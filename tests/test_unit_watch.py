@@ -169,8 +169,8 @@ def test_a_campaign_without_any_task(tmp_path: Path) -> None:
 
 def test_status_is_a_letter_and_not_only_a_colour(past: PastCampaign) -> None:
     async def look(watched: Watched) -> None:
-        for words in ("1E ", "1W ", "2C 1R", "E ligand_1_ligand_2_vacuum:1  error: ValueError"):
-            await watched.until(lambda words=words: words in watched.screen)
+        for words in ("1E ", "1W ", "2C 1R", "W ligand_4_ligand_5_vacuum:1  waiting", "R ligand_2_ligand_3_vacuum:3"):
+            assert words in watched.screen
 
     watch(past.records, SMALL, look)
 
@@ -474,7 +474,7 @@ def test_on_a_terminal(past: PastCampaign) -> None:
     seen = bytearray()
 
     def shows(word: bytes) -> bool:
-        with suppress(BlockingIOError):
+        with suppress(OSError):  # nothing there yet, or it has ended
             seen.extend(os.read(ours, 1 << 16))
         return word in seen
 
