@@ -427,16 +427,21 @@ def test_a_look_at_what_has_not_changed_puts_nothing_together(past: PastCampaign
     assert watcher.look() is not None
 
 
-@SIZES
-def test_a_thousand_transformations(tmp_path: Path, size: tuple[int, int]) -> None:
-    past = PastCampaign(tmp_path / "large", list(combinations(range(46), 2))[:1000])
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> PastCampaign:
+    """Make a campaign of a thousand transformations, each with a result."""
+    past = PastCampaign(tmp_path_factory.mktemp("large") / "c", list(combinations(range(46), 2))[:1000])
     events: list[dict[str, Any]] = []
     for number, record in enumerate(past.records.index.transformations):
         task = {"task": f"{record.id}-1", "transformation": record.id}
         events.append({"event": "created", "repeat": 1, "directory": f"jobs/t/{number}", **task})
         events.append({"event": "status", "status": "complete", "estimate": float(number), "seconds": 1.0, **task})
     past.write(*events)
+    return past
 
+
+@SIZES
+def test_a_thousand_transformations(large: PastCampaign, size: tuple[int, int]) -> None:
     async def go_through(watched: Watched) -> None:
         assert "1000 transformations" in watched.screen
         await watched.press("end", *["up"] * 3)
@@ -444,13 +449,14 @@ def test_a_thousand_transformations(tmp_path: Path, size: tuple[int, int]) -> No
         assert table.cursor_row == 996
         chosen, top = table.selected, table.scroll_y
         assert top > 900
-        past.write({**events[1], "estimate": -5.0})
-        await watched.until(lambda: watched.table._all[0]["estimate"] == -5.0)
+        first = next(iter(large.records.state().tasks))
+        large.write({"event": "status", "task": first, "status": "complete", "estimate": float(-size[0])})
+        await watched.until(lambda: watched.app.campaign_screen.picture.rows[0]["estimate"] == -size[0])
         assert (table.selected, table.cursor_row, table.scroll_y) == (chosen, 996, top)
         await watched.press("slash", *"ligand_44_", "enter")
         assert 1 < len(watched.names) < 100
 
-    watch(past.records, size, go_through)
+    watch(large.records, size, go_through)
 
 
 # --------------------------------------------------------------------------------------------------------- the command
