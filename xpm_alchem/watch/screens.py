@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import ClassVar
 
 from rich.console import Console, RenderableType
@@ -80,6 +82,7 @@ class TextScreen(Screen[None]):
         super().__init__()
         self._texts, self._at_end, self._every = texts, at_end, every
         self._number = 0
+        self._is_due = asyncio.Event()
         self.text = ""
 
     def compose(self) -> ComposeResult:
@@ -93,19 +96,22 @@ class TextScreen(Screen[None]):
         return action != "next_text" or len(self._texts) > 1
 
     def on_mount(self) -> None:
-        """Read the text, now and again."""
+        """Read the text, again and again."""
         self.query_one(VerticalScroll).focus()
-        self._read_anew()
-        self.set_interval(self._every, self._read_anew)
+        self.run_worker(self._follow())
 
     def action_next_text(self) -> None:
         """Go to the next text."""
         self._number = (self._number + 1) % len(self._texts)
         self.text = ""
-        self._read_anew()
+        self._is_due.set()
 
-    def _read_anew(self) -> None:
-        self.run_worker(self._show(), exclusive=True)
+    async def _follow(self) -> None:
+        while True:
+            self._is_due.clear()
+            await self._show()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._is_due.wait(), self._every)
 
     async def _show(self) -> None:
         title, read = self._texts[self._number]
