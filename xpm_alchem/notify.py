@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +15,6 @@ from xpm_alchem.near_miss import unknown_key
 from xpm_alchem.values import short
 
 EVENTS = SATISFIED, ERROR, BUDGET = "satisfied", "error", "budget"
-_KEYS = ("command", "url", "on", "timeout")
 _LONGEST_SECONDS = 3600.0
 
 
@@ -55,10 +54,9 @@ class Notify:
             raise CampaignError(f"{where}: {short(value)} is not a mapping such as {{command: [mail, me]}}.")
         given = {("on" if key is True else key): item for key, item in value.items()}  # YAML reads on: as true:
         for key in given:
-            if key not in _KEYS:
-                raise CampaignError(unknown_key(key, _KEYS, where))
-        checks = {"command": _command, "url": _url, "on": _events, "timeout": _seconds}
-        made = cls(**{k: checks[k](f"{where}.{k}", item) for k, item in given.items() if item is not None})
+            if key not in _CHECKS:
+                raise CampaignError(unknown_key(key, _CHECKS, where))
+        made = cls(**{k: _CHECKS[k](f"{where}.{k}", item) for k, item in given.items() if item is not None})
         if not made.command and made.url is None:
             raise CampaignError(f"{where}: it tells nobody; give 'command' or 'url', or take the section away.")
         return made
@@ -104,3 +102,11 @@ def _seconds(where: str, value: Any) -> float:
     if not 0 < seconds <= _LONGEST_SECONDS:
         raise CampaignError(f"{where}: {short(value)} is not more than nothing and at most 1 h.")
     return seconds
+
+
+_CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
+    "command": _command,
+    "url": _url,
+    "on": _events,
+    "timeout": _seconds,
+}

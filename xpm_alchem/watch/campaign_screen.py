@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import ClassVar, TypeVar
 
 from rich.text import Text
@@ -258,7 +259,7 @@ class CampaignScreen(Screen[None]):
 
     def _logs(self, transformation: str, name: str) -> Iterator[tuple[str, Callable[[], str]]]:
         for task in self._by_urgency(transformation):
-            yield f"{name}:{task.repeat}", lambda task=task: self._ends_of_logs(task)
+            yield f"{name}:{task.repeat}", partial(self._ends_of_logs, task)
 
     def _ends_of_logs(self, task: TaskState) -> str:
         view = self._watcher.campaign.logs(task.task, most_unit_logs=_UNIT_LOGS)
