@@ -57,7 +57,9 @@ class CampaignScreen(Screen[None]):
     DEFAULT_CSS = """
     CampaignScreen #figures { height: auto; max-height: 5; }
     CampaignScreen #below { height: 25%; min-height: 5; max-height: 16; }
-    CampaignScreen #below Static { width: 1fr; height: 100%; border-top: solid $primary; }
+    CampaignScreen #below Static {
+        width: 1fr; height: 100%; border-top: solid $primary; border-title-color: $text;
+    }
     CampaignScreen #message { height: auto; max-height: 3; text-style: bold; }
     CampaignScreen #filter { border: none; height: 1; }
     CampaignScreen .hidden { display: none; }

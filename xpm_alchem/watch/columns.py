@@ -12,8 +12,8 @@ from xpm_alchem.amounts import said
 from xpm_alchem.report.tables import number
 from xpm_alchem.report.views import View
 
-# Okabe and Ito's colours, which people see apart whatever their sight; a letter always says the same
-COMPLETE, RUNNING, WAITING, ERROR = "#009e73", "#56b4e9", "#cccccc", "bold #f0a060"
+# after Okabe and Ito, lighter: people see them apart whatever their sight; a letter always says the same
+COMPLETE, RUNNING, WAITING, ERROR = "#4cc9a0", "#7cc8f4", "#cccccc", "bold #f5ac6c"
 COUNTS = (("complete", "C", COMPLETE), ("running", "R", RUNNING), ("waiting", "W", WAITING), ("error", "E", ERROR))
 _PADDING = 2  # beside each column
 _SPLIT_WIDTH = 140  # from which the numbers of tasks have columns of their own

@@ -57,7 +57,7 @@ def _driver(picture: Picture) -> str:
 def latest(picture: Picture, lines: int) -> Text:
     """Return what has happened last, the latest first."""
     return _joined(
-        Text(f"{local_time(task.changed)[-8:]} ") + _line(name, task) for name, task in picture.latest[:lines]
+        Text.assemble(f"{local_time(task.changed)[-8:]} ", _line(name, task)) for name, task in picture.latest[:lines]
     )
 
 
@@ -72,7 +72,7 @@ def _line(name: str, task: TaskState) -> Text:
     what = said_of(str(task.status), task)
     if task.status is TaskStatus.WAITING and not task.actioned:
         what = f"cancelled: {task.reason}"
-    return Text(letter, style) + Text(f" {name}  {printable(what)}")
+    return Text.assemble((letter, style), f" {name}  {printable(what)}")
 
 
 def _joined(lines: Iterable[Text]) -> Text:

@@ -74,7 +74,9 @@ class TextScreen(Screen[None]):
         ("n", "next_text", "Next"),
     ]
     DEFAULT_CSS = """
-    TextScreen VerticalScroll { border-top: solid $primary; scrollbar-size-vertical: 1; }
+    TextScreen VerticalScroll {
+        border-top: solid $primary; border-title-color: $text; scrollbar-size-vertical: 1;
+    }
     TextScreen Static { width: 100%; height: auto; }
     """
 

@@ -39,7 +39,9 @@ class TransformationTable(DataTable[_Cell]):
     ]
 
     DEFAULT_CSS = """
-    TransformationTable { height: 1fr; border-top: solid $primary; scrollbar-size-vertical: 1; }
+    TransformationTable {
+        height: 1fr; border-top: solid $primary; border-title-color: $text; scrollbar-size-vertical: 1;
+    }
     """
 
     def __init__(self) -> None:
