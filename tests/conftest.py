@@ -143,6 +143,11 @@ def processes_of(path: Path) -> list[psutil.Process]:
     return found
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long tests first: a process that begins one last is waited for by the others."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many damaged files were read."""
     reports = [report for group in terminalreporter.stats.values() for report in group if hasattr(report, "when")]

@@ -281,7 +281,10 @@ def test_detach_and_attach(tmp_path: Path) -> None:
 
 
 def test_looking_works_while_a_driver_runs(tmp_path: Path) -> None:
-    campaign = SmallCampaign(tmp_path / "c", edges=EDGES, n_steps=45, step_seconds=0.4)
+    go_on = tmp_path / "go on"
+    campaign = SmallCampaign(
+        tmp_path / "c", edges=EDGES, script={"simulate 0 step 1": {"do": "wait", "file": str(go_on)}}
+    )
     driver = campaign.start()
     wait_for(lambda: _running(campaign), what="two running tasks")
     status = campaign.json("status")
@@ -292,6 +295,7 @@ def test_looking_works_while_a_driver_runs(tmp_path: Path) -> None:
     assert campaign.json("summary")["running"] == 2
     assert all(row["estimate"] is None for row in campaign.json("results")["transformations"])
     assert campaign.call("list", "--workspace", campaign.path / "workspace").returncode == 0
+    go_on.touch()
     assert driver.wait(120) == 0
 
 
@@ -399,14 +403,16 @@ def test_a_retry_asked_for_while_a_driver_runs_is_taken_in(tmp_path: Path) -> No
     campaign = SmallCampaign(
         tmp_path / "c",
         edges=[(0, 1), (1, 2)],
-        n_steps=60,
-        step_seconds=0.4,
-        script={"simulate 0": {"do": "raise", "times": 1}},
+        script={
+            "simulate 0": {"do": "raise", "times": 1},
+            "simulate 0 step 1": {"do": "wait", "file": str(tmp_path / "go on")},
+        },
     )
     driver = campaign.start()
     wait_for(lambda: _holder(campaign) and campaign.json("status")["tasks"]["error"], what="an error")
     asked = campaign.call("retry", campaign.file, "--all")
     assert "within seconds" in asked.stdout
+    (tmp_path / "go on").touch()
     driver.communicate(timeout=300)
     assert driver.returncode == 0
 

@@ -30,11 +30,13 @@ def survived(tmp_path: Path, *options: str) -> int:
     return int(found[1])
 
 
+@pytest.mark.long
 def test_thirty_faults_are_survived_on_this_machine(tmp_path: Path) -> None:
     assert survived(tmp_path, "--seed", "11") >= 30
 
 
 @pytest.mark.slurm
+@pytest.mark.long
 def test_thirty_faults_are_survived_on_a_cluster(tmp_path: Path, need_slurm) -> None:
     need_slurm(accounting=True)
     assert survived(tmp_path, "--seed", "12", "--launcher", "slurm") >= 30

@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 EXPERIMENT = Path(__file__).parent.parent / "experiments" / "hydration"
 
 
+@pytest.mark.long
 def test_the_demo_network_gives_the_reference_values(tmp_path: Path) -> None:
     def call(*arguments: object) -> str:
         done = subprocess.run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from campaigns import SmallCampaign
 from conftest import processes_of
 from doctored import wrong
@@ -13,6 +14,7 @@ EDGES = [(0, 1), (1, 2)]
 PLAN = {"strategy": {"name": "uniform", "settings": {"repeats": 2}}, "max_retries": 100}
 
 
+@pytest.mark.long
 def test_thirty_kills_change_no_result_and_run_no_finished_unit_twice(tmp_path: Path) -> None:
     calm = SmallCampaign(tmp_path / "calm", edges=EDGES, plan=PLAN, n_steps=24, n_simulations=2)
     assert calm.run().returncode == 0

@@ -253,7 +253,9 @@ def test_only_the_workspace_was_copied(campaign: SmallCampaign, tmp_path: Path) 
 
 
 def test_a_copy_made_while_the_original_runs_knows_that_nobody_drives_it(tmp_path: Path) -> None:
-    original = SmallCampaign(tmp_path / "c", edges=[(0, 1)], n_steps=12, step_seconds=1.5, script={})
+    go_on = tmp_path / "go on"
+    script = {"simulate 0 step 2": {"do": "wait", "file": str(go_on)}}
+    original = SmallCampaign(tmp_path / "c", edges=[(0, 1)], script=script)
     driver = original.start()
     wait_for(lambda: (original.path / "workspace").exists() and checkpoint_of(original), what="a checkpoint")
     copy = copied(original, tmp_path / "copy")
@@ -266,6 +268,7 @@ def test_a_copy_made_while_the_original_runs_knows_that_nobody_drives_it(tmp_pat
     assert attempt.outcome is Outcome.LOST
     assert "of which this one is a copy" in attempt.reason
     assert driver.poll() is None, "the original's driver was ended"
+    go_on.touch()
     out, _ = driver.communicate(timeout=300)
     assert driver.returncode == 0, out
     (attempts,) = original.attempts().values()

@@ -78,11 +78,11 @@ def test_a_strategy_that_raised_is_mended_and_set_awake_while_the_driver_runs(
     lab.mkdir()
     (lab / "lab_strategy.py").write_text(STRATEGY)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(lab), os.environ["PYTHONPATH"]]))
+    go_on = tmp_path / "go on"
     campaign = SmallCampaign(
         tmp_path / "c",
         edges=[(0, 1), (1, 2)],
-        n_steps=120,
-        step_seconds=0.3,
+        script={"simulate 0 step 1": {"do": "wait", "file": str(go_on)}},
         plan={
             "strategy": {
                 "name": "lab_strategy:Fragile",
@@ -102,6 +102,7 @@ def test_a_strategy_that_raised_is_mended_and_set_awake_while_the_driver_runs(
     assert "ZeroDivisionError" in campaign.json("status")["strategy"]["exception"]
     (lab / "broken").unlink()
     assert "within seconds" in strategy(campaign, "awake", campaign.file)
+    go_on.touch()
     out, _ = driver.communicate(timeout=300)
     assert driver.returncode == 0, out
     assert "the strategy raised ZeroDivisionError: nothing to divide" in out

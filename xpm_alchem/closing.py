@@ -17,6 +17,7 @@ from xpm_alchem.spending import Ledger
 from xpm_alchem.task_state import TaskState, TaskStatus
 
 BY_BUDGET = "budget"
+_ROUNDING = 1e-9
 
 
 @attrs.frozen
@@ -68,7 +69,8 @@ def closed_transformations(
         spent = sum(costs.values())
         results = sum(task.status is TaskStatus.COMPLETE for task in tasks)
         coming = sum(_is_coming(task) and 0 < costs[task.task] <= budget.per_result for task in tasks)
-        if spent >= budget.grace * budget.per_result and spent > budget.per_result * (results + coming):
+        judged = spent >= budget.grace * budget.per_result * (1 - _ROUNDING)
+        if judged and spent > budget.per_result * (results + coming):
             found[transformation] = Closed(transformation, spent, results, budget.per_result, unit)
     return found
 

@@ -161,7 +161,7 @@ class Ledger:
 
     def other_units(self, unit: str) -> dict[str, float]:
         """Return what was spent in other units than this one: by launchers that count otherwise."""
-        return {other: cost for other, cost in self._totals.items() if not same_unit(other, unit)}
+        return {other: cost for other, cost in self._totals.items() if cost and not same_unit(other, unit)}
 
     def since(self, when: float, unit: str) -> list[Span]:
         """Return when ended attempts were at work that ended after `when`."""

@@ -10,7 +10,6 @@ import attrs
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.report.views import View, tasks_now
 from xpm_alchem.results import transformation_results
-from xpm_alchem.strategist import Strategist
 from xpm_alchem.strategy import StrategyHealth, StrategyState, is_due
 from xpm_alchem.task_state import CampaignState, TaskStatus, grouped
 
@@ -34,6 +33,8 @@ def explain_view(records: CampaignRecords, transformation: str | None = None) ->
     InputError
         There is no such transformation.
     """
+    from xpm_alchem.strategist import Strategist  # scipy takes its time
+
     chosen = records.index.transformations if transformation is None else (records.index.find(transformation),)
     plan, state, now = records.plan(), _state(records), time.time()
     campaign = CampaignState()

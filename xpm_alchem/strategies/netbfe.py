@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from xpm_alchem import gufe_seam
-
 
 def prior_spread(transformation: Any) -> float:
     """Return NetBFE's guess of the statistical error of a transformation, in arbitrary units; 1.0 without molecules.
@@ -15,6 +13,8 @@ def prior_spread(transformation: Any) -> float:
     doi:10.1021/acs.jctc.1c00703). Soft-core atoms are those that the mapping leaves out; without a mapping, the atoms
     of the molecules that only one of the two systems has.
     """
+    from xpm_alchem import gufe_seam  # gufe takes its time
+
     mapping = gufe_seam.mapping_of(transformation)
     sides: list[tuple[Any, set[int] | None]]
     if mapping is not None:

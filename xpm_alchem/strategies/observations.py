@@ -7,8 +7,6 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.gufe_seam import in_kcal_per_mol
-
 
 @attrs.frozen
 class Observation:
@@ -98,4 +96,8 @@ def _number(value: Any) -> float:
     """Return kcal/mol of a number or a quantity; NaN where there is none."""
     if isinstance(value, float):
         return value
-    return math.nan if value is None else in_kcal_per_mol(value)
+    if value is None:
+        return math.nan
+    from xpm_alchem.gufe_seam import in_kcal_per_mol  # gufe takes its time
+
+    return in_kcal_per_mol(value)

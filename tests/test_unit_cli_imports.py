@@ -1,0 +1,20 @@
+"""Commands that only look must answer at once on a busy login node: they load neither gufe nor scipy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+HEAVY = ("gufe", "openff", "openmm", "scipy", "networkx", "experimaestro.scheduler")
+LOOKING = ("look", "failures", "logs", "tasks", "budget", "restarts", "strategy", "change")
+
+
+def test_looking_loads_nothing_heavy():
+    code = (
+        "import importlib, json, sys\n"
+        f"for name in {LOOKING!r}:\n    importlib.import_module('xpm_alchem.cli.' + name)\n"
+        f"print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == []
