@@ -37,9 +37,10 @@ from xpm_alchem.launchers.slurm_commands import Slurm
 from xpm_alchem.launchers.slurm_job import _Worker
 from xpm_alchem.launchers.slurm_queue import SlurmQueue, remove_old
 from xpm_alchem.protocol_results import ProtocolResults
+from xpm_alchem.report.result_tables import results_table
 from xpm_alchem.report.strategy_tables import explain_table, health_table, strategy_table
 from xpm_alchem.report.strategy_views import strategy_view
-from xpm_alchem.report.tables import list_table, results_table, show_table, status_table, summary_table
+from xpm_alchem.report.tables import list_table, show_table, status_table, summary_table
 from xpm_alchem.report.why_tables import why_table
 from xpm_alchem.task_state import TaskState, TaskStatus, grouped
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,9 +77,12 @@ def somebody(campaign: SmallCampaign, tmp_path: Path) -> Run:
     home = tmp_path / "guest"
     home.mkdir()
 
-    def run(*arguments: object, groups: str = "0", umask: str = "022") -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: object, groups: str = "0", umask: str = "022", python: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        asked = campaign.command(*arguments) if python is None else [sys.executable, "-c", python, *map(str, arguments)]
         command = ["setpriv", f"--bounding-set={POWERS}", f"--inh-caps={POWERS}", f"--groups={groups}"]
-        command += ["sh", "-c", f'umask {umask}; exec "$@"', "sh", *campaign.command(*arguments)]
+        command += ["sh", "-c", f'umask {umask}; exec "$@"', "sh", *asked]
         return subprocess.run(command, cwd="/", env={**os.environ, "HOME": str(home)}, capture_output=True, text=True)
 
     return run
@@ -89,7 +93,10 @@ def test_a_guest_sees_everything_and_changes_nothing(campaign: SmallCampaign, so
     for command in ("status", "show", "summary", "results"):
         looked = somebody(command, path, "--json")
         assert looked.returncode == 0, looked.stderr
-        assert json.loads(looked.stdout) == campaign.json(command)
+        found, owners = json.loads(looked.stdout), campaign.json(command)
+        assert found.keys() == owners.keys()
+        moving = {"cost_last_hour", "time_left"}  # an attempt is at work
+        assert all(found[key] == owners[key] for key in found.keys() - moving)
     for command in (
         ["why", path, f"{name_with(campaign, 'error')}:1"],
         ["list", "--workspace", campaign.records.workspace],
@@ -101,6 +108,31 @@ def test_a_guest_sees_everything_and_changes_nothing(campaign: SmallCampaign, so
         looked = somebody("strategy", command, path)
         assert looked.returncode == 0, looked.stderr
         assert "uniform" in looked.stdout or command == "health"
+    assert snapshot(campaign.path) == before
+
+
+PRESS_P = """
+import sys
+from pathlib import Path
+from test_unit_watch import SMALL, watch
+from xpm_alchem.campaign import CampaignRecords
+
+async def pause(watched):
+    print(watched.screen)
+    await watched.press("p")
+    await watched.until(lambda: watched.said("message"))
+    print(watched.said("message"))
+
+watch(CampaignRecords.open(Path(sys.argv[1])), SMALL, pause)
+"""
+
+
+def test_a_guest_watches_and_is_told_why_pausing_is_not_possible(campaign: SmallCampaign, somebody: Run) -> None:
+    before = snapshot(campaign.path)
+    watched = somebody(campaign.records.path, python=PRESS_P)
+    assert watched.returncode == 0, watched.stderr
+    assert "transformations" in watched.stdout
+    assert watched.stdout.splitlines()[-1].endswith("this campaign is read-only for you (Permission denied).")
     assert snapshot(campaign.path) == before
 
 

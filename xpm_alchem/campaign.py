@@ -10,14 +10,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import filelock
 
 from xpm_alchem.driver_state import DRIVER, DRIVER_VERSION, read_driver_state
 from xpm_alchem.errors import CampaignError, CampaignLockedError, FormatError, NetworkError, WorkspaceError
 from xpm_alchem.experimental import MOST_BYTES
-from xpm_alchem.files import Journal, atomic_write, read_bytes, read_record, write_record
+from xpm_alchem.files import Journal, atomic_write, not_through_links, read_bytes, read_record, write_record
 from xpm_alchem.holder import Holder
 from xpm_alchem.index_record import read_index, write_index
 from xpm_alchem.network import Network, load_network
@@ -244,6 +244,10 @@ class CampaignRecords:
         """Write what the driver remembers."""
         self._require_lock()
         write_record(self.path / "driver.json", DRIVER, DRIVER_VERSION, content)
+
+    def open_notices(self) -> IO[bytes]:
+        """Open the file that has a line for every notification, on what became of it, to add to it."""
+        return open(self.path / "notify.log", "ab", opener=not_through_links)
 
     # --------------------------------------------------------------------------------------------------- the inbox
     def ask(self, **request: Any) -> None:

@@ -105,7 +105,7 @@ class Campaign(TaskVerbs, RestartVerbs, BudgetVerbs, ResultVerbs):
     def list_all(workspace: str | None = None) -> View:
         """Return a row for every campaign of a workspace."""
         root = find_workspace(workspace, read_settings()).path
-        return views.list_view(list_campaigns(root))
+        return views.list_view(Campaign(records).summary() for records in list_campaigns(root))
 
     @staticmethod
     def doctor(
@@ -321,13 +321,13 @@ class Campaign(TaskVerbs, RestartVerbs, BudgetVerbs, ResultVerbs):
         """Return counts of tasks by status, who drives, and the strategy's status."""
         return views.status_view(self._records)
 
-    def show(self) -> View:
-        """Return a row for every transformation."""
-        return views.show_view(self._records)
+    def show(self, tasks: views.Tasks | None = None) -> View:
+        """Return a row for every transformation; `tasks`: see `views.tasks_now`."""
+        return views.show_view(self._records, tasks)
 
-    def summary(self) -> View:
-        """Return one row for the whole campaign."""
-        return views.summary_view(self._records)
+    def summary(self, tasks: views.Tasks | None = None) -> View:
+        """Return one row for the whole campaign; `tasks`: see `views.tasks_now`."""
+        return views.summary_view(self._records, self._priced(), tasks)
 
     def why(self, task: str, address: Address | None = None) -> View:
         """Return the history of the task 'TRANSFORMATION:REPEAT'; `address`: the campaign's in suggested commands."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from xpm_alchem import wishes
 from xpm_alchem.budget import Budget
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.errors import CampaignError
+from xpm_alchem.errors import InputError
 from xpm_alchem.report import budget_views
 from xpm_alchem.report.views import View
 from xpm_alchem.workspace import UserSettings
@@ -50,12 +50,16 @@ class BudgetVerbs:
 
     def budget(self) -> View:
         """Return the budget, what is spent by leg, transformation and task, what is in flight, and what is allowed."""
+        return budget_views.budget_view(self._records, self._priced())
+
+    def _priced(self) -> budget_views.PricedLauncher:
+        """Return what is known of the plan's launcher; nothing if its profile is gone, or on another machine."""
         try:
             launcher = self._launcher()
-            priced = budget_views.PricedLauncher(launcher.cost_per_hour, launcher.cost_unit, launcher.longest)
-        except CampaignError:  # its profile is in the settings of another machine, or gone
-            priced = budget_views.PricedLauncher()
-        return budget_views.budget_view(self._records, priced)
+        except InputError:
+            return budget_views.PricedLauncher()
+        known = (launcher.cost_per_hour, launcher.cost_unit, launcher.longest, launcher.slots)
+        return budget_views.PricedLauncher(*known)
 
     def _check_budget(self, launcher: str | None) -> None:
         """Raise CampaignError if a launcher's attempts cannot be counted in the budget in force."""

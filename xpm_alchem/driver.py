@@ -23,6 +23,7 @@ from xpm_alchem.errors import WorkspaceError
 from xpm_alchem.fence import give_orders
 from xpm_alchem.harvest import DriverEvent, Harvest
 from xpm_alchem.launchers.base import AttemptLauncher
+from xpm_alchem.notices import Notices
 from xpm_alchem.planning import Planning
 from xpm_alchem.restarts import RestartPolicy
 from xpm_alchem.strategy import AWAKE, ERROR
@@ -87,6 +88,7 @@ class Driver:
         self._withdrawal = Withdrawal(records, launcher)
         self._beaten = 0.0
         self._budget = BudgetWatch(records, launcher, observe)
+        self._notices = Notices(records, observe)
         self._harvest = Harvest(
             records,
             launcher,
@@ -119,7 +121,7 @@ class Driver:
             try:
                 self.launcher.open(self.records.workspace, self.records.name)
                 with _signals_as_interrupts():
-                    return self._stop() if stop else self._end_at_once() if at_once else self._drive(once)
+                    return self._stop() if stop else self._end_at_once() if at_once else self._told(self._drive(once))
             except KeyboardInterrupt:
                 self.observe(DriverEvent("detached"))
                 return Ending.DETACHED
@@ -160,6 +162,7 @@ class Driver:
                 self._settle()
                 return self._ending()
             while not self._is_over():
+                self._tell()
                 self._wait()
                 self._take_wishes()
                 if self._planning.stopping:
@@ -170,6 +173,23 @@ class Driver:
                 self._plan()
                 self._submit(session)
             return self._ending()
+
+    def _tell(self) -> None:
+        """Tell the user, if the plan says so, that something is in error while the rest goes on."""
+        exception = self._planning.state.exception if self._planning.state.status == ERROR else None
+        self._notices.look(self._planning.plan, exception)
+
+    def _told(self, ending: Ending) -> Ending:
+        """Tell the user how a run ended."""
+        if ending is Ending.SATISFIED:
+            self._notices.satisfied(self._planning.plan)
+        elif ending is Ending.BUDGET:
+            self._notices.used_up(self._planning.plan)
+        elif ending is Ending.IN_ERROR:
+            self._notices.in_error(self._planning.plan, self._planning.state.exception)
+        else:
+            self._tell()
+        return ending
 
     def _plan(self) -> None:
         self._budget.close_and_open()

@@ -98,7 +98,7 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def _not_through_links(path: str, flags: int) -> int:
+def not_through_links(path: str, flags: int) -> int:
     """Open a file to write; a symbolic link could lead anywhere."""
     try:
         return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
@@ -194,7 +194,7 @@ class Journal:
     def append(self, *records: Mapping[str, Any]) -> None:
         """Add records at the end and fsync them."""
         text = "".join(json.dumps(record, sort_keys=True) + "\n" for record in records)
-        with open(self.path, "ab+", opener=_not_through_links) as out:
+        with open(self.path, "ab+", opener=not_through_links) as out:
             size = out.seek(0, os.SEEK_END)
             if size == 0:
                 text = json.dumps({"format": self.kind, "format_version": self.version}) + "\n" + text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,49 +13,18 @@ import yaml
 from xpm_alchem import safe_yaml
 from xpm_alchem.budget import Budget
 from xpm_alchem.default_rules import RULE_NAMES
+from xpm_alchem.durations import duration
 from xpm_alchem.errors import CampaignError
 from xpm_alchem.files import read_bytes
 from xpm_alchem.near_miss import unknown_key
+from xpm_alchem.notify import Notify
 from xpm_alchem.values import short
 
 MODES = ("partial", "full", "disabled")
 SCALINGS = ("linear", "exponential")
 NORMALIZATIONS = ("max", "sum")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*")
-_UNITS = {
-    "": 1,
-    "s": 1,
-    "sec": 1,
-    "m": 60,
-    "min": 60,
-    "h": 3600,
-    "hour": 3600,
-    "hours": 3600,
-    "d": 86400,
-    "days": 86400,
-}
 _MOST_BYTES = 1 << 20  # of a campaign.yaml: reading 1 MB of YAML takes seconds
-
-
-def duration(value: Any, where: str) -> float:
-    """Return seconds from a number, or from '90s', '5 min', '2h', '1d', 'HH:MM:SS'.
-
-    Raises
-    ------
-    CampaignError
-        It is no duration, or negative.
-    """
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0:
-        return float(value)
-    if isinstance(value, str):
-        if (match := _DURATION.fullmatch(value.lower())) and match[2] in _UNITS:
-            return float(match[1]) * _UNITS[match[2]]
-        if match := re.fullmatch(r"(\d+):([0-5]?\d):([0-5]?\d)", value.strip()):
-            return float(int(match[1]) * 3600 + int(match[2]) * 60 + int(match[3]))
-    raise CampaignError(
-        f"{where}: {short(value)} is no duration. Give seconds, or for example '90s', '5min', '2h', '02:00:00'."
-    )
 
 
 def _whole(where: str, value: Any, least: int) -> int:
@@ -221,6 +189,8 @@ class Plan:
         What it may cost.
     experimental
         The file of measured values, for the results only; absolute.
+    notify
+        Whom to tell when it is satisfied, in error, or has used up its budget.
     """
 
     name: str
@@ -234,6 +204,7 @@ class Plan:
     budget: Budget = attrs.field(factory=Budget)
     trusted_modules: tuple[str, ...] = ()
     experimental: Path | None = None
+    notify: Notify = attrs.field(factory=Notify)
 
     def differences(self, other: Plan) -> list[str]:
         """Return how `other` differs from this plan, a line each: 'key: here -> there'."""
@@ -319,6 +290,7 @@ def parse_plan(text: str, path: Path) -> Plan:
     if content.get("max_retries") is not None:
         given["max_retries"] = _whole(f"{where}: max_retries", content["max_retries"], 0)
     given["budget"] = Budget.parse(content.get("budget"), f"{where}: budget")
+    given["notify"] = Notify.parse(content.get("notify"), f"{where}: notify")
     given["restarts"] = _restarts(f"{where}: restarts", content.get("restarts"))
     if content.get("default_restarts") is not None:
         given["default_restarts"] = _default_restarts(f"{where}: default_restarts", content["default_restarts"])

@@ -132,6 +132,8 @@ class CampaignState:
         How attempts ended on the machines.
     ledger
         What attempts cost.
+    notified
+        What the user was told of last, by kind of event; '' where that is over.
     """
 
     def __init__(self, transformations: Container[str] | None = None) -> None:
@@ -140,6 +142,7 @@ class CampaignState:
         self.wishes: dict[str, tuple[str, ...]] = {}
         self.hosts = HostHistory()
         self.ledger = Ledger()
+        self.notified: dict[str, str] = {}
 
     def apply(self, record: Mapping[str, Any]) -> None:
         """Take in one record of the journal; one that makes no sense is passed over."""
@@ -185,6 +188,8 @@ class CampaignState:
                 task.actioned, task.reason, task.changed = event == "actioned", reason, when
                 task.cancelled_by = "" if task.actioned else text(record.get("by"), "user")
                 task.at_once = not task.actioned and record.get("at_once") is True
+            case "notified":
+                self.notified[text(record.get("what"))] = text(record.get("of"))
             case "priority" if task is not None and is_priority(record.get("priority")):
                 task.priority = record["priority"]
 

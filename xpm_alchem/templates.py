@@ -50,6 +50,9 @@ restarts: []
 
 # What it may cost (docs/budget.md), in the unit of the launcher's price: by default GPU hours, or core hours:
 # budget: {{total: 200, rate: 10/h, per_result: 12, until: 2030-12-24, on_exhausted: finish}}
+
+# Whom to tell when it is satisfied, in error, or has used up its budget (docs/campaign.md):
+# notify: {{command: [mail, -s, xpm-alchem, me@example.org], on: [satisfied, error, budget]}}
 {trusted}"""
 
 _TRUSTED = "\n# Python packages that the network may name beside gufe, openfe and feflow:\ntrusted_modules:\n"

@@ -56,6 +56,11 @@ def local_time(seconds: float) -> str:
         return "-"
 
 
+def printable(text: str) -> str:
+    """Return a text on one line that does nothing to a terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 def short(value: Any) -> str:
     """Return a value as messages show it."""
     shown = repr(value)

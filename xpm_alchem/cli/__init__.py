@@ -14,6 +14,7 @@ _COMMANDS = {
     "init": "start",
     "run": "start",
     "attach": "start",
+    "watch": "watch",
     "stop": "change",
     "cancel": "change",
     "retry": "change",

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.harvest import DriverEvent
+from xpm_alchem.report.task_lines import said_of
 from xpm_alchem.report.views import status_view
 from xpm_alchem.task_state import TaskState
 
@@ -39,7 +40,7 @@ class Display:
         if event.task is None:
             self.line(event.what)
         elif not event.what.startswith("unit") or self._units:
-            self.line(f"{self._name(event.task)}: {self._say(event.what, event.task)}")
+            self.line(f"{self._name(event.task)}: {said_of(event.what, event.task)}")
         self._refresh()
 
     def line(self, text: str) -> None:
@@ -48,14 +49,6 @@ class Display:
 
     def _name(self, task: TaskState) -> str:
         return f"{self._records.index.by_id[task.transformation].name}:{task.repeat}"
-
-    def _say(self, what: str, task: TaskState) -> str:
-        if what == "complete":
-            value = "no estimate" if task.estimate is None else f"{task.estimate:.3f} kcal/mol"
-            return f"complete, {value} ({task.seconds:.1f} s)" + (f", {task.reason}" if task.reason else "")
-        if what in ("waiting", "error"):
-            return f"{what}: {task.reason}"
-        return what
 
     def _refresh(self) -> None:
         if self._live is None or time.time() - self._refreshed < 0.2:

@@ -9,6 +9,7 @@ from experimaestro.launcherfinder import LauncherRegistry, parse
 from experimaestro.launchers.direct import DirectLauncher
 from experimaestro.launchers.slurm import SlurmLauncher as XpmSlurmLauncher
 
+from xpm_alchem.durations import duration
 from xpm_alchem.errors import CampaignError
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.launchers.local import LocalLauncher, LocalProfile
@@ -16,7 +17,7 @@ from xpm_alchem.launchers.price import Price
 from xpm_alchem.launchers.slurm import SlurmLauncher
 from xpm_alchem.launchers.slurm_profile import SlurmProfile
 from xpm_alchem.near_miss import unknown_key
-from xpm_alchem.plan import check_keys, duration
+from xpm_alchem.plan import check_keys
 from xpm_alchem.values import short
 
 _KINDS = ("local", "slurm")

@@ -27,6 +27,7 @@ class PricedLauncher:
     cost_per_hour: float | None = None
     unit: str | None = None
     longest: float | None = None
+    slots: int | None = None
 
 
 def spent_view(records: CampaignRecords) -> View:
@@ -61,7 +62,7 @@ def budget_view(records: CampaignRecords, launcher: PricedLauncher) -> View:
 
     now, state, plan = time.time(), records.state(), records.plan()
     unit = state.ledger.unit or launcher.unit or plan.budget.unit or ""
-    ledger, running = _as_it_is(records)
+    ledger, running = ledger_now(records)
     expected = ExpectedSeconds(records.index, state.tasks.values())
     price = launcher.cost_per_hour
 
@@ -100,7 +101,7 @@ def budget_view(records: CampaignRecords, launcher: PricedLauncher) -> View:
     }
 
 
-def _as_it_is(records: CampaignRecords) -> tuple[Ledger, dict[str, InFlight]]:
+def ledger_now(records: CampaignRecords) -> tuple[Ledger, dict[str, InFlight]]:
     """Return the ledger with what has ended since the driver looked, and what is at work, from the disk."""
     state = records.state()
     running: dict[str, InFlight] = {}

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from xpm_alchem.report.tables import when
 from xpm_alchem.report.views import View
+from xpm_alchem.values import printable
 
 _SHOWN = 20  # kinds of failure
 _NAMES = 3
@@ -85,5 +86,5 @@ def _some(names: Sequence[str], most: int = _NAMES) -> str:
 
 def _printable(line: str) -> str:
     """Return a line that does nothing to the terminal."""
-    text = "".join(character if character.isprintable() else "?" for character in line)
+    text = printable(line)
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -24,6 +24,24 @@ def when(seconds: float | None) -> str:
     return "-" if seconds is None else local_time(seconds)
 
 
+def took(seconds: float) -> str:
+    """Return a time in the unit that suits it."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def time_left(view: View) -> str:
+    """Return the range of the time that is left; a dash where it is not known."""
+    least, most = view["least"], view["most"]
+    if least is None:
+        return "-"
+    if most is None:
+        return f"at least {took(least)}"
+    return took(most) if took(least) == took(most) else f"{took(least)} to {took(most)}"
+
+
 def _driver(driver: dict[str, Any] | None) -> str:
     if driver is None:
         return "none"
@@ -138,6 +156,9 @@ def summary_table(view: View) -> RenderableType:
         "error": str(view["error"]),
         "hours": number(view["hours"], 3),
         "cost": said(view["cost"], view["cost_unit"]),
+        "a result": "-" if view["cost_per_result"] is None else said(view["cost_per_result"]),
+        "last hour": f"{view['results_last_hour']} results, {said(view['cost_last_hour'], view['cost_unit'])}",
+        "time left": time_left(view["time_left"]),
         "strategy": view["strategy"],
         "driver": "yes" if view["driver"] else "no",
     }

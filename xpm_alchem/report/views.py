@@ -5,17 +5,19 @@ from __future__ import annotations
 import copy
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory, TaskSummary
 from xpm_alchem.errors import FormatError, InputError
-from xpm_alchem.report.budget_views import spent_view
+from xpm_alchem.report.budget_views import PricedLauncher, spent_view
+from xpm_alchem.report.pace_views import pace_view
 from xpm_alchem.results import transformation_results
 from xpm_alchem.task_state import TaskState, TaskStatus, grouped
 
 View = dict[str, Any]
+Tasks = Mapping[str, TaskState]
 
 
 def tasks_now(records: CampaignRecords) -> dict[str, TaskState]:
@@ -99,10 +101,10 @@ def _failing_hosts(records: CampaignRecords) -> list[dict[str, Any]]:
     ]
 
 
-def show_view(records: CampaignRecords) -> View:
-    """Return a row for every transformation."""
-    tasks = grouped(tasks_now(records).values())
-    results = transformation_results(records.index, tasks)
+def show_view(records: CampaignRecords, tasks: Tasks | None = None) -> View:
+    """Return a row for every transformation; `tasks` as `tasks_now` has returned them, if it was called already."""
+    groups = grouped((tasks_now(records) if tasks is None else tasks).values())
+    results = transformation_results(records.index, groups)
     known = records.driver_state()
     weights = known.get("weights", {})
     driven = records.holder() is not None
@@ -111,7 +113,7 @@ def show_view(records: CampaignRecords) -> View:
     closed = {one["id"] for one in money["closed"]}
     rows = []
     for record in records.index.transformations:
-        group, result = tasks.get(record.id, []), results[record.id]
+        group, result = groups.get(record.id, []), results[record.id]
         counts = Counter(task.status for task in group)
         rows.append(
             {
@@ -153,13 +155,13 @@ def _next(records: CampaignRecords, tasks: list[TaskState], weight: float | None
     return "" if tasks and (asleep or weight is None) else "the strategy decides"
 
 
-def summary_view(records: CampaignRecords) -> View:
-    """Return one row for the whole campaign."""
-    tasks = tasks_now(records)
+def summary_view(records: CampaignRecords, launcher: PricedLauncher, tasks: Tasks | None = None) -> View:
+    """Return one row for the whole campaign; `launcher` is the plan's, `tasks` as for `show_view`."""
+    tasks = tasks_now(records) if tasks is None else tasks
     counts = Counter(task.status for task in tasks.values())
     groups = grouped(tasks.values())
     results = transformation_results(records.index, groups)
-    money = spent_view(records)
+    money, status = spent_view(records), strategy_status(records)["status"]
     return {
         "campaign": records.name,
         "transformations": len(records.index.transformations),
@@ -172,8 +174,9 @@ def summary_view(records: CampaignRecords) -> View:
         "hours": sum(task.seconds for task in tasks.values()) / 3600,
         "cost": money["spent"],
         "cost_unit": money["unit"],
-        "strategy": strategy_status(records)["status"],
+        "strategy": status,
         "driver": _driver(records),
+        **pace_view(records, tasks, launcher, is_awake=status == "awake"),
     }
 
 
@@ -206,6 +209,6 @@ def task_name(records: CampaignRecords, task: TaskState) -> str:
     return f"{name if plain else task.transformation}:{task.repeat}"
 
 
-def list_view(campaigns: list[CampaignRecords]) -> View:
-    """Return a row for every campaign of a workspace."""
-    return {"campaigns": [summary_view(records) for records in campaigns]}
+def list_view(summaries: Iterable[View]) -> View:
+    """Return a row for every campaign of a workspace; of each a `summary_view`."""
+    return {"campaigns": list(summaries)}

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from xpm_alchem.report.tables import columns, when
+from xpm_alchem.report.tables import columns, took, when
 from xpm_alchem.report.views import View
 
 _FOLDED = 4  # attempts in a row that ended in the same way and are shown as one
@@ -115,14 +115,6 @@ def _said(attempt: Attempt) -> str:
         text += f"\n-> {attempt['decision']}"
         text += f": {attempt['decision_reason']}" if attempt["decision_reason"] else ""
     return text
-
-
-def took(seconds: float) -> str:
-    """Return a time in the unit that suits it."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 1.5 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"
 
 
 def _files(view: View) -> Iterator[str]:

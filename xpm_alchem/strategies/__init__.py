@@ -13,7 +13,7 @@ from xpm_alchem.strategies.a_optimal import AOptimalStrategy
 from xpm_alchem.strategies.base import Strategy
 from xpm_alchem.strategies.connectivity import ConnectivityStrategy
 from xpm_alchem.strategies.radial_growth import RadialGrowthStrategy
-from xpm_alchem.strategies.uniform import UniformStrategy
+from xpm_alchem.strategies.uniform import UniformStrategy, UniformStrategySettings
 from xpm_alchem.trust import check_module
 
 BUILT_IN: dict[str, type[Strategy[Any]]] = {
@@ -54,6 +54,14 @@ def make_strategy(name: str, settings: Mapping[str, Any], trusted: tuple[str, ..
         raise
     except (ValueError, TypeError) as error:
         raise CampaignError(f"{where}: bad settings: {error}") from None
+
+
+def most_results(name: str, settings: Mapping[str, Any]) -> int | None:
+    """Return how many results a strategy of ours wants of a transformation at most; None where that is not known."""
+    if name not in BUILT_IN:
+        return None
+    made = make_strategy(name, settings).settings
+    return made.repeats if isinstance(made, UniformStrategySettings) else made.max_runs
 
 
 def _imported(name: str, where: str, trusted: tuple[str, ...]) -> Any:

@@ -1,0 +1,124 @@
+"""Telling the user, once for each occurrence, that a campaign is satisfied, in error, or has used up its budget."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+
+import attrs
+
+from xpm_alchem.amounts import said
+from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.harvest import DriverEvent
+from xpm_alchem.notify import BUDGET, ERROR, SATISFIED
+from xpm_alchem.plan import Plan
+from xpm_alchem.task_state import TaskState, TaskStatus
+from xpm_alchem.values import printable
+
+_STANDING, _ENDED = "error", "ended in error"  # kinds of occurrences of the event 'error'
+_LONGEST = 200  # characters of a reason
+
+
+class Notices:
+    """Finds out what is to be told, remembers it in the journal, and starts a messenger that nobody waits for.
+
+    What is remembered is written first: a driver that is killed then tells it to nobody rather than twice.
+    """
+
+    def __init__(self, records: CampaignRecords, observe: Callable[[DriverEvent], None]) -> None:
+        self._records, self._observe = records, observe
+        self._messengers: list[subprocess.Popen[bytes]] = []
+
+    def look(self, plan: Plan, exception: str | None) -> None:
+        """Tell, while the campaign goes on, that something is in error; again only when nothing was meanwhile."""
+        self._messengers = [messenger for messenger in self._messengers if messenger.poll() is None]
+        if not _is_wanted(plan, ERROR):
+            return
+        failed = self._in_error()
+        if failed:
+            first = min(failed, key=lambda task: task.changed)
+            reason = f"{self._records.name_of(first)} is in error: {first.reason[:_LONGEST]}"
+            self._tell(plan, ERROR, _STANDING, "yes", f"{reason}; the rest goes on")
+        elif exception is not None:
+            self._tell(plan, ERROR, _STANDING, "yes", f"the strategy raised {exception[:_LONGEST]}")
+        elif self._records.state().notified.get(_STANDING):
+            self._remember(_STANDING, "")
+
+    def satisfied(self, plan: Plan) -> None:
+        """Tell that the strategy wants no more results."""
+        tasks = self._records.state().tasks.values()
+        results = sum(task.status is TaskStatus.COMPLETE for task in tasks)
+        self._tell(plan, SATISFIED, SATISFIED, str(results), f"satisfied with {results} result(s); {self._spent()}")
+
+    def used_up(self, plan: Plan) -> None:
+        """Tell that the budget is used up; another budget may be used up again."""
+        self._tell(
+            plan, BUDGET, BUDGET, _digest(map(str, attrs.astuple(plan.budget))), f"budget used up; {self._spent()}"
+        )
+
+    def in_error(self, plan: Plan, exception: str | None) -> None:
+        """Tell that nothing is left to do and something is in error."""
+        if not _is_wanted(plan, ERROR):
+            return
+        failed = self._in_error()
+        of = _digest([*sorted(f"{task.task} {task.changed}" for task in failed), exception or ""])
+        what = f"the strategy raised {exception[:_LONGEST]}" if exception else f"{len(failed)} task(s) are in error"
+        if failed and not self._records.state().notified.get(_STANDING):
+            self._remember(_STANDING, "yes")  # this says it
+        self._tell(plan, ERROR, _ENDED, of, f"ended: {what}; `xpm-alchem failures {self._records.path}` shows them")
+
+    def _in_error(self) -> list[TaskState]:
+        return [task for task in self._records.state().tasks.values() if task.status is TaskStatus.ERROR]
+
+    def _spent(self) -> str:
+        ledger = self._records.state().ledger
+        return f"{said(ledger.total(ledger.unit), ledger.unit)} spent"
+
+    def _tell(self, plan: Plan, event: str, what: str, of: str, sentence: str) -> None:
+        notify = plan.notify
+        if not _is_wanted(plan, event) or self._records.state().notified.get(what) == of:
+            return
+        self._remember(what, of)
+        name = self._records.name
+        message = {
+            "campaign": name,
+            "event": event,
+            "sentence": printable(f"{name}: {sentence}"),
+            "path": str(self._records.path),
+        }
+        order = {"message": message, "command": notify.command, "url": notify.url, "timeout": notify.timeout}
+        try:
+            self._send(json.dumps(order))
+        except OSError as error:
+            self._observe(DriverEvent(f"nobody could be notified ({error.strerror}): {sentence}"))
+        else:
+            self._observe(DriverEvent(f"notified: {sentence}"))
+
+    def _send(self, order: str) -> None:
+        with self._records.open_notices() as log:
+            messenger = subprocess.Popen(
+                [sys.executable, "-m", "xpm_alchem.messenger"],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        assert messenger.stdin is not None
+        with messenger.stdin as stream:
+            stream.write(order.encode())  # not an argument: addresses may be secret
+        self._messengers.append(messenger)
+
+    def _remember(self, what: str, of: str) -> None:
+        self._records.write({"event": "notified", "what": what, "of": of})
+        self._records.state()
+
+
+def _is_wanted(plan: Plan, event: str) -> bool:
+    return event in plan.notify.on and bool(plan.notify.command or plan.notify.url)
+
+
+def _digest(parts: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,102 @@
+"""What there is to see of a campaign, and looking at what has changed of it."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Hashable, Iterator
+from pathlib import Path
+
+import attrs
+
+from xpm_alchem.client import Campaign
+from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.report.views import View, strategy_status, tasks_now
+from xpm_alchem.task_state import TaskState, grouped
+
+LATEST = 50  # changes of tasks that are kept
+_AGE_SECONDS = 30.0  # after which times are made anew though nothing has happened
+
+
+@attrs.frozen
+class Picture:
+    """A campaign as it stands.
+
+    Attributes
+    ----------
+    summary, strategy, rows
+        As `summary`, `status` and `show` have them (docs/json.md).
+    total
+        What the campaign may cost; None: no limit.
+    tasks
+        By transformation.
+    latest
+        The tasks that have changed last, the latest first, and what they are called.
+    """
+
+    summary: View
+    strategy: View
+    total: float | None
+    rows: list[View]
+    tasks: dict[str, list[TaskState]]
+    latest: list[tuple[str, TaskState]]
+
+
+class Watcher:
+    """Looks at a campaign; used by one thread at a time.
+
+    A look reads what the journal has gained, and asks the file system about the few other files of the campaign and of
+    the tasks at work; everything is put together only when one of them has changed.
+    """
+
+    def __init__(self, campaign: Campaign) -> None:
+        self.campaign = campaign
+        self._seen: Hashable = None
+
+    def look(self) -> Picture | None:
+        """Return how the campaign stands; None if nothing has changed since the last look.
+
+        Raises
+        ------
+        XpmAlchemError
+            Something cannot be read.
+        """
+        stamps = tuple(self._stamps())
+        if stamps == self._seen:
+            return None
+        picture = self._take()
+        self._seen = stamps
+        return picture
+
+    def _stamps(self) -> Iterator[Hashable]:
+        records = self.campaign.records
+        state = records.state()
+        yield records.position
+        yield records.holder()
+        yield int(time.time() / _AGE_SECONDS)
+        for name in ("driver.json", "campaign.yaml"):
+            yield _stamp(records.path / name)
+        for task in state.tasks.values():
+            if task.at_work:
+                yield _stamp(TaskDirectory(records.task_path(task)).summary)
+
+    def _take(self) -> Picture:
+        records = self.campaign.records
+        tasks = tasks_now(records)
+        latest = heapq.nlargest(LATEST, tasks.values(), key=lambda task: task.changed)
+        return Picture(
+            summary=self.campaign.summary(tasks),
+            strategy=strategy_status(records),
+            total=records.plan().budget.total,
+            rows=self.campaign.show(tasks)["rows"],
+            tasks=grouped(tasks.values()),
+            latest=[(records.name_of(task), task) for task in latest],
+        )
+
+
+def _stamp(path: Path) -> Hashable:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
