@@ -118,6 +118,7 @@ def _edge(edge: EdgeResult) -> View:
         "standard_error": edge.standard_error,
         "missing": list(edge.missing),
         "sd": edge.sd,
+        "transformations": [stable_id for stable_id, _ in edge.legs],
     }
 
 
