@@ -58,7 +58,8 @@ def one_sentence(path: Path) -> Iterator[None]:
     except OSError as error:
         if isinstance(error, WorkspaceError):
             raise
-        raise WorkspaceError(f"{error.filename or path}: cannot be written ({error.strerror}).") from None
+        named = error.filename if error.filename and not str(error.filename).endswith(".tmp") else path
+        raise WorkspaceError(f"{named}: cannot be written ({error.strerror}).") from None
 
 
 def _linked(tmp: Path, path: Path) -> bool:

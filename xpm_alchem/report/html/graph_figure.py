@@ -1,0 +1,197 @@
+"""The network as a figure: edges coloured by standard error and drawn by state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from xpm_alchem.amounts import said
+from xpm_alchem.report.html import colours
+from xpm_alchem.report.html.figure import MANY, Trace, figure, lines, safe, shortened
+from xpm_alchem.report.html.layout import Place, places
+from xpm_alchem.report.views import View
+
+_HIDDEN = {"visible": False, "showgrid": False, "zeroline": False}
+_LONGEST_HOVER = 8  # legs
+
+
+@attrs.frozen
+class Stroke:
+    """How the edges of a state are drawn; `symbol` is a mark in the middle, for those that need to be seen."""
+
+    dash: str
+    width: float
+    symbol: str | None = None
+    colour: str | None = None  # None: by standard error
+
+
+STROKES: Mapping[str, Stroke] = {
+    "complete": Stroke("solid", 3.0),
+    "running": Stroke("dash", 3.0),
+    "waiting": Stroke("solid", 1.0),
+    "error": Stroke("dot", 2.5, "x", colours.VERMILION),
+    "closed": Stroke("longdashdot", 2.0, "square-open", colours.BLACK),
+    "left out": Stroke("dot", 1.5, "diamond-open", colours.VERMILION),
+}
+
+
+def network_figure(graph: View, values: Mapping[str, str]) -> dict[str, Any]:
+    """Return the figure of a `graph_view`.
+
+    Parameters
+    ----------
+    values
+        What is said of ligands, by name, under the pointer; safe.
+    """
+    where = places((node["id"] for node in graph["nodes"]), ((one["a"], one["b"]) for one in graph["edges"]))
+    errors = [one["standard_error"] for one in graph["edges"] if one["standard_error"] is not None]
+    most = max(errors, default=0.0)
+    few = len(graph["nodes"]) <= MANY
+    traces = [*_edge_lines(graph["edges"], where, most, few), *_marks(graph["edges"], where, few)]
+    traces += [_middles(graph["edges"], where, most, few), _nodes(graph["nodes"], where, values, few)]
+    height = _height(where)
+    return figure(
+        traces,
+        name="network",
+        height=height,
+        xaxis=_HIDDEN,
+        yaxis=_HIDDEN | {"scaleanchor": "x"},
+        margin={"l": 10, "r": 10, "t": 40, "b": 10},
+        dragmode="pan",
+    )
+
+
+def _height(where: Mapping[str, Place]) -> int:
+    xs, ys = zip(*where.values(), strict=True)
+    wide, high = max(xs) - min(xs) + 1.0, max(ys) - min(ys) + 1.0
+    return int(min(900, max(420, 1000 * high / wide)))
+
+
+def _edge_lines(edges: list[View], where: Mapping[str, Place], most: float, few: bool) -> Iterable[Trace]:
+    """Yield a trace for each state and colour: plotly draws a line in one colour."""
+    groups: dict[tuple[str, int], list[View]] = {}
+    for edge in edges:
+        error = edge["standard_error"]
+        groups.setdefault((edge["state"], -1 if error is None else colours.bin_of(error, most)), []).append(edge)
+    told: set[str] = set()
+    order = list(STROKES)
+    for state, number in sorted(groups, key=lambda one: (order.index(one[0]), one[1])):
+        stroke, points = STROKES[state], _segments(groups[state, number], where)
+        plain = colours.GREY if number < 0 else colours.amount(number)
+        yield {
+            "type": "scatter",
+            "mode": "lines",
+            "x": [None if point is None else point[0] for point in points],
+            "y": [None if point is None else point[1] for point in points],
+            "line": {"color": plain, "width": stroke.width if few else stroke.width / 2, "dash": stroke.dash},
+            "hoverinfo": "skip",
+            "name": state,
+            "legendgroup": state,
+            "showlegend": state not in told,
+        }
+        told.add(state)
+
+
+def _segments(edges: list[View], where: Mapping[str, Place]) -> list[Place | None]:
+    return [point for edge in edges for point in (where[edge["a"]], where[edge["b"]], None)]
+
+
+def _marks(edges: list[View], where: Mapping[str, Place], few: bool) -> Iterable[Trace]:
+    for state, stroke in STROKES.items():
+        marked = [_middle(edge, where) for edge in edges if edge["state"] == state]
+        if stroke.symbol is None or not marked:
+            continue
+        size = 11 if few else 7
+        yield {
+            "type": "scatter",
+            "mode": "markers",
+            "x": [x for x, _ in marked],
+            "y": [y for _, y in marked],
+            "marker": {"symbol": stroke.symbol, "size": size, "color": stroke.colour, "line": {"width": 2}},
+            "hoverinfo": "skip",
+            "name": state,
+            "legendgroup": state,
+            "showlegend": False,
+        }
+
+
+def _middles(edges: list[View], where: Mapping[str, Place], most: float, few: bool) -> Trace:
+    """Return what the pointer finds of edges, and the bar that says what the colours mean."""
+    middles = [_middle(edge, where) for edge in edges]
+    bar = {"title": {"text": "std. error<br>kcal/mol"}, "thickness": 12, "len": 0.6, "outlinewidth": 0}
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": [x for x, _ in middles],
+        "y": [y for _, y in middles],
+        "text": [_edge_hover(edge) for edge in edges],
+        "hoverinfo": "text",
+        "marker": {
+            "size": 16 if few else 9,
+            "opacity": 0,
+            "color": [edge["standard_error"] or 0.0 for edge in edges],
+            "cmin": 0,
+            "cmax": most or 1.0,
+            "colorscale": colours.steps(),
+            "showscale": most > 0,
+            "colorbar": bar,
+        },
+        "showlegend": False,
+    }
+
+
+def _middle(edge: View, where: Mapping[str, Place]) -> Place:
+    (ax, ay), (bx, by) = where[edge["a"]], where[edge["b"]]
+    return (ax + bx) / 2, (ay + by) / 2
+
+
+def _nodes(nodes: list[View], where: Mapping[str, Place], values: Mapping[str, str], few: bool) -> Trace:
+    return {
+        "type": "scatter",
+        "mode": "markers+text" if few else "markers",
+        "x": [where[node["id"]][0] for node in nodes],
+        "y": [where[node["id"]][1] for node in nodes],
+        "text": [safe(shortened(node["name"], 24)) for node in nodes] if few else [],
+        "textposition": "bottom center",
+        "textfont": {"size": 12},
+        "hovertext": [
+            lines([f"<b>{safe(node['name'])}</b>", *filter(None, [values.get(node["name"], "")])]) for node in nodes
+        ],
+        "hoverinfo": "text",
+        "marker": {
+            "size": 14 if few else 6,
+            "color": "white",
+            "line": {"color": colours.BLACK, "width": 1.5 if few else 1.0},
+            "symbol": ["circle" if node["is_ligand"] else "square" for node in nodes],
+        },
+        "showlegend": False,
+    }
+
+
+def _edge_hover(edge: View) -> str:
+    parts = [f"<b>{safe(edge['name'])}</b>  {edge['state']}"]
+    parts += [
+        f"{row['to']} - {row['from']}: {_energy(row['estimate'], row['standard_error'])}" for row in edge["values"]
+    ]
+    parts += [_leg(leg) for leg in edge["legs"][:_LONGEST_HOVER]]
+    if len(edge["legs"]) > _LONGEST_HOVER:
+        parts.append(f"and {len(edge['legs']) - _LONGEST_HOVER} more")
+    return lines(parts)
+
+
+def _leg(leg: View) -> str:
+    """Return a transformation in a line: its repeats, its value, what it cost, what the strategy wants of it."""
+    counts = [f"{leg[key]} {key}" for key in ("complete", "running", "waiting", "error") if leg[key]]
+    parts = [", ".join(counts) or "no repeat yet", _energy(leg["estimate"], leg["standard_error"])]
+    parts += [f"cost {said(leg['cost'])}"] if leg["cost"] else []
+    parts += [] if leg["weight"] is None else [f"weight {leg['weight']:.2f}"]
+    parts += [safe(leg["next"])] if leg["next"] else []
+    return f"{safe(leg['transformation'])} ({leg['leg']}): {'; '.join(parts)}"
+
+
+def _energy(value: float | None, error: float | None) -> str:
+    if value is None:
+        return "no value yet"
+    return f"{value:.2f}" + ("" if error is None else f" ± {error:.2f}") + " kcal/mol"
