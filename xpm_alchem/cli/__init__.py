@@ -26,6 +26,7 @@ _COMMANDS = {
     "show": "look",
     "summary": "look",
     "results": "look",
+    "report": "report",
     "export": "transfer",
     "import": "transfer",
     "why": "look",

@@ -13,8 +13,14 @@ from xpm_alchem.report.views import View
 
 def budget_table(view: View) -> RenderableType:
     """Render `budget_view`."""
+    text = Text("\n".join([f"{view['campaign']}: budget", *budget_lines(view)]))
+    return Group(text, table_of(leg_costs(view)), table_of(transformation_costs(view)))
+
+
+def budget_lines(view: View) -> list[str]:
+    """Return what the budget is, what is spent of it, and what is allowed."""
     unit, budget, flight = view["unit"], view["budget"], view["in_flight"]
-    lines = [f"{view['campaign']}: budget"]
+    lines: list[str] = []
 
     def line(name: str, text: str) -> None:
         lines.append(f"{name:<12}{text}")
@@ -39,7 +45,7 @@ def budget_table(view: View) -> RenderableType:
         line("now", view["sentence"])
     if view["next_start"] is not None:
         line("next start", f"about {when(view['next_start'])}, earlier if something ends")
-    return Group(Text("\n".join(lines)), table_of(leg_costs(view)), table_of(transformation_costs(view)))
+    return lines
 
 
 def leg_costs(view: View) -> Rows:

@@ -78,6 +78,20 @@ def statistics_lines(network: View) -> list[str]:
     return lines
 
 
+def statistics_rows(network: View) -> Rows:
+    """Return the same in rows."""
+    names = ("rmse", "mue", "r2", "pearson_r", "kendall_tau")
+    compared = [("ligands, both sides centred", network["statistics"]), ("edges", network["edge_statistics"])]
+    rows = [
+        (what, str(found["count"]), *(_statistic(found[name]) if name in found else "" for name in names))
+        for what, found in compared
+        if found is not None
+    ]
+    title = f"against experiment, {legs_of(network)}, with 95 % bootstrap intervals"
+    headings = ("", "n", "RMSE (kcal/mol)", "MUE (kcal/mol)", "R2", "Pearson's r", "Kendall's tau")
+    return Rows(title, headings, rows, range(1, len(headings)))
+
+
 def _statistic(one: View) -> str:
     return "-" if one["value"] is None else f"{one['value']:.2f} [{one['low']:.2f}, {one['high']:.2f}]"
 

@@ -141,20 +141,19 @@ def allocation_figure(history: View, transformations: list[View]) -> dict[str, A
     trace = {
         "type": "heatmap",
         "x": when,
-        "y": list(range(len(names))),
+        "y": [safe(name) for name in names],
         "z": counts,
         "zmin": 0,
         "colorscale": [[0.0, "#ffffff"], [1e-6, colours.amount(0)], *colours.smooth()[1:]],
         "colorbar": {"title": {"text": "repeats<br>complete"}, "thickness": 12, "outlinewidth": 0, "tickformat": "d"},
-        "text": [[f"{safe(name)}: {count}" for count in row] for name, row in zip(names, counts, strict=True)],
-        "hoverinfo": "x+text",
+        "hoverinfo": "x+y+z",
     }
     return figure(
         [trace],
         name="repeats of each transformation over time",
         height=height_for(len(names)),
         xaxis=axis("", type="date"),
-        yaxis=named_axis(names),
+        yaxis=named_axis(names, type="category"),
     )
 
 

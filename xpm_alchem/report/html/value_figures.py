@@ -28,7 +28,12 @@ class Value:
     @property
     def hover(self) -> str:
         """What is shown of it under the pointer."""
-        said = [safe(self.name), f"calculated {_said(self.value, self.error)}"]
+        return lines([f"<b>{safe(self.name)}</b>", self.told])
+
+    @property
+    def told(self) -> str:
+        """The same without its name."""
+        said = [f"calculated {_said(self.value, self.error)}"]
         if self.experiment is not None:
             said.append(f"experiment {_said(self.experiment, self.experiment_error)}")
             said += [] if self.value is None else [f"deviation {self.value - self.experiment:+.2f}"]
