@@ -15,6 +15,7 @@ from xpm_alchem.report.views import View
 
 _HIDDEN = {"visible": False, "showgrid": False, "zeroline": False}
 _LONGEST_HOVER = 8  # legs
+_ROOM = 0.6  # around the network, in lengths of an edge
 
 
 @attrs.frozen
@@ -51,22 +52,22 @@ def network_figure(graph: View, values: Mapping[str, str]) -> dict[str, Any]:
     few = len(graph["nodes"]) <= MANY
     traces = [*_edge_lines(graph["edges"], where, most, few), *_marks(graph["edges"], where, few)]
     traces += [_middles(graph["edges"], where, most, few), _nodes(graph["nodes"], where, values, few)]
-    height = _height(where)
+    (left, right), (bottom, top) = _ends(where, 0), _ends(where, 1)
     return figure(
         traces,
         name="network",
-        height=height,
-        xaxis=_HIDDEN,
-        yaxis=_HIDDEN | {"scaleanchor": "x"},
+        height=int(min(900, max(420, 1000 * (top - bottom) / (right - left)))),
+        xaxis=_HIDDEN | {"range": [left, right]},
+        yaxis=_HIDDEN | {"range": [bottom, top], "scaleanchor": "x"},
         margin={"l": 10, "r": 10, "t": 40, "b": 10},
         dragmode="pan",
     )
 
 
-def _height(where: Mapping[str, Place]) -> int:
-    xs, ys = zip(*where.values(), strict=True)
-    wide, high = max(xs) - min(xs) + 1.0, max(ys) - min(ys) + 1.0
-    return int(min(900, max(420, 1000 * high / wide)))
+def _ends(where: Mapping[str, Place], axis: int) -> tuple[float, float]:
+    """Return where an axis begins and ends, with room for names."""
+    at = [place[axis] for place in where.values()]
+    return min(at) - _ROOM, max(at) + _ROOM
 
 
 def _edge_lines(edges: list[View], where: Mapping[str, Place], most: float, few: bool) -> Iterable[Trace]:
