@@ -66,7 +66,7 @@ def _courses(
         {
             "type": "scatter",
             "mode": "lines+markers",
-            "name": "median of the amounts",
+            "name": "median, without signs",
             "x": sorted(by_n),
             "y": [statistics.median(by_n[n]) for n in sorted(by_n)],
             "line": {"color": colours.VERMILION, "width": 3, "dash": "dash"},
