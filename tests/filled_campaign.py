@@ -85,6 +85,7 @@ def filled_campaign(
     more: Mapping[str, str] | None = None,
     plan: Mapping[str, Any] | None = None,
     experimental: Path | None = None,
+    histories: bool = True,
 ) -> CampaignRecords:
     """Make a campaign.
 
@@ -99,6 +100,8 @@ def filled_campaign(
         More of campaign.yaml.
     experimental
         A file of measured values.
+    histories
+        Whether the tasks have directories with their attempts in them.
     """
     path.mkdir(parents=True)
     content = {"name": "filled", "network": "network.json", "strategy": {"name": "uniform"}, **(plan or {})}
@@ -110,9 +113,11 @@ def filled_campaign(
     most = max(map(len, repeats.values()), default=0)
     order = [(t, n) for n in range(most) for t, values in repeats.items() if n < len(values)]
     for number, (t, n) in enumerate(order):
-        events += _complete(records, t, n + 1, repeats[t][n], BEGAN + HOUR * (number % 7 + 2 * number) / 4)
+        events += _complete(t, n + 1, repeats[t][n], BEGAN + HOUR * (number % 7 + 2 * number) / 4)
     for t, status in (more or {}).items():
-        events += _unfinished(records, t, len(repeats.get(t, ())) + 1, status)
+        events += _unfinished(t, len(repeats.get(t, ())) + 1, status)
+    if histories:
+        _write_histories(records, events)
     with records.lock():
         records.write(*sorted(events, key=lambda event: event["time"]))
         if experimental is not None:
@@ -121,12 +126,11 @@ def filled_campaign(
     return records
 
 
-def _complete(records: CampaignRecords, t: str, repeat: int, estimate: float, start: float) -> list[dict[str, Any]]:
+def _complete(t: str, repeat: int, estimate: float, start: float) -> list[dict[str, Any]]:
     lost = {"lost": {"gpu-h": 0.2}} if repeat == 2 else {}
     spent = [{"attempt": 1, "start": start, "seconds": HOUR, "cost": 1.0, "unit": "gpu-h"}]
     task = f"{t}-{repeat}"
     made = _made(t, repeat, start - HOUR)
-    _attempt(records, made)
     return [
         {"event": "iteration", "time": made["time"], "changes": [made]},
         _submitted(task, start),
@@ -135,12 +139,11 @@ def _complete(records: CampaignRecords, t: str, repeat: int, estimate: float, st
     ]
 
 
-def _unfinished(records: CampaignRecords, t: str, repeat: int, status: str) -> list[dict[str, Any]]:
+def _unfinished(t: str, repeat: int, status: str) -> list[dict[str, Any]]:
     made, task = _made(t, repeat, BEGAN + 500 * HOUR), f"{t}-{repeat}"
     events = [made]
     if status != "waiting":
         events.append(_submitted(task, made["time"] + 1))
-        _attempt(records, made, error="RuntimeError: <b>NaN</b>" if status == "error" else "")
     if status == "error":
         events.append({"event": "status", "task": task, "time": made["time"] + 2, "status": "error", "reason": "NaN"})
     return events
@@ -155,14 +158,21 @@ def _submitted(task: str, when: float) -> dict[str, Any]:
     return {"event": "submitted", "task": task, "time": when, "attempts": 0, "cost_per_hour": 1.0, "cost_unit": "gpu-h"}
 
 
-def _attempt(records: CampaignRecords, made: Mapping[str, Any], error: str | None = None) -> None:
-    """Write the history of a task's attempt: complete; in error; or, with an empty `error`, at work."""
-    files = TaskDirectory(records.workspace / made["directory"])
-    files.path.mkdir(parents=True)
-    log = AttemptLog(files.attempts)
-    versions, priced = {"xpm-alchem": "0.0.9", "gufe": "1.6.1"}, Priced(1.0, "gpu-h")
-    attempt = log.start(limit=None, launched=Launched(node="node<7>"), versions=versions, priced=priced)
-    if error is None:
-        log.end(attempt, Outcome.COMPLETE)
-    elif error:
-        log.end(attempt, Outcome.ERROR, traceback=error)
+def _write_histories(records: CampaignRecords, events: list[dict[str, Any]]) -> None:
+    """Write an attempt of each task that was submitted, which ended as the events say."""
+    submitted = {event["task"] for event in events if event["event"] == "submitted"}
+    ended = {event["task"]: event["status"] for event in events if event["event"] == "status"}
+    made = [change for event in events for change in event.get("changes", [event]) if change["event"] == "created"]
+    for task in made:
+        if task["task"] not in submitted:
+            continue
+        files = TaskDirectory(records.workspace / task["directory"])
+        files.path.mkdir(parents=True)
+        log = AttemptLog(files.attempts)
+        versions, priced = {"xpm-alchem": "0.0.9", "gufe": "1.6.1"}, Priced(1.0, "gpu-h")
+        attempt = log.start(limit=None, launched=Launched(node="node<7>"), versions=versions, priced=priced)
+        match ended.get(task["task"]):
+            case "complete":
+                log.end(attempt, Outcome.COMPLETE)
+            case "error":
+                log.end(attempt, Outcome.ERROR, traceback="RuntimeError: <b>NaN</b>")

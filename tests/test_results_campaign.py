@@ -102,7 +102,7 @@ def test_a_report_of_a_finished_campaign(finished):
     assert "small satisfied" in page.text[""]
     assert "8 of 8 transformations" in page.text["overview"] and "repeats complete 24" in page.text["overview"]
     assert page.figures["repeats over time"]["data"][1]["y"][-1] == 24
-    assert len(page.figures["network"]["data"][-1]["x"]) == 4
+    assert len(page.figures["edges by standard error and state"]["data"][-1]["x"]) == 4
     assert len(page.figures["ligands against experiment, solvent - vacuum"]["data"][-1]["x"]) == 3
     assert "24 attempt(s) on 1 host(s)" in page.text["provenance"]
 

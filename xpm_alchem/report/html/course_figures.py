@@ -13,6 +13,7 @@ from xpm_alchem.report.html.figure import MANY, Trace, axis, figure, height_for,
 from xpm_alchem.report.views import View
 
 _MOMENTS = 80  # columns of the map of repeats over time
+_FEW_REPEATS = 12  # that each get a mark on an axis
 
 
 def settled_figure(network: View, *, name: str) -> dict[str, Any] | None:
@@ -80,7 +81,7 @@ def _courses(
         traces,
         name=name,
         height=380,
-        xaxis=axis("repeats", tickformat="d", dtick=1 if max(by_n) <= 12 else None),
+        xaxis=axis("repeats", tickformat="d", dtick=1 if max(by_n) <= _FEW_REPEATS else None),
         yaxis=axis(title),
         shapes=[one | dotted for one in across],
     )
@@ -95,8 +96,8 @@ def progress_figure(history: View) -> dict[str, Any] | None:
     times = [moment(one["time"]) for one in changes]
     made = list(accumulate(one["tasks"] for one in changes))
     traces: list[Trace] = [
-        _steps(times, made, "repeats asked for", colours.ORANGE, "dash"),
-        _steps(times, list(accumulate(one["complete"] for one in changes)), "repeats complete", colours.BLUE, "solid"),
+        _steps(times, made, "asked for", colours.ORANGE, "dash"),
+        _steps(times, list(accumulate(one["complete"] for one in changes)), "complete", colours.BLUE, "solid"),
     ]
     seconds = [one["time"] for one in changes]
     iterations = [when for when in history["iterations"] if moment(when) is not None]
@@ -105,7 +106,7 @@ def progress_figure(history: View) -> dict[str, Any] | None:
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": "the strategy decides",
+                "name": "iteration of the strategy",
                 "x": [moment(when) for when in iterations],
                 "y": [made[max(0, bisect_right(seconds, when) - 1)] for when in iterations],
                 "marker": {"symbol": "triangle-up", "size": 8, "color": colours.BLACK},
@@ -137,6 +138,7 @@ def allocation_figure(history: View, transformations: list[View]) -> dict[str, A
         gained[one["transformation"]][min(_MOMENTS, max(0, int((one["time"] - start) / width) + 1))] += one["complete"]
     names = [row["transformation"] for row in transformations]
     counts = [list(accumulate(gained[row["id"]])) for row in transformations]
+    most = max(row[-1] for row in counts)
     when = [moment(start + width * number) for number in range(_MOMENTS + 1)]
     trace = {
         "type": "heatmap",
@@ -145,7 +147,8 @@ def allocation_figure(history: View, transformations: list[View]) -> dict[str, A
         "z": counts,
         "zmin": 0,
         "colorscale": [[0.0, "#ffffff"], [1e-6, colours.amount(0)], *colours.smooth()[1:]],
-        "colorbar": {"title": {"text": "repeats<br>complete"}, "thickness": 12, "outlinewidth": 0, "tickformat": "d"},
+        "colorbar": {"title": {"text": "repeats<br>complete"}, "thickness": 12, "outlinewidth": 0, "tickformat": "d"}
+        | ({"dtick": 1} if most <= _FEW_REPEATS else {}),
         "hoverinfo": "x+y+z",
     }
     return figure(

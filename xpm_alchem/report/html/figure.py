@@ -54,9 +54,16 @@ def figure(traces: list[Trace], *, name: str, height: int = 420, **layout: Any) 
         "paper_bgcolor": "white",
         "plot_bgcolor": "white",
         "font": {"family": "system-ui, sans-serif", "size": 13, "color": "#1a1a1a"},
-        "margin": {"l": 60, "r": 20, "t": 20, "b": 50},
+        "margin": {"l": 60, "r": 20, "t": 64, "b": 50},
         "hoverlabel": {"align": "left", "bgcolor": "white", "font": {"color": "#1a1a1a"}},
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+        "legend": {
+            "orientation": "h",
+            "y": 1.0,
+            "yanchor": "bottom",
+            "x": 0,
+            "xanchor": "left",
+            "traceorder": "normal",
+        },
         "hovermode": "closest",
     }
     return {"name": name, "figure": {"data": traces, "layout": common | layout}}
@@ -65,7 +72,13 @@ def figure(traces: list[Trace], *, name: str, height: int = 420, **layout: Any) 
 def named_axis(names: list[str], **options: Any) -> dict[str, Any]:
     """Return an axis with a name at 0, 1, 2, ... from top to bottom; without names if there are too many."""
     shown = len(names) <= MANY
-    look: dict[str, Any] = {"range": [len(names) - 0.5, -0.5], "showgrid": shown, "gridcolor": _GRID, "zeroline": False}
+    look: dict[str, Any] = {
+        "range": [len(names) - 0.5, -0.5],
+        "showgrid": shown,
+        "ticks": "",
+        "gridcolor": _GRID,
+        "zeroline": False,
+    }
     if shown:
         look |= {"tickvals": list(range(len(names))), "ticktext": [safe(shortened(name)) for name in names]}
     return {"automargin": True, "showticklabels": shown, **look, **options}
@@ -73,7 +86,7 @@ def named_axis(names: list[str], **options: Any) -> dict[str, Any]:
 
 def height_for(count: int) -> int:
     """Return the height of a figure with so many names one below the other, in pixels."""
-    return 130 + 20 * max(count, 4) if count <= MANY else 700
+    return 150 + 20 * max(count, 4) if count <= MANY else 700
 
 
 def shortened(name: str, most: int = 40) -> str:

@@ -55,11 +55,12 @@ def network_figure(graph: View, values: Mapping[str, str]) -> dict[str, Any]:
     (left, right), (bottom, top) = _ends(where, 0), _ends(where, 1)
     return figure(
         traces,
-        name="network",
-        height=int(min(900, max(420, 1000 * (top - bottom) / (right - left)))),
+        name="edges by standard error and state",
+        height=int(max(420, min(900, 400 + 12 * len(where), 1000 * (top - bottom) / (right - left)))),
         xaxis=_HIDDEN | {"range": [left, right]},
         yaxis=_HIDDEN | {"range": [bottom, top], "scaleanchor": "x"},
-        margin={"l": 10, "r": 10, "t": 40, "b": 10},
+        annotations=[_name(node, where) for node in graph["nodes"]] if few else [],
+        margin={"l": 10, "r": 10, "t": 64, "b": 10},
         dragmode="pan",
     )
 
@@ -110,7 +111,8 @@ def _marks(edges: list[View], where: Mapping[str, Place], few: bool) -> Iterable
             "mode": "markers",
             "x": [x for x, _ in marked],
             "y": [y for _, y in marked],
-            "marker": {"symbol": stroke.symbol, "size": size, "color": stroke.colour, "line": {"width": 2}},
+            "marker": {"symbol": stroke.symbol, "size": size, "color": stroke.colour}
+            | {"line": {"width": 2 if few else 1.5, "color": stroke.colour}},
             "hoverinfo": "skip",
             "name": state,
             "legendgroup": state,
@@ -151,13 +153,10 @@ def _middle(edge: View, where: Mapping[str, Place]) -> Place:
 def _nodes(nodes: list[View], where: Mapping[str, Place], values: Mapping[str, str], few: bool) -> Trace:
     return {
         "type": "scatter",
-        "mode": "markers+text" if few else "markers",
+        "mode": "markers",
         "x": [where[node["id"]][0] for node in nodes],
         "y": [where[node["id"]][1] for node in nodes],
-        "text": [safe(shortened(node["name"], 24)) for node in nodes] if few else [],
-        "textposition": "bottom center",
-        "textfont": {"size": 12},
-        "hovertext": [
+        "text": [
             lines([f"<b>{safe(node['name'])}</b>", *filter(None, [values.get(node["name"], "")])]) for node in nodes
         ],
         "hoverinfo": "text",
@@ -169,6 +168,13 @@ def _nodes(nodes: list[View], where: Mapping[str, Place], values: Mapping[str, s
         },
         "showlegend": False,
     }
+
+
+def _name(node: View, where: Mapping[str, Place]) -> dict[str, Any]:
+    """Return a node's name, readable over edges."""
+    x, y = where[node["id"]]
+    look = {"showarrow": False, "yshift": -17, "font": {"size": 12}, "bgcolor": "rgba(255,255,255,0.8)", "borderpad": 0}
+    return {"x": x, "y": y, "text": safe(shortened(node["name"], 24)), **look}
 
 
 def _edge_hover(edge: View) -> str:

@@ -12,7 +12,7 @@ class Standing:
     """One word for it, and a sentence that says more."""
 
     word: str
-    sentence: str = ""
+    sentence: str
 
     @classmethod
     def of(cls, material: Material) -> Standing:

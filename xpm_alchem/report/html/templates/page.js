@@ -1,6 +1,8 @@
 "use strict";
 (() => {
-  const config = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+  // only these buttons: plotly's own list has one that sends the figure to a server
+  const buttons = ["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"];
+  const config = { displaylogo: false, responsive: true, plotlyServerURL: "", modeBarButtons: [buttons] };
   const plots = [];
   for (const plot of document.querySelectorAll(".plot")) {
     const figure = JSON.parse(plot.nextElementSibling.textContent);
