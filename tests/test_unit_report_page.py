@@ -98,7 +98,8 @@ def test_the_network_draws_states_and_tells_of_legs(measured):
     assert drawn == {("complete", "solid"), ("running", "dash"), ("waiting", "solid"), ("error", "dot")}
     assert {trace["line"]["width"] for trace in lines if trace["name"] == "waiting"} == {1.0}
     marks = [trace for trace in data if trace["mode"] == "markers" and trace.get("name") == "error"]
-    assert [(trace["marker"]["symbol"], len(trace["x"])) for trace in marks] == [("x", 1)]
+    assert [(trace["marker"]["symbol"], len(trace["x"])) for trace in marks] == [("x-thin", 1)]
+    assert "On an edge a cross: error." in measured.text["network"]
     hover = next(text for trace in data for text in trace.get("text", ()) if "a -&gt; b" in text)
     for words in ("complex - solvent: ", "complex_a_b (complex): 3 complete, 1 waiting", "cost 3"):
         assert words in hover, hover

@@ -20,22 +20,37 @@ _ROOM = 0.6  # around the network, in lengths of an edge
 
 @attrs.frozen
 class Stroke:
-    """How the edges of a state are drawn; `symbol` is a mark in the middle, for those that need to be seen."""
+    """How the edges of a state are drawn, in the colour of their standard error.
+
+    Attributes
+    ----------
+    symbol, colour
+        Of a mark in the middle, for those that need to be seen.
+    said
+        What people call it.
+    """
 
     dash: str
     width: float
     symbol: str | None = None
-    colour: str | None = None  # None: by standard error
+    colour: str = colours.BLACK
+    said: str = ""
 
 
 STROKES: Mapping[str, Stroke] = {
     "complete": Stroke("solid", 3.0),
     "running": Stroke("dash", 3.0),
     "waiting": Stroke("solid", 1.0),
-    "error": Stroke("dot", 2.5, "x", colours.VERMILION),
-    "closed": Stroke("longdashdot", 2.0, "square-open", colours.BLACK),
-    "left out": Stroke("dot", 1.5, "diamond-open", colours.VERMILION),
+    "error": Stroke("dot", 2.5, "x-thin", colours.VERMILION, "a cross"),
+    "closed": Stroke("longdashdot", 2.0, "square-open", colours.BLACK, "a square"),
+    "left out": Stroke("dot", 1.5, "diamond-open", colours.VERMILION, "a diamond"),
 }
+
+
+def marks_told(graph: View) -> list[str]:
+    """Return what the marks in the middle of edges mean, of those that there are."""
+    there = {edge["state"] for edge in graph["edges"]}
+    return [f"{stroke.said}: {state}" for state, stroke in STROKES.items() if stroke.said and state in there]
 
 
 def network_figure(graph: View, values: Mapping[str, str]) -> dict[str, Any]:
@@ -112,7 +127,7 @@ def _marks(edges: list[View], where: Mapping[str, Place], few: bool) -> Iterable
             "x": [x for x, _ in marked],
             "y": [y for _, y in marked],
             "marker": {"symbol": stroke.symbol, "size": size, "color": stroke.colour}
-            | {"line": {"width": 2 if few else 1.5, "color": stroke.colour}},
+            | {"line": {"width": 2.5 if few else 1.5, "color": stroke.colour}},
             "hoverinfo": "skip",
             "name": state,
             "legendgroup": state,

@@ -50,7 +50,7 @@ def _lay_out(adjacency: object) -> Floats:
     inverse = np.linalg.inv(laplacian + 1.0 / count)
     for _ in range(_STEPS):
         ratios = _ratios(distances, weights, points)
-        moved = inverse @ (np.diag(ratios.sum(axis=1)) - ratios) @ points
+        moved = inverse @ (ratios.sum(axis=1, keepdims=True) * points - ratios @ points)
         moved -= moved.mean(axis=0)
         change = float(np.abs(moved - points).mean())
         points = moved

@@ -15,7 +15,7 @@ from xpm_alchem.report.html.course_figures import (
     progress_figure,
     settled_figure,
 )
-from xpm_alchem.report.html.graph_figure import network_figure
+from xpm_alchem.report.html.graph_figure import marks_told, network_figure
 from xpm_alchem.report.html.material import Material
 from xpm_alchem.report.html.page import Block, Section, Sentences, Table, Tiles, Verbatim, drawings
 from xpm_alchem.report.html.provenance import provenance
@@ -116,8 +116,10 @@ def _network(material: Material) -> list[Block]:
     sentence = (
         f"{len(graph['nodes'])} {said_of_nodes}, {len(graph['edges'])} edges: all legs of a pair are one edge. The "
         "darker, the larger the standard error; grey has none yet. The pointer over the middle of an edge, or over a "
-        "node, tells more; drag to move, turn the wheel or use the buttons to zoom."
+        "node, tells more; drag to move, the buttons zoom."
     )
+    if told := marks_told(graph):
+        sentence += f" On an edge {', '.join(told)}."
     return [*drawings(network_figure(graph, _said_of_ligands(material.results))), Sentences([sentence])]
 
 
