@@ -6,7 +6,8 @@ doi:10.1371/journal.pone.0199239) from its sand to its dark blue; its yellow can
 
 from __future__ import annotations
 
-BLACK, ORANGE, BLUE, GREEN, VERMILION, GREY = "#000000", "#e69f00", "#0072b2", "#009e73", "#d55e00", "#8c8c8c"
+BLACK, ORANGE, SKY, BLUE, VERMILION = "#000000", "#e69f00", "#56b4e9", "#0072b2", "#d55e00"
+GREY = "#8c8c8c"
 _AMOUNTS = ("#d2c060", "#a59c74", "#7c7b78", "#575d6d", "#2a406c", "#00204c")  # cividis at 0.85, 0.68, ... 0
 BINS = len(_AMOUNTS)
 

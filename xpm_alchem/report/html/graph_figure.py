@@ -96,7 +96,7 @@ def _edge_lines(edges: list[View], where: Mapping[str, Place], most: float, few:
     order = list(STROKES)
     for state, number in sorted(groups, key=lambda one: (order.index(one[0]), one[1])):
         stroke, points = STROKES[state], _segments(groups[state, number], where)
-        plain = colours.GREY if number < 0 else colours.amount(number)
+        plain = colours.SKY if number < 0 else colours.amount(number)
         yield {
             "type": "scatter",
             "mode": "lines",
