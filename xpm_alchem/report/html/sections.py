@@ -115,8 +115,8 @@ def _network(material: Material) -> list[Block]:
     said_of_nodes = "ligands" if are_ligands else "ligands (circles) and chemical systems (squares)"
     sentence = (
         f"{len(graph['nodes'])} {said_of_nodes}, {len(graph['edges'])} edges: all legs of a pair are one edge. The "
-        "darker, the larger the standard error; light blue has none yet. The pointer over the middle of an edge, or over a "
-        "node, tells more; drag to move, the buttons zoom."
+        "darker, the larger the standard error; light blue has none yet. The pointer over the middle of an edge, or "
+        "over a node, tells more; drag to move, the buttons zoom."
     )
     if told := marks_told(graph):
         sentence += f" On an edge {', '.join(told)}."
