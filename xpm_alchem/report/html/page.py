@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -24,7 +24,7 @@ class Sentences:
 
     sentences: Sequence[str]
     is_list: bool = False
-    kind: str = "sentences"
+    kind: ClassVar[str] = "sentences"
 
 
 @attrs.frozen
@@ -32,7 +32,7 @@ class Table:
     """Rows; long ones are folded."""
 
     rows: Rows
-    kind: str = "table"
+    kind: ClassVar[str] = "table"
 
     @property
     def is_long(self) -> bool:
@@ -45,7 +45,7 @@ class Drawings:
     """Figures side by side, as `figure.figure` makes them."""
 
     figures: Sequence[Mapping[str, Any]]
-    kind: str = "drawings"
+    kind: ClassVar[str] = "drawings"
 
 
 @attrs.frozen
@@ -54,7 +54,7 @@ class Verbatim:
 
     title: str
     text: str
-    kind: str = "verbatim"
+    kind: ClassVar[str] = "verbatim"
 
 
 @attrs.frozen
@@ -62,7 +62,7 @@ class Tiles:
     """Single figures that matter: what and how much."""
 
     tiles: Sequence[tuple[str, str]]
-    kind: str = "tiles"
+    kind: ClassVar[str] = "tiles"
 
 
 Block = Sentences | Table | Drawings | Verbatim | Tiles
