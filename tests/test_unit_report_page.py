@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
+import attrs
 import plotly.graph_objects
 import pytest
 from filled_campaign import filled_campaign, network_index, random_network, scattered, tyk2_repeats
@@ -140,8 +140,6 @@ def test_nothing_and_little_is_reported_as_well(tmp_path, repeats, environments)
 
 
 def test_a_network_without_ligands_is_drawn_by_its_systems(tmp_path):
-    import attrs
-
     index = network_index(CYCLE, ("vacuum",))
     systems = [
         attrs.evolve(r, kind="absolute", ligand_a_id="", ligand_b_id="", system_a=f"in {r.ligand_a}", system_b="out")
@@ -203,5 +201,5 @@ def test_tyk2_has_its_statistics_and_its_worst_cycle(tmp_path, tyk2, data):
     assert len(page.figures["edges against experiment, complex - solvent"]["data"][-1]["x"]) == 22
 
 
-def test_a_page_without_javascript_says_so(measured: ReportPage, tmp_path: Path):
+def test_a_page_without_javascript_says_so(measured):
     assert "The figures need JavaScript; the numbers are in the tables." in measured.text[""]
