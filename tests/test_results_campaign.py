@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import quickrun_files
 from campaigns import SmallCampaign
+from report_pages import ReportPage
 
 from xpm_alchem import gufe_seam
 from xpm_alchem.client import Campaign
@@ -91,6 +92,19 @@ def test_the_json_holds_everything_and_is_valid(finished):
     assert view["missing"]["transformations"] == [] and view["edges"][3]["z"] is None  # on no cycle
     fitted = {row["edge"]: row["fitted"] for row in view["edges"]}
     assert sum(fitted[f"ligand_{a} -> ligand_{b}"] for a, b in EDGES[:3]) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_report_of_a_finished_campaign(finished):
+    out = finished.path / "report.html"
+    done = finished.call("report", finished.file, "--out", out)
+    assert (done.returncode, done.stdout) == (0, f"{out}: written; open it in a browser\n"), done.stderr
+    page = ReportPage.of(out.read_text())
+    assert "small satisfied" in page.text[""]
+    assert "8 of 8 transformations" in page.text["overview"] and "repeats complete 24" in page.text["overview"]
+    assert page.figures["repeats over time"]["data"][1]["y"][-1] == 24
+    assert len(page.figures["edges by standard error and state"]["data"][-1]["x"]) == 4
+    assert len(page.figures["ligands against experiment, solvent - vacuum"]["data"][-1]["x"]) == 3
+    assert "24 attempt(s) on 1 host(s)" in page.text["provenance"]
 
 
 def test_measured_values_are_read_anew_and_kept(finished):

@@ -204,6 +204,10 @@ class CampaignRecords:
             self._state.apply(record)
         return self._state
 
+    def events(self) -> list[dict[str, Any]]:
+        """Return the whole journal, each event with its `time`."""
+        return self._journal.read()[0]
+
     @property
     def position(self) -> int:
         """How far `state` has read the journal, in bytes."""

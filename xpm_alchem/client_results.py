@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -41,6 +41,10 @@ class ResultVerbs:
 
     _records: CampaignRecords
 
+    if TYPE_CHECKING:
+
+        def budget(self) -> View: ...
+
     def results(self, *, reference: str | None = None, running: bool = True) -> View:
         """Return the results of transformations, edges and ligands in kcal/mol; the keys are in docs/json.md.
 
@@ -59,6 +63,35 @@ class ResultVerbs:
         from xpm_alchem.report.result_views import results_view  # scipy takes its time
 
         return results_view(self._records, reference, running=running)
+
+    def report(self, out: str | Path, *, force: bool = False) -> Path:
+        """Write everything about the campaign, as it is now, into one HTML file that loads nothing.
+
+        Parameters
+        ----------
+        out
+            The file; its directory must be there. An earlier report is overwritten.
+        force
+            Whether to overwrite any other file too.
+
+        Returns
+        -------
+        Path
+            Where it is.
+
+        Raises
+        ------
+        InputError
+            `out` may not be written; nothing was changed.
+        WorkspaceError
+            It cannot be.
+        """
+        from xpm_alchem.report.html.material import Material  # jinja2 and plotly take their time
+        from xpm_alchem.report.html.report import ReportFile, report_page
+
+        file = ReportFile(Path(out).expanduser())
+        file.check(force=force)
+        return file.write(report_page(Material.of(self._records, self.budget())))
 
     def export(self, format: str, out: str | Path, *, force: bool = False, legs: str | None = None) -> list[str]:
         """Write results for other programs.

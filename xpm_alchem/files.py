@@ -44,6 +44,24 @@ def atomic_write(path: Path, mode: str = "w", *, exclusive: bool = False) -> Ite
         raise
 
 
+@contextmanager
+def one_sentence(path: Path) -> Iterator[None]:
+    """Make one sentence of an OSError that comes up while `path` is written.
+
+    Raises
+    ------
+    WorkspaceError
+        Instead of it.
+    """
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, WorkspaceError):
+            raise
+        named = error.filename if error.filename and not str(error.filename).endswith(".tmp") else path
+        raise WorkspaceError(f"{named}: cannot be written ({error.strerror}).") from None
+
+
 def _linked(tmp: Path, path: Path) -> bool:
     """Give `tmp` the name `path` if that is free; return False on a file system without hard links."""
     try:

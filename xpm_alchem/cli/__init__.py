@@ -27,6 +27,7 @@ _COMMANDS = {
     "show": "look",
     "summary": "look",
     "results": "look",
+    "report": "report",
     "export": "transfer",
     "import": "transfer",
     "why": "look",

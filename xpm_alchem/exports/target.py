@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from xpm_alchem.errors import FormatError, InputError, WorkspaceError
-from xpm_alchem.files import atomic_write, read_record, write_record
+from xpm_alchem.errors import FormatError, InputError
+from xpm_alchem.files import atomic_write, one_sentence, read_record, write_record
 
 MANIFEST, MANIFEST_VERSION = "xpm-alchem export", 1
 _NAME = "export.json"
@@ -24,7 +23,7 @@ def check_file(path: Path, *, force: bool) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file, whole or not at all."""
-    with _told(path):
+    with one_sentence(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_write(path) as out:
             out.write(text)
@@ -58,7 +57,7 @@ def write_directory(path: Path, what: str, files: Iterable[tuple[str, Callable[[
     int
         How many were written.
     """
-    with _told(path):
+    with one_sentence(path):
         path.mkdir(parents=True, exist_ok=True)
         before = _listed(path) if (path / _NAME).is_file() else []
         written: list[str] = []
@@ -89,14 +88,3 @@ def _listed(path: Path) -> list[str]:
     if not sound or any(PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts for name in names):
         raise InputError(f"{path / _NAME}: damaged. Give another directory.")
     return list(names)
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Make one sentence of an OSError."""
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error, WorkspaceError):
-            raise
-        raise WorkspaceError(f"{error.filename or path}: cannot be written ({error.strerror}).") from None

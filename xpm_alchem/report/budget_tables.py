@@ -6,14 +6,21 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from xpm_alchem.amounts import said
-from xpm_alchem.report.tables import rows_table, when
+from xpm_alchem.report.rows import Rows
+from xpm_alchem.report.tables import table_of, when
 from xpm_alchem.report.views import View
 
 
 def budget_table(view: View) -> RenderableType:
     """Render `budget_view`."""
+    text = Text("\n".join([f"{view['campaign']}: budget", *budget_lines(view)]))
+    return Group(text, table_of(leg_costs(view)), table_of(transformation_costs(view)))
+
+
+def budget_lines(view: View) -> list[str]:
+    """Return what the budget is, what is spent of it, and what is allowed."""
     unit, budget, flight = view["unit"], view["budget"], view["in_flight"]
-    lines = [f"{view['campaign']}: budget"]
+    lines: list[str] = []
 
     def line(name: str, text: str) -> None:
         lines.append(f"{name:<12}{text}")
@@ -38,34 +45,33 @@ def budget_table(view: View) -> RenderableType:
         line("now", view["sentence"])
     if view["next_start"] is not None:
         line("next start", f"about {when(view['next_start'])}, earlier if something ends")
-    legs = rows_table(
-        f"by leg ({unit})",
-        ("leg", "results", "spent", "lost"),
-        [(one["leg"], str(one["results"]), said(one["spent"]), said(one["lost"])) for one in view["legs"]],
-        right=range(1, 4),
-        red=[False] * len(view["legs"]),
-    )
-    rows = view["transformations"]
-    transformations = rows_table(
-        f"by transformation ({unit})",
-        ("transformation", "leg", "results", "spent", "lost", "a result", "expected", ""),
-        [
-            (
-                row["transformation"],
-                row["leg"],
-                str(row["results"]),
-                said(row["spent"]),
-                said(row["lost"]),
-                _or_dash(row["cost_per_result"]),
-                _or_dash(row["expected"]),
-                row["closed"] or "",
-            )
-            for row in rows
-        ],
-        right=range(2, 7),
-        red=[row["closed"] is not None for row in rows],
-    )
-    return Group(Text("\n".join(lines)), legs, transformations)
+    return lines
+
+
+def leg_costs(view: View) -> Rows:
+    """Return what the legs cost."""
+    rows = [(one["leg"], str(one["results"]), said(one["spent"]), said(one["lost"])) for one in view["legs"]]
+    return Rows(f"by leg ({view['unit']})", ("leg", "results", "spent", "lost"), rows, range(1, 4))
+
+
+def transformation_costs(view: View) -> Rows:
+    """Return what the transformations cost."""
+    rows = [
+        (
+            row["transformation"],
+            row["leg"],
+            str(row["results"]),
+            said(row["spent"]),
+            said(row["lost"]),
+            _or_dash(row["cost_per_result"]),
+            _or_dash(row["expected"]),
+            row["closed"] or "",
+        )
+        for row in view["transformations"]
+    ]
+    headings = ("transformation", "leg", "results", "spent", "lost", "a result", "expected", "")
+    red = frozenset(number for number, row in enumerate(view["transformations"]) if row["closed"] is not None)
+    return Rows(f"by transformation ({view['unit']})", headings, rows, range(2, 7), red)
 
 
 def _or_dash(value: float | None) -> str:

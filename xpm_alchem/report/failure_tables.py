@@ -24,11 +24,13 @@ def failures_table(view: View) -> RenderableType:
     else:
         kinds = "1 kind of failure" if len(standing) == 1 else f"{len(standing)} kinds of failure"
         parts = [Text(f"{view['campaign']}: {view['in_error']} task(s) in error, {kinds}")]
-    parts += [_block(number, group, _standing(group)) for number, group in enumerate(standing[:_SHOWN], start=1)]
+    parts += [_block(number, group, standing_lines(group)) for number, group in enumerate(standing[:_SHOWN], start=1)]
     parts += _more(len(standing))
     if restarted:
         parts.append(Text("\nfailures of tasks that are not in error any more:"))
-        parts += [_block(number, group, _restarted(group)) for number, group in enumerate(restarted[:_SHOWN], start=1)]
+        parts += [
+            _block(number, group, restarted_lines(group)) for number, group in enumerate(restarted[:_SHOWN], start=1)
+        ]
         parts += _more(len(restarted))
     return Group(*parts)
 
@@ -38,12 +40,18 @@ def _more(kinds: int) -> list[RenderableType]:
 
 
 def _block(number: int, group: View, lines: Iterator[str]) -> RenderableType:
-    outcome = "" if group["outcome"] == "error" else f"{group['outcome']}: "
-    head = Text(f"\n{number}. ") + Text(f"{outcome}{_printable(group['example'])}", style="red")
+    head = Text(f"\n{number}. ") + Text(failure_head(group), style="red")
     return Group(head, Text("\n".join(f"   {line}" for line in lines)))
 
 
-def _standing(group: View) -> Iterator[str]:
+def failure_head(group: View) -> str:
+    """Return what was raised, the latest of its kind."""
+    outcome = "" if group["outcome"] == "error" else f"{group['outcome']}: "
+    return f"{outcome}{_printable(group['example'])}"
+
+
+def standing_lines(group: View) -> Iterator[str]:
+    """Yield what is said of a group of tasks in error, and the commands that deal with it."""
     yield from _common(group)
     if (only := group["only_host"]) is not None:
         there = f"{only['succeeded_there']} succeeded there and " if only["succeeded_there"] else ""
@@ -62,7 +70,8 @@ def _standing(group: View) -> Iterator[str]:
         yield f"  and so on for {group['tasks_left']} more: --json names them"
 
 
-def _restarted(group: View) -> Iterator[str]:
+def restarted_lines(group: View) -> Iterator[str]:
+    """Yield what is said of failures of tasks that are not in error any more."""
     yield from _common(group)
     yield f"now            {', '.join(f'{count} {status}' for status, count in group['now'].items())}"
 

@@ -93,12 +93,13 @@ def _transformation(result: TransformationResult) -> View:
 def _edges(analysis: Analysis) -> list[View]:
     """Return a row for every edge, in the order of the index."""
     rows: dict[int, View] = {}
-    for network in analysis.networks:
+    for place, network in enumerate(analysis.networks):
         topology = network.measured.topology
         fitted, experiment = topology.differences(network.best.values), topology.differences(network.experiment)
         deviations, z = network.residuals
         for number, edge in enumerate(network.measured.edges):
             rows[id(edge)] = _edge(edge) | {
+                "network": place,
                 "fitted": number_or_none(fitted[number]),
                 "off_the_rest": number_or_none(deviations[number]),
                 "z": number_or_none(z[number]),
@@ -118,6 +119,7 @@ def _edge(edge: EdgeResult) -> View:
         "standard_error": edge.standard_error,
         "missing": list(edge.missing),
         "sd": edge.sd,
+        "transformations": [stable_id for stable_id, _ in edge.legs],
     }
 
 

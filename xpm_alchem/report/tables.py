@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xpm_alchem.amounts import said
+from xpm_alchem.report.rows import Rows
 from xpm_alchem.report.views import View
 from xpm_alchem.values import local_time
 
@@ -133,6 +134,12 @@ def rows_table(
     for cells, is_red in zip(rows, red, strict=True):
         table.add_row(*map(Text, cells), style="red" if is_red else None)
     return table
+
+
+def table_of(made: Rows) -> RenderableType:
+    """Render rows."""
+    red = [number in made.red for number in range(len(made.rows))]
+    return rows_table(made.title, made.headings, made.rows, right=made.right, red=red)
 
 
 def columns(rows: Sequence[tuple[str, ...]], right: range) -> Iterator[str]:

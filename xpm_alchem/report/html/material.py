@@ -1,0 +1,54 @@
+"""All that a report is made of: the views of a campaign as they are now."""
+
+from __future__ import annotations
+
+import time
+
+import attrs
+
+from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.report.failure_views import failures_view
+from xpm_alchem.report.graph_views import graph_view
+from xpm_alchem.report.history_views import history_view
+from xpm_alchem.report.provenance_views import provenance_view
+from xpm_alchem.report.result_views import results_view
+from xpm_alchem.report.views import View, show_view, status_view, summary_view
+
+
+@attrs.frozen
+class Material:
+    """The views that a report shows.
+
+    Attributes
+    ----------
+    made
+        When, in seconds since the epoch.
+    """
+
+    made: float
+    status: View
+    summary: View
+    show: View
+    results: View
+    graph: View
+    budget: View
+    history: View
+    failures: View
+    provenance: View
+
+    @classmethod
+    def of(cls, records: CampaignRecords, budget: View) -> Material:
+        """Look at a campaign; `budget` is its budget view, which needs to know the launcher."""
+        status, show, results = status_view(records), show_view(records), results_view(records)
+        return cls(
+            made=time.time(),
+            status=status,
+            summary=summary_view(records),
+            show=show,
+            results=results,
+            graph=graph_view(records.index, show, results, status),
+            budget=budget,
+            history=history_view(records),
+            failures=failures_view(records),
+            provenance=provenance_view(records),
+        )

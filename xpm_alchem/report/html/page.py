@@ -1,0 +1,110 @@
+"""A page of sections and blocks as one HTML file that loads nothing: styles, scripts and plotly.js are in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import attrs
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from xpm_alchem import __version__
+from xpm_alchem.report.html.standing import Standing
+from xpm_alchem.report.rows import Rows
+
+GENERATOR = "xpm-alchem report"
+_LONG = 40  # rows of a table that are shown without being asked for
+
+
+@attrs.frozen
+class Sentences:
+    """Paragraphs, or a list."""
+
+    sentences: Sequence[str]
+    is_list: bool = False
+    kind: ClassVar[str] = "sentences"
+
+
+@attrs.frozen
+class Table:
+    """Rows; long ones are folded."""
+
+    rows: Rows
+    kind: ClassVar[str] = "table"
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it is folded."""
+        return len(self.rows.rows) > _LONG
+
+
+@attrs.frozen
+class Drawings:
+    """Figures side by side, as `figure.figure` makes them."""
+
+    figures: Sequence[Mapping[str, Any]]
+    kind: ClassVar[str] = "drawings"
+
+
+@attrs.frozen
+class Verbatim:
+    """A text as it is, with a heading."""
+
+    title: str
+    text: str
+    kind: ClassVar[str] = "verbatim"
+
+
+@attrs.frozen
+class Tiles:
+    """Single figures that matter: what and how much."""
+
+    tiles: Sequence[tuple[str, str]]
+    kind: ClassVar[str] = "tiles"
+
+
+Block = Sentences | Table | Drawings | Verbatim | Tiles
+
+
+@attrs.frozen
+class Section:
+    """A part of the page with a place in its index."""
+
+    id: str
+    title: str
+    blocks: Sequence[Block]
+
+
+def drawings(*figures: Mapping[str, Any] | None) -> list[Block]:
+    """Return those figures that there are, side by side."""
+    there = [one for one in figures if one is not None]
+    return [Drawings(there)] if there else []
+
+
+def render(title: str, made: str, standing: Standing, sections: Sequence[Section]) -> str:
+    """Return the page; everything that is put into it is escaped.
+
+    Parameters
+    ----------
+    made
+        When.
+    """
+    environment = Environment(
+        loader=PackageLoader("xpm_alchem.report.html"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    return environment.get_template("page.html").render(
+        generator=GENERATOR,
+        version=__version__,
+        title=title,
+        made=made,
+        standing=standing,
+        sections=sections,
+        plotly=Markup(get_plotlyjs()),  # plotly's own
+    )

@@ -1,0 +1,90 @@
+"""Where the numbers of a campaign come from: versions, plan, network, machines, imported files. Plain data."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from pathlib import Path
+
+from xpm_alchem.attempts import Attempt, AttemptLog
+from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.errors import FormatError
+from xpm_alchem.files import read_bytes
+from xpm_alchem.report.strategy_views import strategy_view
+from xpm_alchem.report.views import View, task_name
+from xpm_alchem.task_state import TaskState
+
+_OWN = ("xpm-alchem", "experimaestro", "gufe", "stratocaster")
+
+
+def provenance_view(records: CampaignRecords) -> View:
+    """Return how a campaign's results were made; every task's history is read.
+
+    `versions`: of the packages here and now. `recorded`: those that attempts wrote down, with the number of attempts
+    of each. Files that are damaged count for nothing.
+    """
+    recorded: dict[str, Counter[str]] = {}
+    hosts, attempts, imported = Counter[str](), 0, []
+    for task in records.state().tasks.values():
+        if task.imported:
+            copy = TaskDirectory(records.task_path(task)).quickrun
+            imported.append({"task": task_name(records, task), "said": task.reason, "sha256": _sha256(copy)})
+            continue
+        for attempt in _attempts(records, task):
+            attempts += 1
+            hosts[attempt.machine] += 1
+            for package, found in attempt.versions.items():
+                recorded.setdefault(package, Counter())[found] += 1
+    index, plan = records.index, records.plan()
+    return {
+        "path": str(records.path),
+        "python": platform.python_version(),
+        "versions": dict(_versions(index.modules)),
+        "recorded": {package: dict(found.most_common()) for package, found in sorted(recorded.items())},
+        "attempts": attempts,
+        "hosts": dict(hosts.most_common()),
+        "imported": imported,
+        "network": {
+            "name": index.name,
+            "sha256": _sha256(records.network_path),
+            "transformations": [{"id": record.id, "transformation": record.name} for record in index.transformations],
+            "protocols": dict(Counter(record.protocol for record in index.transformations).most_common()),
+        },
+        "plan": _text(records),
+        "strategy": strategy_view(records),
+        "launcher": plan.launcher,
+        "trusted_modules": list(plan.trusted_modules),
+    }
+
+
+def _attempts(records: CampaignRecords, task: TaskState) -> list[Attempt]:
+    try:
+        return AttemptLog(TaskDirectory(records.task_path(task)).attempts).read()
+    except (OSError, FormatError):
+        return []
+
+
+def _versions(modules: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yield the packages on which the campaign depends, and their versions, as far as they are installed here."""
+    tops = {module.split(".")[0] for module in modules}
+    of_modules = {name for top, names in packages_distributions().items() if top in tops for name in names}
+    for name in (*_OWN, *sorted(of_modules - set(_OWN))):
+        with suppress(PackageNotFoundError):
+            yield name, version(name)
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(read_bytes(path)).hexdigest()
+    except (OSError, FormatError):
+        return None
+
+
+def _text(records: CampaignRecords) -> str:
+    """Return the plan in force as it is written."""
+    return read_bytes(records.path / "campaign.yaml").decode(errors="replace")
