@@ -23,7 +23,8 @@ EVIL = "<script>alert(1)</script>"
 
 
 def report(records: CampaignRecords) -> str:
-    return report_page(Material.of(records, Campaign(records).budget()))
+    campaign = Campaign(records)
+    return report_page(Material.of(records, campaign.summary(), campaign.budget()))
 
 
 def read(records: CampaignRecords) -> ReportPage:

@@ -22,7 +22,8 @@ DORMANT = {"status": "dormant", "iterations": 3}
 
 
 def material(records: CampaignRecords) -> Material:
-    return Material.of(records, Campaign(records).budget())
+    campaign = Campaign(records)
+    return Material.of(records, campaign.summary(), campaign.budget())
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,8 @@ class ResultVerbs:
 
         def budget(self) -> View: ...
 
+        def summary(self) -> View: ...
+
     def results(self, *, reference: str | None = None, running: bool = True) -> View:
         """Return the results of transformations, edges and ligands in kcal/mol; the keys are in docs/json.md.
 
@@ -91,7 +93,7 @@ class ResultVerbs:
 
         file = ReportFile(Path(out).expanduser())
         file.check(force=force)
-        return file.write(report_page(Material.of(self._records, self.budget())))
+        return file.write(report_page(Material.of(self._records, self.summary(), self.budget())))
 
     def export(self, format: str, out: str | Path, *, force: bool = False, legs: str | None = None) -> list[str]:
         """Write results for other programs.

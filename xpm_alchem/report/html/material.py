@@ -12,7 +12,7 @@ from xpm_alchem.report.graph_views import graph_view
 from xpm_alchem.report.history_views import history_view
 from xpm_alchem.report.provenance_views import provenance_view
 from xpm_alchem.report.result_views import results_view
-from xpm_alchem.report.views import View, show_view, status_view, summary_view
+from xpm_alchem.report.views import View, show_view, status_view
 
 
 @attrs.frozen
@@ -37,13 +37,13 @@ class Material:
     provenance: View
 
     @classmethod
-    def of(cls, records: CampaignRecords, budget: View) -> Material:
-        """Look at a campaign; `budget` is its budget view, which needs to know the launcher."""
+    def of(cls, records: CampaignRecords, summary: View, budget: View) -> Material:
+        """Look at a campaign; `summary` and `budget` are its views that need to know the launcher."""
         status, show, results = status_view(records), show_view(records), results_view(records)
         return cls(
             made=time.time(),
             status=status,
-            summary=summary_view(records),
+            summary=summary,
             show=show,
             results=results,
             graph=graph_view(records.index, show, results, status),
