@@ -48,7 +48,7 @@ class BudgetWatch:
         self._starts: dict[str, InFlight] = {}
         self._looked = 0.0
         self._closed_at = -1
-        self._told: dict[str, float] = {}
+        self._told: dict[tuple[str, bool], float] = {}
         self.pass_begins()
 
     def put_in_force(self, budget: Budget) -> None:
@@ -88,7 +88,7 @@ class BudgetWatch:
             refused = general
         self.exhausted = refused is not None and refused.word is Word.EXHAUSTED and not self._allowed
         if refused is not None:
-            self._say(refused.sentence.partition(":")[0], refused.sentence)
+            self._say(refused)
 
     def must_stop(self) -> bool:
         """Whether what runs is to stop at its next checkpoint, as the budget is used up."""
@@ -213,7 +213,9 @@ class BudgetWatch:
         tasks = self.records.state().tasks.values()
         return any(task.status is TaskStatus.WAITING and task.cancelled_by == BY_BUDGET for task in tasks)
 
-    def _say(self, what: str, sentence: str) -> None:
+    def _say(self, refused: Verdict) -> None:
+        """Tell why nothing is started, unless the same was told a while ago with other numbers."""
+        what = (refused.sentence.partition(":")[0], refused.when is None)
         if self._now - self._told.get(what, 0.0) > _SAY_SECONDS:
             self._told[what] = self._now
-            self.observe(DriverEvent(sentence))
+            self.observe(DriverEvent(refused.sentence))
