@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import resource
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ sys.path.insert(0, str(TESTS))
 from slurm_cluster import SlurmCluster, missing  # noqa: E402
 
 DATA = Path(os.environ.get("XPM_ALCHEM_TEST_DATA", ROOT.parent / "shared" / "data"))
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # tests that crash processes leave no core files
 NO_SKIPS = os.environ.get("XPM_ALCHEM_NO_SKIPS") == "1"  # CI: a test that cannot run is a failure
 
 
