@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 DEMO = experiments/hydration
-JOBS ?= 2
+JOBS ?= 3
 SLURM_JOBS ?= 6
 
 .PHONY: demo test lint bench clean

@@ -62,10 +62,10 @@ def test_more_repeats_asked_for_later_are_added(tmp_path: Path) -> None:
 
 
 def test_a_time_limit_cuts_a_task_into_slices_that_cost_no_retries(tmp_path: Path) -> None:
-    settings = {"n_steps": 48, "step_seconds": 0.25}
+    settings = {"n_steps": 48, "step_seconds": 0.4}
     free = SmallCampaign(tmp_path / "free", edges=[(0, 1)], n_steps=48)
     assert free.run().returncode == 0
-    launcher = {"kind": "local", "slots": 2, "time_limit": 7.0, "margin": 1.0, "grace": 20}
+    launcher = {"kind": "local", "slots": 2, "time_limit": 15.0, "margin": 1.0, "grace": 20}
     limited = SmallCampaign(
         tmp_path / "limited", edges=[(0, 1)], plan={"launcher": launcher, "max_retries": 0}, **settings
     )
