@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from xpm_alchem.errors import CampaignError
+from xpm_alchem.values import short
 
 _NUMBER = r"(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+)"
 _AMOUNT = re.compile(rf"\s*{_NUMBER}\s*([^\s\d.,/+-][^/]*?)?\s*")
@@ -36,7 +37,9 @@ class Amount:
             return cls(float(value))
         match = _AMOUNT.fullmatch(value) if isinstance(value, str) else None
         if match is None or not math.isfinite(float(match[1])):
-            raise CampaignError(f"{where}: {value!r} is no amount. Give for example 200, '200 gpu-h' or '200 EUR'.")
+            raise CampaignError(
+                f"{where}: {short(value)} is no amount. Give for example 200, '200 gpu-h' or '200 EUR'."
+            )
         return cls(float(match[1]), match[2] or None)
 
     @classmethod
@@ -50,11 +53,11 @@ class Amount:
         """
         match = _PER_HOUR.fullmatch(value) if isinstance(value, str) else None
         if match is None:
-            raise CampaignError(f"{where}: {value!r} is no rate. Give an amount for an hour, for example '10/h'.")
+            raise CampaignError(f"{where}: {short(value)} is no rate. Give an amount for an hour, for example '10/h'.")
         try:
             return cls.parse(match[1], where)
         except CampaignError:
-            raise CampaignError(f"{where}: {value!r} is no rate. Give for example '10/h' or '10 EUR/h'.") from None
+            raise CampaignError(f"{where}: {short(value)} is no rate. Give for example '10/h' or '10 EUR/h'.") from None
 
 
 def same_unit(one: str, other: str) -> bool:

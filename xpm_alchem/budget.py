@@ -11,6 +11,7 @@ import attrs
 from xpm_alchem.amounts import Amount, said, same_unit
 from xpm_alchem.errors import CampaignError
 from xpm_alchem.near_miss import unknown_key
+from xpm_alchem.values import short
 
 NEVER = "never"
 FINISH, STOP = "finish", "stop"
@@ -60,7 +61,7 @@ class Budget:
         if value is None:
             return cls()
         if not isinstance(value, Mapping):
-            raise CampaignError(f"{where}: {value!r} is not a mapping of keys to values, such as {{total: 200}}.")
+            raise CampaignError(f"{where}: {short(value)} is not a mapping of keys to values, such as {{total: 200}}.")
         for key in value:
             if key not in KEYS:
                 raise CampaignError(unknown_key(key, KEYS, where))
@@ -72,7 +73,7 @@ class Budget:
                 parse = Amount.parse_rate if key == "rate" else Amount.parse
                 amount = parse(given[key], f"{where}.{key}")
                 if key != "total" and not amount.value:
-                    raise CampaignError(f"{where}.{key}: {given[key]!r} must be more than nothing.")
+                    raise CampaignError(f"{where}.{key}: {short(given[key])} must be more than nothing.")
                 found[key] = amount.value
                 if amount.unit is not None:
                     units[key] = amount.unit
@@ -87,7 +88,7 @@ class Budget:
         if "on_exhausted" in given:
             found["on_exhausted"] = given["on_exhausted"]
             if found["on_exhausted"] not in (FINISH, STOP):
-                raise CampaignError(f"{where}.on_exhausted: {given['on_exhausted']!r} is not one of finish, stop.")
+                raise CampaignError(f"{where}.on_exhausted: {short(given['on_exhausted'])} is not one of finish, stop.")
         return cls(**found, unit=first)
 
     @property
@@ -133,7 +134,7 @@ KEYS = tuple(field.name for field in attrs.fields(Budget) if field.name != "unit
 
 def _grace(where: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value < 1e9:
-        raise CampaignError(f"{where}: {value!r} is not a number of at least 1.")
+        raise CampaignError(f"{where}: {short(value)} is not a number of at least 1.")
     return float(value)
 
 
@@ -149,7 +150,7 @@ def _until(where: str, value: Any) -> str:
             _moment(text)
     except (ValueError, OverflowError, OSError):
         raise CampaignError(
-            f"{where}: {value!r} is no date. Give for example 2026-12-24 (to its end), '2026-12-24 18:00', or never."
+            f"{where}: {short(value)} is no date. Give 2026-12-24 (to its end), '2026-12-24 18:00', or never."
         ) from None
     return text
 

@@ -15,6 +15,7 @@ import attrs
 from xpm_alchem.energy_units import kcal_per_mol_of
 from xpm_alchem.errors import FormatError, InputError, WorkspaceError
 from xpm_alchem.files import read_bytes
+from xpm_alchem.values import short
 
 GAS_CONSTANT = 1.987204259e-3  # kcal/(mol K), CODATA 2018
 ROOM_TEMPERATURE = 298.15  # K
@@ -188,7 +189,7 @@ def _number(given: Any, what: str, at: str) -> float:
     except (TypeError, ValueError):
         value = math.nan
     if isinstance(given, bool) or not math.isfinite(value):
-        raise InputError(f"{at}: the {what} {given!r} is not a number.")
+        raise InputError(f"{at}: the {what} {short(given)} is not a number.")
     return value
 
 

@@ -154,7 +154,7 @@ class RestartPattern:
                 raise CampaignError(f"{where}: '{key}' is missing; an entry is {{pattern: 'CUDA', allowed: 3}}.")
         pattern = given["pattern"]
         if not isinstance(pattern, str) or not pattern:
-            raise CampaignError(f"{where}.pattern: {pattern!r} is not a text.")
+            raise CampaignError(f"{where}.pattern: {short(pattern)} is not a text.")
         try:
             re.compile(pattern)
         except (re.error, RecursionError, OverflowError) as error:

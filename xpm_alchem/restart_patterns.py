@@ -8,6 +8,7 @@ from typing import Any
 from xpm_alchem.errors import InputError
 from xpm_alchem.near_miss import unknown_key
 from xpm_alchem.plan import RestartPattern
+from xpm_alchem.values import short
 
 Patterns = tuple[RestartPattern, ...]
 
@@ -29,7 +30,7 @@ def changed_patterns(patterns: Patterns, change: Mapping[str, Any]) -> Patterns:
     """
     names = change.get("patterns", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise InputError(f"restarts: {names!r} is not a list of patterns.")
+        raise InputError(f"restarts: {short(names)} is not a list of patterns.")
     do = change.get("do")
     if do == "clear":
         return ()

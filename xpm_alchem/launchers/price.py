@@ -11,6 +11,7 @@ import attrs
 
 from xpm_alchem.errors import CampaignError
 from xpm_alchem.plan import check_keys
+from xpm_alchem.values import short
 
 _PARTS = ("core_hour", "gpu_hour", "job_hour")
 _EXAMPLE = "{core_hour: 0.02, gpu_hour: 1.5, unit: EUR}"
@@ -48,19 +49,19 @@ class Price:
             Says what cannot be used.
         """
         if not isinstance(value, Mapping):
-            raise CampaignError(f"{where}: {value!r} is no price. Give for example {_EXAMPLE}.")
+            raise CampaignError(f"{where}: {short(value)} is no price. Give for example {_EXAMPLE}.")
         check_keys(value, (*_PARTS, "unit"), where)
         parts: dict[str, float] = {}
         for key in _PARTS:
             amount = value.get(key, 0)
             if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount < math.inf:
-                raise CampaignError(f"{where}.{key}: {amount!r} is not a number of at least 0.")
+                raise CampaignError(f"{where}.{key}: {short(amount)} is not a number of at least 0.")
             parts[key] = float(amount)
         if not any(key in value for key in _PARTS):
             raise CampaignError(f"{where}: says no price. Give for example {_EXAMPLE}.")
         unit = value.get("unit", "units")
         if not isinstance(unit, str) or not re.fullmatch(r"[^\s\d./+,-][^\n/]{0,29}", unit.strip()):
-            raise CampaignError(f"{where}.unit: {unit!r} is no name of a unit, such as EUR or gpu-h.")
+            raise CampaignError(f"{where}.unit: {short(unit)} is no name of a unit, such as EUR or gpu-h.")
         return cls(**parts, unit=unit.strip())
 
     def check(self, gpus: float, where: str) -> None:
