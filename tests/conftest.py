@@ -153,6 +153,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many damaged files were read."""
     reports = [report for group in terminalreporter.stats.values() for report in group if hasattr(report, "when")]
-    found = {report.nodeid: dict(getattr(report, "user_properties", ())).get("fuzzed") for report in reports}
-    if counts := [count for count in found.values() if count]:
-        terminalreporter.write_line(f"damaged files: {sum(counts):,} cases in {len(counts)} tests")
+    told = ((report.nodeid, dict(getattr(report, "user_properties", ())).get("fuzzed")) for report in reports)
+    if counts := {test: count for test, count in told if count}:  # it is told by one of a test's three reports
+        terminalreporter.write_line(f"damaged files: {sum(counts.values()):,} cases in {len(counts)} tests")

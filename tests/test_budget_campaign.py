@@ -270,7 +270,7 @@ def test_after_its_date_nothing_is_started(tmp_path: Path) -> None:
 def test_a_campaign_without_an_end_goes_on_until_its_total(tmp_path: Path) -> None:
     campaign = made(
         tmp_path,
-        {"until": "never", "total": "8 EUR"},
+        {"until": "never", "total": "6 EUR"},
         edges=[(0, 1), (1, 2)],
         strategy={"name": "uniform", "settings": {"repeats": 1}},
         step_seconds=0.1,
@@ -278,9 +278,9 @@ def test_a_campaign_without_an_end_goes_on_until_its_total(tmp_path: Path) -> No
     done = campaign.run(timeout=600)
     assert done.returncode == 4, done.stdout
     assert tasks(campaign, "complete") > 2
-    check_total(campaign, 8.0)
+    check_total(campaign, 6.0)
     counts = [len(row["repeats"]) for row in opened(campaign).results()["transformations"]]
-    assert max(counts) - min(counts) <= 2  # each repeat where it gains most
+    assert max(counts) <= 2 * min(counts)  # each repeat where it gains most for its cost, and both cost the same
     budget(campaign, "--until", "none")
     waiting = tasks(campaign, "waiting")
     assert campaign.run(timeout=600).returncode == (

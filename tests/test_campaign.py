@@ -204,16 +204,22 @@ def _holder(campaign: SmallCampaign) -> object:
         return None
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_detaches_and_the_next_run_takes_the_tasks_up_again(tmp_path: Path, number: int) -> None:
-    campaign = SmallCampaign(tmp_path / "c", edges=EDGES, n_steps=20, step_seconds=0.4)
-    driver = campaign.start()
-    wait_for(lambda: _running(campaign), what="two running tasks")
-    driver.send_signal(number)
-    out, _ = driver.communicate(timeout=30)
-    assert driver.returncode == 3
-    assert "detached" in out
-    assert str(campaign.records.path) in out
+def test_a_signal_detaches_and_the_next_run_takes_the_tasks_up_again(tmp_path: Path) -> None:
+    go_on = tmp_path / "go on"
+    campaign = SmallCampaign(
+        tmp_path / "c", edges=EDGES, script={"simulate 0 step 1": {"do": "wait", "file": str(go_on)}}
+    )
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        driver = campaign.start()
+        assert driver.stdout is not None
+        assert any("submitted" in line or "taken up again" in line for line in driver.stdout)
+        wait_for(lambda: _running(campaign), what="two running tasks")
+        driver.send_signal(number)
+        out, _ = driver.communicate(timeout=30)
+        assert driver.returncode == 3
+        assert "detached" in out
+        assert str(campaign.records.path) in out
+    go_on.touch()
     done = campaign.run()
     assert done.returncode == 0, done.stdout
     assert all(len(attempts) == 1 for attempts in campaign.attempts().values())

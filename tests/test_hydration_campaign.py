@@ -10,11 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from xpm_alchem.gufe_seam import AlchemicalNetwork, load, save
+
 EXPERIMENT = Path(__file__).parent.parent / "experiments" / "hydration"
 
 
+PART = ("methane_hydration", "ethanol_hydration", "benzene_toluene_vacuum", "benzene_toluene_solvent")
+
+
 @pytest.mark.long
-def test_the_demo_network_gives_the_reference_values(tmp_path: Path) -> None:
+def test_a_part_of_the_demo_network_gives_the_reference_values(tmp_path: Path) -> None:
     def call(*arguments: object) -> str:
         done = subprocess.run(
             [sys.executable, *map(str, arguments)], cwd=tmp_path, capture_output=True, text=True, timeout=900
@@ -23,7 +28,10 @@ def test_the_demo_network_gives_the_reference_values(tmp_path: Path) -> None:
         return done.stdout
 
     call(EXPERIMENT / "build_network.py", "--small", "--out", "demo-network.json")
+    whole = load(tmp_path / "demo-network.json", lambda module: None)
+    save(AlchemicalNetwork(edges=[e for e in whole.edges if e.name in PART], name="part"), tmp_path / "part.json")
     plan = (EXPERIMENT / "demo.yaml").read_text().replace("repeats: 3", "repeats: 1")
+    plan = plan.replace("network: demo-network.json", "network: part.json")
     (tmp_path / "demo.yaml").write_text(plan)
     call("-m", "xpm_alchem", "run", "--quiet", "demo.yaml")
     results = json.loads(call("-m", "xpm_alchem", "results", "demo.yaml", "--json"))
@@ -33,6 +41,6 @@ def test_the_demo_network_gives_the_reference_values(tmp_path: Path) -> None:
         rows = list(csv.DictReader(lines))
     reference = {row["name"].removesuffix("_hydration"): float(row["value_kcal_per_mol"]) for row in rows}
     compared = {name: (value, reference[name]) for name, value in found.items() if name in reference}
-    assert len(compared) == 7  # five molecules and two mutations
+    assert len(compared) == 3  # two molecules and a mutation
     # one repeat of a quarter of the reference's sampling: three of its own standard deviations are below 0.12
     assert all(abs(value - expected) < 0.15 for value, expected in compared.values()), compared

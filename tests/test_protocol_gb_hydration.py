@@ -216,7 +216,7 @@ def test_an_interrupt_anywhere_changes_nothing(whole, tmp_path):
     try:
         for attempt in itertools.count(1):
             try:
-                signal.setitimer(signal.ITIMER_REAL, 0.2 * attempt)  # longer and longer, so that it ends
+                signal.setitimer(signal.ITIMER_REAL, 0.5 * attempt)  # longer and longer, so that it ends
                 result = walk(dag, tmp_path)
                 break
             except seam.ExecutionInterrupt:

@@ -212,6 +212,6 @@ class Strategist(RuleBasedStateMachine):
 
 
 Strategist.TestCase.settings = settings(
-    max_examples=200, stateful_step_count=50, deadline=None, derandomize=True, print_blob=False
+    max_examples=120, stateful_step_count=50, deadline=None, derandomize=True, print_blob=False
 )
 TestStrategist = Strategist.TestCase
