@@ -146,8 +146,13 @@ def processes_of(path: Path) -> list[psutil.Process]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long tests first: a process that begins one last is waited for by the others."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    """Put the long tests first, each in another process's share: one that is begun last is waited for by all."""
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    share = len(items) // processes
+    long = [item for item in items if item.get_closest_marker("long")]
+    items[:] = [item for item in items if item not in long]
+    for number, item in enumerate(long):
+        items.insert(number % processes * share, item)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -187,7 +187,7 @@ class Chaos:
         records = self.campaign.records
         hopeless = {record.id for record in records.index.transformations if self._is_hopeless(record.name)}
         tasks = [task for task in records.state().tasks.values() if task.transformation not in hopeless]
-        return all(task.status == "complete" or task.spare for task in tasks)
+        return all(task.status == "complete" or task.spare or not task.exists for task in tasks)
 
     def _is_hopeless(self, name: str) -> bool:
         a, b = self._hopeless
