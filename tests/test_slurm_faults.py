@@ -188,7 +188,7 @@ def test_a_node_that_is_set_down_is_avoided_by_the_next_attempt(start_cluster, t
     driver = campaign.start()
     node = campaign.wait_until_at_work().node
     cluster.call("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
-    cluster.call("scontrol", "update", f"nodename={node}", "state=resume")
+    cluster.call("scontrol", "update", f"nodename={node}", "state=resume", check=False)  # it may be up again by itself
     finished(driver)
     first, second = campaign.one_task()
     assert first.outcome in (Outcome.NODE_FAILURE, Outcome.CANCELLED)  # where its process could say so itself
