@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import resource
 import shutil
@@ -145,14 +146,14 @@ def processes_of(path: Path) -> list[psutil.Process]:
     return found
 
 
+@pytest.hookimpl(trylast=True)  # after other tests were taken out by -m
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the long tests first, each in another process's share: one that is begun last is waited for by all."""
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    share = len(items) // processes
     long = [item for item in items if item.get_closest_marker("long")]
     items[:] = [item for item in items if item not in long]
     for number, item in enumerate(long):
-        items.insert(number % processes * share, item)
+        items.insert(math.ceil(number % processes * (len(items) + 1) / processes), item)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
