@@ -34,13 +34,13 @@ def both_legs_of_one_mutation() -> Any:
     spec.loader.exec_module(build)
     molecules = build.read_molecules()
     water = SolventComponent(neutralize=False, ion_concentration=0.0 * unit.molar)
-    settings = GBHydrationSettings(n_windows=6, production_ps=900.0, equilibration_ps=5.0, segment_ps=5.0)
     edges = []
-    for leg, around in (("vacuum", {}), ("solvent", {"solvent": water})):
+    for leg, around, production in (("vacuum", {}, 900.0), ("solvent", {"solvent": water}, 380.0)):
         first, second = (
             ChemicalSystem({"ligand": molecules[name], **around}, name=f"{name}_{leg}")
             for name in ("benzene", "toluene")
         )
+        settings = GBHydrationSettings(n_windows=6, production_ps=production, equilibration_ps=5.0, segment_ps=5.0)
         protocol = GBHydrationProtocol(settings)
         edges.append(Transformation(first, second, protocol, name=f"benzene_toluene_{leg}"))
     return AlchemicalNetwork(edges=edges, name="hydration")
