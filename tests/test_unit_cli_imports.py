@@ -10,6 +10,11 @@ HEAVY = ("gufe", "openff", "openmm", "scipy", "networkx", "experimaestro.schedul
 LOOKING = ("look", "failures", "logs", "tasks", "budget", "restarts", "strategy", "change")
 
 
+def test_what_a_launcher_costs_is_known_without_gufe():
+    code = "import sys; import xpm_alchem.launchers.choose; sys.exit('gufe' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
 def test_looking_loads_nothing_heavy():
     code = (
         "import importlib, json, sys\n"

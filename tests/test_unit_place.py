@@ -50,7 +50,7 @@ def test_paths_of_a_task_are_found_where_it_is_now(tmp_path: Path) -> None:
     other = task.path.with_name("def")
     task.path.mkdir(parents=True)
     other.mkdir()
-    old = Path("/old/work/jobs/xpm_alchem.run")
+    old = Path("/old/jobs/xpm_alchem.run")
     assert task.relocated(old / "abc" / "shared" / "x.nc") == task.path / "shared" / "x.nc"
     assert task.relocated(old / "def" / "result.json") == other / "result.json"  # of a task that it extends
     for path in (old / "gone" / "x", Path("/data/jobs/abc/x"), Path("jobs/xpm_alchem.run/abc/x"), task.path / "x"):

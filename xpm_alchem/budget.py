@@ -10,7 +10,7 @@ import attrs
 
 from xpm_alchem.amounts import Amount, said, same_unit
 from xpm_alchem.errors import CampaignError
-from xpm_alchem.near_miss import unknown_key
+from xpm_alchem.near_miss import check_keys
 from xpm_alchem.values import short
 
 NEVER = "never"
@@ -62,9 +62,7 @@ class Budget:
             return cls()
         if not isinstance(value, Mapping):
             raise CampaignError(f"{where}: {short(value)} is not a mapping of keys to values, such as {{total: 200}}.")
-        for key in value:
-            if key not in KEYS:
-                raise CampaignError(unknown_key(key, KEYS, where))
+        check_keys(value, KEYS, where)
         given = {key: item for key, item in value.items() if item is not None}
         found: dict[str, Any] = {}
         units: dict[str, str] = {}

@@ -15,38 +15,12 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-import attrs
-
+from xpm_alchem.deadline import Deadline
 from xpm_alchem.gufe_seam import ExecutionInterrupt
 
 INTERRUPT_SIGNAL = signal.SIGUSR1  # what a launcher, or our own watch on the deadline, sends before the limit
 _ORDERS_SECONDS = 5.0
 _NEAR = "the time limit is near"
-
-
-@attrs.frozen
-class Deadline:
-    """How long an attempt may run.
-
-    Attributes
-    ----------
-    remaining
-        Returns the seconds left, or None where there is no limit. Asked again and again: a limit may change.
-    margin
-        Seconds before the limit at which a unit is interrupted, so that it can unwind and its state be kept.
-    warned
-        Called, from a signal handler, for a warning that comes while time seems to be left: it makes `remaining` look
-        again. Without it a warning is believed.
-    """
-
-    remaining: Callable[[], float | None]
-    margin: float = 10.0
-    warned: Callable[[], None] | None = None
-
-    def left(self) -> float | None:
-        """Return the seconds until a unit would be interrupted, or None."""
-        remaining = self.remaining()
-        return None if remaining is None else remaining - self.margin
 
 
 class Stopped(BaseException):

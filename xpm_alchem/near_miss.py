@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from xpm_alchem.errors import CampaignError
 from xpm_alchem.values import text
 
 
@@ -14,6 +15,13 @@ def unknown_key(key: object, known: Iterable[str], where: str, *, what: str = "u
     near = nearest(str(key)[:60], known)
     hint = f"did you mean '{near}'?" if near is not None else f"known are: {', '.join(known)}."
     return f"{where}: {what} '{text(str(key))[:60]}'; {hint}"
+
+
+def check_keys(given: Iterable[object], known: Collection[str], where: str) -> None:
+    """Raise CampaignError for a key that is not known, naming the nearest one."""
+    for key in given:
+        if key not in known:
+            raise CampaignError(unknown_key(key, known, where))
 
 
 def nearest(key: object, known: Iterable[str]) -> str | None:

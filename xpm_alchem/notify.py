@@ -11,7 +11,7 @@ import attrs
 
 from xpm_alchem.durations import duration
 from xpm_alchem.errors import CampaignError
-from xpm_alchem.near_miss import unknown_key
+from xpm_alchem.near_miss import check_keys, unknown_key
 from xpm_alchem.values import short
 
 EVENTS = SATISFIED, ERROR, BUDGET = "satisfied", "error", "budget"
@@ -53,9 +53,7 @@ class Notify:
         if not isinstance(value, Mapping):
             raise CampaignError(f"{where}: {short(value)} is not a mapping such as {{command: [mail, me]}}.")
         given = {("on" if key is True else key): item for key, item in value.items()}  # YAML reads on: as true:
-        for key in given:
-            if key not in _CHECKS:
-                raise CampaignError(unknown_key(key, _CHECKS, where))
+        check_keys(given, _CHECKS, where)
         made = cls(**{k: _CHECKS[k](f"{where}.{k}", item) for k, item in given.items() if item is not None})
         if not made.command and made.url is None:
             raise CampaignError(f"{where}: it tells nobody; give 'command' or 'url', or take the section away.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from xpm_alchem.default_rules import RULE_NAMES
 from xpm_alchem.durations import duration
 from xpm_alchem.errors import CampaignError
 from xpm_alchem.files import read_bytes
-from xpm_alchem.near_miss import unknown_key
+from xpm_alchem.near_miss import check_keys
 from xpm_alchem.notify import Notify
 from xpm_alchem.values import short
 
@@ -55,13 +55,6 @@ def _mapping(where: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CampaignError(f"{where}: {short(value)} is not a mapping of keys to values.")
     return value
-
-
-def check_keys(given: Mapping[Any, Any], known: tuple[str, ...], where: str) -> None:
-    """Raise CampaignError for a key that is not known, naming the nearest one."""
-    for key in given:
-        if key not in known:
-            raise CampaignError(unknown_key(key, known, where))
 
 
 @attrs.frozen

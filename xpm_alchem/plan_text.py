@@ -11,7 +11,8 @@ import yaml
 
 from xpm_alchem import safe_yaml
 from xpm_alchem.budget import Budget
-from xpm_alchem.plan import Plan, RestartPattern, StrategyPlan, check_keys, parse_plan
+from xpm_alchem.near_miss import check_keys
+from xpm_alchem.plan import Plan, RestartPattern, StrategyPlan, parse_plan
 
 
 def with_strategy(text: str, path: Path, changes: Mapping[str, Any]) -> str:

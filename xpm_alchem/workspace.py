@@ -13,7 +13,7 @@ import yaml
 from xpm_alchem import safe_yaml
 from xpm_alchem.errors import CampaignError, WorkspaceError
 from xpm_alchem.files import read_bytes
-from xpm_alchem.near_miss import unknown_key
+from xpm_alchem.near_miss import check_keys, unknown_key
 
 if TYPE_CHECKING:  # looking at a campaign by its directory needs no experimaestro, whose import takes 0.3 s
     from experimaestro.settings import Settings, WorkspaceSettings
@@ -62,9 +62,7 @@ def read_settings() -> UserSettings:
     section = content.get("xpm_alchem") or {}
     if not isinstance(section, dict):
         raise CampaignError(f"{path}: xpm_alchem: is not a mapping of keys to values.")
-    for key in section:
-        if key != "launchers":
-            raise CampaignError(unknown_key(key, ["launchers"], f"{path}: xpm_alchem"))
+    check_keys(section, ("launchers",), f"{path}: xpm_alchem")
     launchers = section.get("launchers") or {}
     if not isinstance(launchers, dict):
         raise CampaignError(f"{path}: xpm_alchem.launchers: is not a mapping of names to profiles.")

@@ -72,7 +72,7 @@ def export(
     tasks = grouped(tasks_now(records).values())
     if what in ("openfe-results", "archive"):
         return _quickrun(records, tasks, out) if what == "openfe-results" else _archive(records, tasks, out)
-    analysis = analyse(records, tasks)
+    analysis = analyse(records.index, tasks, records.experimental())
     write: Callable[[], list[str]] = {
         "csv": lambda: _csv(records, analysis, out),
         "json": lambda: _json(records, analysis, out),

@@ -11,9 +11,9 @@ from experimaestro.launchers import Launcher
 from experimaestro.taskglobals import LauncherInformation
 
 from xpm_alchem.attempts import Attempt, Launched, Outcome
+from xpm_alchem.deadline import Deadline
 from xpm_alchem.demand import Demand
 from xpm_alchem.fence import give_orders
-from xpm_alchem.interrupts import Deadline
 
 
 @attrs.frozen

@@ -16,8 +16,7 @@ from xpm_alchem.launchers.local import LocalLauncher, LocalProfile
 from xpm_alchem.launchers.price import Price
 from xpm_alchem.launchers.slurm import SlurmLauncher
 from xpm_alchem.launchers.slurm_profile import SlurmProfile
-from xpm_alchem.near_miss import unknown_key
-from xpm_alchem.plan import check_keys
+from xpm_alchem.near_miss import check_keys, unknown_key
 from xpm_alchem.values import short
 
 _KINDS = ("local", "slurm")

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from xpm_alchem.errors import CampaignError
-from xpm_alchem.plan import check_keys
+from xpm_alchem.near_miss import check_keys
 from xpm_alchem.values import short
 
 _PARTS = ("core_hour", "gpu_hour", "job_hour")

@@ -17,7 +17,7 @@ from xpm_alchem.demand import Demand
 from xpm_alchem.durations import duration
 from xpm_alchem.errors import CampaignError
 from xpm_alchem.launchers.price import Price, count_gpus
-from xpm_alchem.plan import check_keys
+from xpm_alchem.near_miss import check_keys
 from xpm_alchem.values import short
 
 _MEMORY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", re.IGNORECASE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from xpm_alchem.analysis import Analysis, NetworkAnalysis
@@ -15,6 +16,7 @@ from xpm_alchem.errors import InputError
 from xpm_alchem.experimental import parse_experimental
 from xpm_alchem.near_miss import unknown_key
 from xpm_alchem.network_estimates import NetworkEstimate
+from xpm_alchem.network_index import Index
 from xpm_alchem.report.views import View, tasks_now
 from xpm_alchem.results import EdgeResult, TransformationResult
 from xpm_alchem.task_state import TaskState, TaskStatus, grouped
@@ -22,11 +24,10 @@ from xpm_alchem.task_state import TaskState, TaskStatus, grouped
 _NAMED = 6
 
 
-def analyse(records: CampaignRecords, tasks: Mapping[str, list[TaskState]] | None = None) -> Analysis:
-    """Return all results of a campaign as they are now; `tasks` (by transformation) are read unless given."""
-    given = records.experimental()
+def analyse(index: Index, tasks: Mapping[str, list[TaskState]], given: tuple[Path, str] | None) -> Analysis:
+    """Return all that is made of results; `given` is the file of measured values and its text."""
     measured = {} if given is None else parse_experimental(given[1], str(given[0]))
-    return Analysis(records.index, grouped(tasks_now(records).values()) if tasks is None else tasks, measured)
+    return Analysis(index, tasks, measured)
 
 
 def results_view(records: CampaignRecords, reference: str | None = None, *, running: bool = True) -> View:
@@ -45,10 +46,10 @@ def results_view(records: CampaignRecords, reference: str | None = None, *, runn
         No ligand has this name.
     """
     tasks = grouped(tasks_now(records).values())
-    analysis = analyse(records, tasks)
+    given = records.experimental()
+    analysis = analyse(records.index, tasks, given)
     _check_reference(analysis, reference)
     names = {record.id: record.name for record in records.index.transformations}
-    given = records.experimental()
     return {
         "campaign": records.name,
         "unit": "kcal/mol",

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xpm_alchem.errors import CampaignError, MissingPackageError
-from xpm_alchem.near_miss import unknown_key
+from xpm_alchem.near_miss import check_keys, unknown_key
 from xpm_alchem.strategies.a_optimal import AOptimalStrategy
 from xpm_alchem.strategies.base import Strategy
 from xpm_alchem.strategies.connectivity import ConnectivityStrategy
@@ -46,9 +46,7 @@ def make_strategy(name: str, settings: Mapping[str, Any], trusted: tuple[str, ..
     try:
         defaults = cls.default_settings()
         known = _fields(defaults)
-        for key in settings:
-            if key not in known:
-                raise CampaignError(unknown_key(key, known, f"{where}: settings"))
+        check_keys(settings, known, f"{where}: settings")
         return cls(type(defaults)(**{**known, **settings}))
     except CampaignError:
         raise
