@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -106,7 +105,6 @@ class SmallCampaign:
             stderr=subprocess.STDOUT,
             text=True,
             env=os.environ.copy(),
-            preexec_fn=_hear_signals,
         )
 
     def json(self, command: str, *arguments: object) -> dict[str, Any]:
@@ -151,12 +149,6 @@ def calm_estimates(
             for repeat in range(1, repeats + 1)
         ]
     return found
-
-
-def _hear_signals() -> None:
-    """A shell that starts the tests in the background has SIGINT ignored, which children inherit."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
 
 
 def wait_for(condition: Callable[[], Any], *, seconds: float = 60, what: str = "it") -> Any:

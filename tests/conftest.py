@@ -7,6 +7,8 @@ import math
 import os
 import resource
 import shutil
+import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +26,9 @@ from slurm_cluster import SlurmCluster, missing  # noqa: E402
 
 DATA = Path(os.environ.get("XPM_ALCHEM_TEST_DATA", ROOT.parent / "shared" / "data"))
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # tests that crash processes leave no core files
+# a shell that starts the tests in the background has SIGINT ignored, which children inherit
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 NO_SKIPS = os.environ.get("XPM_ALCHEM_NO_SKIPS") == "1"  # CI: a test that cannot run is a failure
 
 
@@ -104,9 +109,19 @@ def no_process_left(tmp_path: Path) -> Iterator[None]:
     yield
     psutil.wait_procs(processes_of(tmp_path), timeout=15)
     left = processes_of(tmp_path)
+    stacks = [f"{process.info}\n{_stacks(process)}" for process in left]
     for process in left:
         process.kill()
-    assert not left, f"left behind: {[process.info for process in left]}"
+    assert not left, "left behind: " + "\n".join(stacks)
+
+
+def _stacks(process: psutil.Process) -> str:
+    """Return where a Python process is."""
+    command = [str(Path(sys.executable).with_name("py-spy")), "dump", "--nonblocking", "--pid", str(process.pid)]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"its stacks cannot be shown: {error}"
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,14 @@ def _program(name: str) -> str | None:
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
 
 
-def _unblock_signals() -> None:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+@contextmanager
+def _unblocked_signals() -> Iterator[None]:
+    """What is started meanwhile can be told to end."""
+    before = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _free_ports(number: int) -> list[int]:
@@ -216,7 +222,7 @@ class SlurmCluster:
     def _spawn(self, name: str, *arguments: str, program: str | None = None, **env: str) -> None:
         path = _program(program or name)
         assert path is not None, f"{program or name} is not installed"
-        with open(self.path / "log" / f"{name}.out", "ab") as out:
+        with open(self.path / "log" / f"{name}.out", "ab") as out, _unblocked_signals():
             self._processes[name] = subprocess.Popen(
                 [path, *arguments],
                 stdin=subprocess.DEVNULL,
@@ -224,7 +230,6 @@ class SlurmCluster:
                 stderr=subprocess.STDOUT,
                 env={**self.env, **env},
                 start_new_session=True,
-                preexec_fn=_unblock_signals,
             )
 
     def end(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:

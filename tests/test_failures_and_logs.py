@@ -32,7 +32,6 @@ class Following:
             stderr=subprocess.STDOUT,
             text=True,
             cwd=campaign.path,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)

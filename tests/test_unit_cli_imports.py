@@ -15,6 +15,11 @@ def test_what_a_launcher_costs_is_known_without_gufe():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+def test_driving_loads_scipy_only_for_a_strategy_that_needs_it():
+    code = "import sys; import xpm_alchem.driver; sys.exit('scipy.special' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
 def test_looking_loads_nothing_heavy():
     code = (
         "import importlib, json, sys\n"

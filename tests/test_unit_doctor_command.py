@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 from pathlib import Path
 
@@ -94,17 +93,11 @@ def test_a_workspace_that_cannot_even_be_looked_at(tmp_path: Path) -> None:
 def test_a_machine_on_which_nothing_can_be_written_or_opened(tmp_path: Path) -> None:
     """Limits of the process stand for a full quota and a low limit of open files."""
     campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)])
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
-        resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
-
     done = subprocess.run(
-        campaign.command("doctor", "--workspace", ".", "--json"),
+        ["prlimit", "--fsize=1000", "--nofile=256", *campaign.command("doctor", "--workspace", ".", "--json")],
         cwd=campaign.path,
         capture_output=True,
         text=True,
-        preexec_fn=limit,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
     )
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr

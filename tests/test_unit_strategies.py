@@ -23,7 +23,7 @@ from xpm_alchem.errors import CampaignError, MissingPackageError, UntrustedModul
 from xpm_alchem.execution import TaskSpec, run
 from xpm_alchem.network import load_network
 from xpm_alchem.plan import Plan, StrategyPlan
-from xpm_alchem.strategies import BUILT_IN, make_strategy
+from xpm_alchem.strategies import BUILT_IN, make_strategy, strategy_class
 from xpm_alchem.strategies.base import StrategyResult
 from xpm_alchem.strategies.connectivity import ConnectivityStrategy, ConnectivityStrategySettings
 from xpm_alchem.strategies.uniform import UniformStrategy, UniformStrategySettings
@@ -179,7 +179,7 @@ def test_a_built_in_strategy_with_a_setting_changed():
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_every_setting_of_a_built_in_strategy_says_what_it_is(name):
-    fields = attrs.fields(type(BUILT_IN[name].default_settings()))
+    fields = attrs.fields(type(strategy_class(name).default_settings()))
     assert fields and all(field.metadata["description"] for field in fields)
 
 

@@ -402,7 +402,7 @@ def test_explain_names_tasks_in_error_and_caps(campaign):
 def test_explain_shows_what_the_strategy_itself_says(campaign, monkeypatch, tmp_path):
     import xpm_alchem.strategies as strategies
 
-    monkeypatch.setitem(strategies.BUILT_IN, "uniform", Talkative)
+    monkeypatch.setitem(strategies.BUILT_IN, "uniform", (__name__, "Talkative"))
     view = campaign.explain_network_strategy()
     assert view["remarks"] == ["not reachable by repeats"]
     (said,) = [row["why"] for row in view["rows"] if row["why"].startswith("waits for")]
@@ -410,7 +410,7 @@ def test_explain_shows_what_the_strategy_itself_says(campaign, monkeypatch, tmp_
     monkeypatch.setattr(Talkative, "explain", lambda *arguments: 1 / 0)
     view = campaign.explain_network_strategy()
     assert view["remarks"] == ["the strategy could not explain itself: ZeroDivisionError: division by zero"]
-    monkeypatch.setitem(strategies.BUILT_IN, "uniform", Raises)
+    monkeypatch.setitem(strategies.BUILT_IN, "uniform", (__name__, "Raises"))
     view = campaign.explain_network_strategy()
     assert view["would_raise"] == "ZeroDivisionError: nothing to divide"
     assert {row["why"] for row in view["rows"]} == {"the strategy raised an exception"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -152,22 +153,17 @@ def columns(rows: Sequence[tuple[str, ...]], right: range) -> Iterator[str]:
 
 def summary_table(view: View) -> RenderableType:
     """Render `summary_view`."""
-    table = Table()
+    driven = "driven" if view["driver"] else "no driver"
+    # it fits into 80 columns
+    table = Table(title=f"{view['campaign']}: {view['strategy']}, {driven}", title_justify="left", box=SIMPLE_HEAD)
+    states = [f"{view[state]} {state}" for state in ("complete", "running", "waiting", "error") if view[state]]
     cells = {
-        "campaign": view["campaign"],
         "with result": f"{view['with_result']} of {view['transformations']}",
-        "tasks": str(view["tasks"]),
-        "complete": str(view["complete"]),
-        "running": str(view["running"]),
-        "waiting": str(view["waiting"]),
-        "error": str(view["error"]),
-        "hours": number(view["hours"], 3),
+        "tasks": "\n".join(states) or "none",
         "cost": said(view["cost"], view["cost_unit"]),
         "a result": "-" if view["cost_per_result"] is None else said(view["cost_per_result"]),
-        "last hour": f"{view['results_last_hour']} results, {said(view['cost_last_hour'], view['cost_unit'])}",
+        "last hour": f"{view['results_last_hour']} results\n{said(view['cost_last_hour'])}",
         "time left": time_left(view["time_left"]),
-        "strategy": view["strategy"],
-        "driver": "yes" if view["driver"] else "no",
     }
     for heading in cells:
         table.add_column(heading)

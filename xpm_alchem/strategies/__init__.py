@@ -9,19 +9,23 @@ from typing import Any
 
 from xpm_alchem.errors import CampaignError, MissingPackageError
 from xpm_alchem.near_miss import check_keys, unknown_key
-from xpm_alchem.strategies.a_optimal import AOptimalStrategy
 from xpm_alchem.strategies.base import Strategy
-from xpm_alchem.strategies.connectivity import ConnectivityStrategy
-from xpm_alchem.strategies.radial_growth import RadialGrowthStrategy
-from xpm_alchem.strategies.uniform import UniformStrategy, UniformStrategySettings
 from xpm_alchem.trust import check_module
 
-BUILT_IN: dict[str, type[Strategy[Any]]] = {
-    "uniform": UniformStrategy,
-    "connectivity": ConnectivityStrategy,
-    "radial-growth": RadialGrowthStrategy,
-    "a-optimal": AOptimalStrategy,
+# imported when one is chosen: scipy, which one of them needs, takes its time
+BUILT_IN = {
+    "uniform": ("xpm_alchem.strategies.uniform", "UniformStrategy"),
+    "connectivity": ("xpm_alchem.strategies.connectivity", "ConnectivityStrategy"),
+    "radial-growth": ("xpm_alchem.strategies.radial_growth", "RadialGrowthStrategy"),
+    "a-optimal": ("xpm_alchem.strategies.a_optimal", "AOptimalStrategy"),
 }
+
+
+def strategy_class(name: str) -> type[Strategy[Any]]:
+    """Return the class of one of our strategies."""
+    module, attribute = BUILT_IN[name]
+    found: type[Strategy[Any]] = getattr(importlib.import_module(module), attribute)
+    return found
 
 
 def make_strategy(name: str, settings: Mapping[str, Any], trusted: tuple[str, ...] = ()) -> Any:
@@ -40,7 +44,7 @@ def make_strategy(name: str, settings: Mapping[str, Any], trusted: tuple[str, ..
     if ":" not in name:
         if name not in BUILT_IN:
             raise CampaignError(unknown_key(name, [*BUILT_IN, "module:Class"], "strategy.name", what="there is no"))
-        cls: Any = BUILT_IN[name]
+        cls: Any = strategy_class(name)
     else:
         cls = _imported(name, where, trusted)
     try:
@@ -59,7 +63,7 @@ def most_results(name: str, settings: Mapping[str, Any]) -> int | None:
     if name not in BUILT_IN:
         return None
     made = make_strategy(name, settings).settings
-    return made.repeats if isinstance(made, UniformStrategySettings) else made.max_runs
+    return made.repeats if name == "uniform" else made.max_runs
 
 
 def _imported(name: str, where: str, trusted: tuple[str, ...]) -> Any:
