@@ -168,6 +168,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     long = [item for item in items if item.get_closest_marker("long")]
     items[:] = [item for item in items if item not in long]
     for number, item in enumerate(long):
+        item.add_marker(pytest.mark.timeout(2400))
         items.insert(math.ceil(number % processes * (len(items) + 1) / processes), item)
 
 

@@ -10,6 +10,7 @@ import pytest
 from campaigns import wait_for
 from slurm_campaigns import ONE_EDGE, SlurmCampaign, wrap
 
+from xpm_alchem.attempts import Outcome
 from xpm_alchem.client import Campaign
 
 pytestmark = pytest.mark.slurm
@@ -163,6 +164,32 @@ def test_stop_takes_back_tasks_whose_packed_job_still_waits(start_cluster, tmp_p
     assert not any(campaign.attempts().values())
     cluster.call("scancel", "-n", "others")
     assert campaign.run().returncode == 0
+
+
+def test_full_mode_takes_back_jobs_that_wait_in_the_queue_before_it_stops_one_that_runs(
+    start_cluster, tmp_path: Path
+) -> None:
+    """Two of eight jobs have a place, then three results are wanted: five that wait are cancelled, none that runs."""
+    cluster = start_cluster(nodes=1)
+    go_on = tmp_path / "go on"
+    script = {"simulate 0": {"do": "wait", "file": str(go_on)}}
+    campaign = SlurmCampaign(tmp_path / "c", plan=EIGHT_REPEATS, script=script)
+    driver = campaign.start()
+    wait_for(lambda: len(cluster.jobs("R")) == 2 and len(cluster.jobs("PD")) == 6, what="eight jobs")
+    campaign.wait_until_at_work(attempts=1)
+    wanted = ("uniform", campaign.file, "-s", "repeats=3", "--mode", "full", "--patience", "0")
+    assert campaign.call("strategy", "set", *wanted).returncode == 0
+    wait_for(lambda: len(cluster.jobs("PD")) == 1, what="a queue without what is unwanted")
+    assert len(cluster.jobs("R")) == 2
+    go_on.touch()
+    out, _ = driver.communicate(timeout=200)
+    assert driver.returncode == 0, out
+    tasks = campaign.records.state().tasks.values()
+    assert sorted(str(task.status) for task in tasks) == ["complete"] * 3 + ["waiting"] * 5
+    assert all(task.spare for task in tasks if task.status == "waiting")
+    ran = [attempts for attempts in campaign.attempts().values() if any(attempt.units for attempt in attempts)]
+    assert [attempt.outcome for attempts in ran for attempt in attempts] == [Outcome.COMPLETE] * 3
+    assert not cluster.jobs("PD,R,CG")
 
 
 def test_stop_keeps_checkpoints_cancels_what_waits_and_run_goes_on(start_cluster, tmp_path: Path) -> None:
