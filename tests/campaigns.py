@@ -153,8 +153,8 @@ def calm_estimates(
 
 def wait_for(condition: Callable[[], Any], *, seconds: float = 60, what: str = "it") -> Any:
     """Return the condition's value as soon as it is true."""
-    until = time.time() + seconds
-    while time.time() < until:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
         if value := condition():
             return value
         time.sleep(0.05)

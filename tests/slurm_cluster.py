@@ -309,8 +309,8 @@ class SlurmCluster:
         )
 
     def _until(self, condition: Callable[[], Any], what: str, seconds: float = 60) -> None:
-        end = time.time() + seconds
-        while time.time() < end:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
             if condition():
                 return
             for name, process in self._processes.items():

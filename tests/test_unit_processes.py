@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -70,7 +71,7 @@ def test_this_process_is_alive_and_here():
 
 def test_an_identity_survives_being_written_down(sleeper):
     identity = ProcessIdentity.of(sleeper.pid)
-    again = ProcessIdentity(**attrs.asdict(identity))
+    again = ProcessIdentity.from_record(json.loads(json.dumps(identity.to_record())))
     assert again == identity and again.is_alive()
 
 
@@ -84,13 +85,27 @@ def test_a_process_that_ended_is_not_alive_even_as_a_zombie(sleeper):
 
 
 def test_a_recycled_pid_is_another_process(sleeper):
-    earlier = attrs.evolve(ProcessIdentity.of(sleeper.pid), start=psutil.Process(sleeper.pid).create_time() - 60)
-    assert not earlier.is_alive()
+    identity = ProcessIdentity.of(sleeper.pid)
+    assert not attrs.evolve(identity, since_boot=identity.since_boot - 60).is_alive()
+    assert not ProcessIdentity(HOST, sleeper.pid, identity.start - 60).is_alive()  # as earlier versions noted it
+    assert not attrs.evolve(identity, boot="another one", start=identity.start - 60).is_alive()
 
 
 def test_a_small_change_of_the_clock_makes_no_other_process(sleeper):
+    identity = ProcessIdentity(HOST, sleeper.pid, ProcessIdentity.of(sleeper.pid).start + 0.5)
+    assert identity.is_alive()
+
+
+@pytest.mark.parametrize("seconds", [-86400.0, 3600.0])
+def test_a_process_is_the_same_after_the_clock_was_set(sleeper, monkeypatch, seconds):
+    """The start of a process is told as that of the machine by the present clock, and so many seconds."""
     identity = ProcessIdentity.of(sleeper.pid)
-    assert attrs.evolve(identity, start=identity.start + 0.5).is_alive()
+    boot_time, create_time = psutil.boot_time, psutil.Process.create_time
+    monkeypatch.setattr(psutil, "boot_time", lambda: boot_time() + seconds)
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: create_time(process) + seconds)
+    assert identity.is_alive() and ProcessIdentity.from_record(identity.to_record()).is_alive()
+    assert not attrs.evolve(identity, since_boot=None).is_alive()  # as earlier versions noted it
+    assert kill_session(identity) == 1
 
 
 def test_a_process_of_another_machine_cannot_be_judged():
@@ -114,52 +129,53 @@ def test_a_session_is_its_leader_and_all_its_children(family):
 
 def test_killing_a_session_kills_them_all(family):
     process, children = family
-    assert kill_session(process.pid, ProcessIdentity.of(process.pid).start) == 3
+    assert kill_session(ProcessIdentity.of(process.pid)) == 3
     wait_until(lambda: all(gone(pid) for pid in (process.pid, *children)))
 
 
 def test_the_children_of_a_dead_leader_are_killed(family):
     process, children = family
-    start = ProcessIdentity.of(process.pid).start
+    leader = ProcessIdentity.of(process.pid)
     process.kill()
     process.wait()
     assert not any(gone(pid) for pid in children)
-    assert kill_session(process.pid, start) == 2
+    assert kill_session(leader) == 2
     wait_until(lambda: all(gone(pid) for pid in children))
 
 
 def test_a_dead_leader_that_nobody_waited_for_is_not_counted(family):
     process, children = family
-    start = ProcessIdentity.of(process.pid).start
+    leader = ProcessIdentity.of(process.pid)
     process.kill()
     wait_until(lambda: gone(process.pid))
-    assert kill_session(process.pid, start) == len(children)
+    assert kill_session(leader) == len(children)
 
 
 def test_a_session_older_than_the_one_that_is_meant_is_left_alone(sleeper):
-    assert kill_session(sleeper.pid, time.time() + 3600) == 0
+    assert kill_session(ProcessIdentity(HOST, sleeper.pid, time.time() + 3600)) == 0
+    identity = ProcessIdentity.of(sleeper.pid)
+    assert kill_session(attrs.evolve(identity, since_boot=identity.since_boot + 3600)) == 0
     assert sleeper.poll() is None
 
 
 @pytest.mark.parametrize("started", [0.0, -1.0, 1e9])
 def test_numbers_of_a_damaged_file_kill_nothing(sleeper, started):
     for session in (-1, 0, 1, sleeper.pid, os.getsid(0), 2**70):
-        assert kill_session(session, started) == 0
-    assert kill_session(sleeper.pid, None) == 0  # not this process's own
+        assert kill_session(ProcessIdentity(HOST, session, started)) == 0
     assert sleeper.poll() is None
 
 
 def test_an_empty_session_is_no_error(sleeper):
     sleeper.kill()
     sleeper.wait()
-    assert kill_session(sleeper.pid, time.time()) == 0
+    assert kill_session(ProcessIdentity(HOST, sleeper.pid, time.time())) == 0
 
 
 def test_a_process_does_not_kill_itself_with_its_session():
     program = (
-        "import os, subprocess, sys; from xpm_alchem.processes import kill_session\n"
+        "import subprocess, sys; from xpm_alchem.processes import kill_own_session\n"
         f"child = subprocess.Popen([sys.executable, '-c', {SLEEP!r}])\n"
-        "print(kill_session(os.getsid(0), None), child.wait())\n"
+        "print(kill_own_session(), child.wait())\n"
     )
     ended = subprocess.run([sys.executable, "-c", program], start_new_session=True, capture_output=True, text=True)
     assert ended.stdout.split() == ["1", str(-signal.SIGKILL)], ended.stderr

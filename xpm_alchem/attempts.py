@@ -185,9 +185,7 @@ class AttemptLog:
             "event": "start",
             "attempt": number,
             "time": time.time(),
-            "host": me.host,
-            "pid": me.pid,
-            "pid_start": me.start,
+            **me.to_record("pid_start"),
             **place_of(self._journal.path.parent),
             "limit": limit,
             "launched_as": launched and launched.job,
@@ -267,7 +265,7 @@ def _started(record: Mapping[str, Any], directory: Path) -> Attempt:
     versions = record.get("versions")
     return Attempt(
         number=record["attempt"],
-        process=ProcessIdentity(text(record.get("host")), count(record.get("pid")), number(record.get("pid_start"))),
+        process=ProcessIdentity.from_record(record, "pid_start"),
         start=number(record.get("time")),
         limit=number_or_none(record.get("limit")),
         launched_as=text_or_none(record.get("launched_as")),

@@ -11,7 +11,7 @@ from xpm_alchem.errors import FormatError
 from xpm_alchem.files import read_record, write_record
 from xpm_alchem.place import is_copy, place_of
 from xpm_alchem.processes import ProcessIdentity
-from xpm_alchem.values import count, local_time, number, text
+from xpm_alchem.values import local_time, number
 
 HOLDER, HOLDER_VERSION = "xpm-alchem driver state", 1
 
@@ -30,7 +30,7 @@ class Holder:
     @staticmethod
     def write(path: Path, *, is_brief: bool = False) -> None:
         """Note that this process drives the campaign in whose directory `path` is."""
-        me = {**attrs.asdict(ProcessIdentity.of()), "since": time.time(), "is_brief": is_brief}
+        me = {**ProcessIdentity.of().to_record(), "since": time.time(), "is_brief": is_brief}
         write_record(path, HOLDER, HOLDER_VERSION, {**me, **place_of(path.parent)})
 
     @classmethod
@@ -40,7 +40,6 @@ class Holder:
             record = read_record(path, HOLDER, HOLDER_VERSION)
         except (OSError, FormatError):
             return None
-        process = ProcessIdentity(text(record.get("host")), count(record.get("pid")), number(record.get("start")))
         if is_copy(path.parent, record):
             return None
-        return cls(process, number(record.get("since")), record.get("is_brief") is True)
+        return cls(ProcessIdentity.from_record(record), number(record.get("since")), record.get("is_brief") is True)

@@ -24,7 +24,7 @@ from xpm_alchem.attempts import Attempt, Outcome
 from xpm_alchem.launchers.base import AttemptLauncher, AttemptLimits, Ending
 from xpm_alchem.launchers.price import Price
 from xpm_alchem.place import is_copy, place_of
-from xpm_alchem.processes import HOST, ProcessIdentity, kill_session
+from xpm_alchem.processes import HOST, ProcessIdentity, kill_own_session, kill_session
 
 _POLL_SECONDS = 0.2
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENMM_CPU_THREADS")
@@ -126,7 +126,7 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
         """Kill what the attempt left behind; it was killed itself, or it would have said how it ended."""
         if attempt is None:
             return Ending(Outcome.LOST, "ended before it began, without a word")
-        killed = kill_session(attempt.process.pid, attempt.process.start)
+        killed = kill_session(attempt.process)
         left = f"; {killed} process(es) it had left behind were killed" if killed else ""
         if attempt.is_overdue:
             return Ending(Outcome.TIMEOUT, f"killed at its time limit{left}")
@@ -206,16 +206,14 @@ class LocalAttempt(Process):  # type: ignore[misc]
     @staticmethod
     def fromspec(connector: Any, spec: dict[str, Any]) -> LocalAttempt | None:
         """Return the process a pid file names if it is alive and the same one; a recycled pid is not."""
-        identity = ProcessIdentity(str(spec.get("host")), int(spec["pid"]), float(spec.get("start", 0)))
+        identity = ProcessIdentity.from_record(spec)
         return LocalAttempt(identity) if identity.is_here and identity.is_alive() else None
 
     def tospec(self) -> dict[str, Any]:
         """Return what a pid file holds."""
         return {
             "type": "xpm-alchem-local",
-            "pid": self.identity.pid,
-            "start": self.identity.start,
-            "host": self.identity.host,
+            **self.identity.to_record(),
             **({} if self._directory is None else place_of(self._directory)),
         }
 
@@ -230,7 +228,7 @@ class LocalAttempt(Process):  # type: ignore[misc]
         """Wait for its end, then end what it left behind; the code is None if another driver started it."""
         while (await self.aio_state()).running:
             await asyncio.sleep(_POLL_SECONDS)
-        kill_session(self.identity.pid, self.identity.start)
+        kill_session(self.identity)
         return None if self._process is None else self._process.returncode
 
     def wait(self) -> int | None:  # type: ignore[override]
@@ -239,7 +237,7 @@ class LocalAttempt(Process):  # type: ignore[misc]
 
     def kill(self) -> None:
         """SIGKILL it and its children."""
-        kill_session(self.identity.pid, self.identity.start)
+        kill_session(self.identity)
 
     def __repr__(self) -> str:
         return f"LocalAttempt(pid={self.identity.pid})"
@@ -249,12 +247,12 @@ class LocalLimits(AttemptLimits):
     """A time limit counted from the start of the process."""
 
     def __init__(self, limit: float, margin: float) -> None:
-        self._end = psutil.Process().create_time() + limit
+        self._end = time.monotonic() + limit - (time.time() - psutil.Process().create_time())
         self.margin = margin
 
     def remaining_time(self) -> float:
         """Return the seconds left."""
-        return self._end - time.time()
+        return self._end - time.monotonic()
 
 
 def limit_this_process(limit: float, *, margin: float, grace: float) -> None:
@@ -263,7 +261,7 @@ def limit_this_process(limit: float, *, margin: float, grace: float) -> None:
     Env.instance().launcher_info = limits
 
     def kill() -> None:
-        kill_session(os.getsid(0), None)
+        kill_own_session()
         os.kill(os.getpid(), signal.SIGKILL)
 
     timer = threading.Timer(max(0.0, limits.remaining_time()) + grace, kill)
