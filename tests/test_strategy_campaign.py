@@ -117,8 +117,11 @@ def test_tasks_extend_the_ones_before_them_where_that_is_preferred(tmp_path: Pat
     first, second, third = campaign.records.state().tasks.values()
     assert (first.extends, second.extends, third.extends) == (None, first.task, second.task)
     (transformation,) = campaign.records.network.alchemical_network.edges
+    before = None
     for task in (first, second, third):  # the protocol was told
-        dag = gufe_seam.load(TaskDirectory(campaign.records.task_path(task)).dag, lambda module: None)
-        extended = gufe_seam.create_dag(transformation, repeat=task.repeat, extends=task.extends)
+        files = TaskDirectory(campaign.records.task_path(task))
+        dag = gufe_seam.load(files.dag, lambda module: None)
+        extended = gufe_seam.create_dag(transformation, repeat=task.repeat, extends=before)
+        before = gufe_seam.load(files.result, lambda module: None)
         assert seeds(dag) == seeds(extended)
         assert (seeds(dag) == seeds(gufe_seam.create_dag(transformation, repeat=task.repeat))) == (task is first)
