@@ -247,7 +247,8 @@ def test_a_task_that_extends_another_waits_for_it_and_goes_on_from_its_result(ma
         assert before.end is not None and after.start >= before.end
     (transformation,) = tasks.campaign.records.network.alchemical_network.edges
     dag = gufe_seam.load(tasks.files(f"{A}:3").dag, lambda module: None)
-    assert seeds(dag) == seeds(gufe_seam.create_dag(transformation, repeat=3, extends="another"))  # it was told
+    extended = gufe_seam.load(tasks.files(f"{A}:2").result, lambda module: None)
+    assert seeds(dag) == seeds(gufe_seam.create_dag(transformation, repeat=3, extends=extended))  # it was told
 
 
 def test_a_cascade_while_a_driver_runs_ends_what_runs_and_keeps_what_waits_from_running(make) -> None:

@@ -140,16 +140,17 @@ class AttemptsModel:
     def _check_units(self, task: str, files: TaskDirectory, attempts: Sequence[Attempt]) -> None:
         """Check that a unit was finished once, and once more after every beginning from scratch."""
         eras: list[Counter[str]] = [Counter()]
-        for i, attempt in enumerate(attempts):
+        owed: int | None = None  # the attempt after which it was decided to begin from scratch, until one has begun
+        for attempt in attempts:
             if _begins_afresh(attempt):
                 eras.append(Counter())
             eras[-1].update(unit["name"] for unit in attempt.units if unit.get("ok"))
-            ordered = i > 0 and "from scratch" in (attempts[i - 1].decision_reason or "")
-            began = attempt.process.pid != 0
-            if ordered and not began and i + 1 < len(attempts) and not _begins_afresh(attempts[i + 1]):
-                self._note(task, f"attempt {attempt.number + 1} did not begin from scratch, as attempt {i} was to")
-            if ordered and began and not _begins_afresh(attempt) and attempt.units:
-                self._note(task, f"attempt {attempt.number} did not begin from scratch")
+            if attempt.process.pid != 0:
+                if owed is not None and attempt.units and not _begins_afresh(attempt):
+                    self._note(task, f"attempt {attempt.number} did not begin from scratch, as decided after {owed}")
+                owed = None
+            if "from scratch" in (attempt.decision_reason or ""):
+                owed = attempt.number
         for era in eras:
             if any(number > 1 for number in era.values()) or set(era) - UNITS:
                 self._note(task, f"units finished more than once: {dict(era)}")
