@@ -145,6 +145,7 @@ class SlurmStorm(Storm):
         self._cluster, self._slurmd_timeout, self._down_seconds = cluster, slurmd_timeout, down
         self._down: dict[str, float] = {}  # daemon: when it is to be started again
         self.by_themselves: Counter[str] = Counter()
+        self._looked = 0.0
 
     def mend(self, until: float = float("inf")) -> None:
         """Start again what is to be started by then, and what ended by itself."""
@@ -157,6 +158,21 @@ class SlurmStorm(Storm):
             self.by_themselves[name] += 1
             self.note(f"{name} ended by itself, code {process.returncode}")
             self._down[name] = time.time() + 2.0
+        if time.time() - self._looked > 5.0 and "slurmctld" not in self._down:
+            self._looked = time.time()
+            self._resume_drained_nodes()
+
+    def _resume_drained_nodes(self) -> None:
+        """Do what only an administrator can: slurmctld drains a node with jobs that it forgot in a crash."""
+        try:
+            out = self._cluster.call(real("sinfo"), "-h", "-N", "-o", "%N %T", check=False, timeout=30)
+            for name, state in (line.split() for line in out.splitlines()):
+                if "drain" in state:
+                    change = ("update", f"nodename={name}", "state=resume")
+                    self._cluster.call(real("scontrol"), *change, check=False, timeout=30)
+                    self.note(f"{name} was drained by SLURM and is resumed")
+        except subprocess.TimeoutExpired:  # slurmctld is busy
+            return
 
     def _start(self, name: str) -> None:
         match name:

@@ -168,19 +168,21 @@ class User:
         self._drivers.held.set()
         try:
             self._commands.change("stop", self._file, codes=(3,))
-            until = time.time() + 20  # a driver that was just being started may still find that it is to stop
-            while self._drivers.is_at_work() and time.time() < until:
+            returned = time.time()
+            while self._drivers.is_at_work() and time.time() < returned + 20:  # it ends, or was just being started
                 time.sleep(0.1)
             if not self._drivers.is_at_work():
-                self._check_stopped()
+                self._check_stopped(returned)
         finally:
             self._drivers.held.clear()
 
-    def _check_stopped(self) -> None:
+    def _check_stopped(self, when: float) -> None:
+        """Check that nothing runs, but for what a driver that was being started has submitted after `stop`."""
         records = Campaign.open(self._file).records
         if records.holder() is not None:
             return
-        running = [task.task for task in records.state().tasks.values() if task.status is TaskStatus.RUNNING]
+        tasks = records.state().tasks.values()
+        running = [task.task for task in tasks if task.status is TaskStatus.RUNNING and task.changed < when]
         if running:
             self.wrong.append(f"`stop` has returned, no driver is at work, and these tasks run: {running}")
 
