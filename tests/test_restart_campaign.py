@@ -53,6 +53,29 @@ def test_patterns_without_a_driver_apply_at_once_to_what_is_in_error(tmp_path: P
     assert json.loads(restarts(campaign, "list", "--json"))["patterns"] == []
 
 
+@pytest.mark.parametrize("ended", [True, False])
+def test_an_attempt_that_nobody_waited_for_is_judged_before_another_one_begins(tmp_path: Path, ended: bool) -> None:
+    """A driver was killed between the start of a process and the note of it, and the next one came before it began."""
+    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)], script=fails(1))
+    assert campaign.run().returncode == 1
+    records = campaign.records
+    (task,) = records.state().tasks.values()
+    journal = TaskDirectory(records.task_path(task)).attempts
+    lost = {"decision", "stderr"} if ended else {"decision", "stderr", "end"}
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(line for line in lines if json.loads(line).get("event") not in lost))
+    with records.lock():
+        reason = "the driver ended before its attempt was started"
+        records.write({"event": "status", "task": task.task, "status": "waiting", "reason": reason})
+    if ended:
+        assert campaign.run().returncode == 1
+        assert history(campaign) == [("error", "an error that no restart pattern matches")]
+    else:
+        assert campaign.run().returncode == 0
+        assert [outcome for outcome, _ in history(campaign)] == ["lost", "complete"]
+        assert history(campaign)[0][1] == "a lost attempt: retry 1 of 3"
+
+
 def test_a_pattern_added_while_a_driver_runs_takes_a_failed_task_up_again(tmp_path: Path) -> None:
     go_on = tmp_path / "go on"
     script = {**fails(1, unit="setup"), "simulate 0": {"do": "wait", "file": str(go_on)}}

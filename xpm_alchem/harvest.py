@@ -94,6 +94,15 @@ class Harvest:
             return
         self._after_attempt(task, files, log)
 
+    def take_in(self, task: TaskState) -> None:
+        """Look at an attempt that nobody waited for: its driver was killed before it could note its process."""
+        files = TaskDirectory(self.records.task_path(task))
+        log = AttemptLog(files.attempts)
+        last = log.read()[-1]
+        if last.outcome is None:
+            self._close(files, last)
+        self._after_attempt(task, files, log)
+
     def _close(self, files: TaskDirectory, last: Attempt) -> None:
         """Note how an attempt ended that left no word."""
         if last.elsewhere:
