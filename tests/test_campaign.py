@@ -425,7 +425,8 @@ def test_a_retry_asked_for_while_a_driver_runs_is_taken_in(tmp_path: Path) -> No
 
 def test_a_process_that_fails_before_it_begins_is_told_with_its_exception(tmp_path: Path) -> None:
     campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)])
-    environment = {"PYTHONPATH": str(broken_experimaestro(tmp_path))}
+    broken = broken_experimaestro(tmp_path, "ImportError('libcuda.so.1: cannot open shared object file')")
+    environment = {"PYTHONPATH": str(broken)}
     campaign.write_plan(launcher={"kind": "local", "env": environment}, default_restarts=False)
     done = campaign.run()
     assert done.returncode == 1, done.stdout
@@ -435,12 +436,23 @@ def test_a_process_that_fails_before_it_begins_is_told_with_its_exception(tmp_pa
     assert len(attempts) == 1
 
 
-def broken_experimaestro(tmp_path: Path) -> Path:
+def test_a_process_told_to_end_while_it_imports_is_no_error_however_that_is_worded(tmp_path: Path) -> None:
+    """A package that is being imported may catch the exception that a signal raises, and raise one of its own."""
+    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)])
+    broken = broken_experimaestro(tmp_path, "SyntaxError('Job cancelled by SIGTERM')")
+    launcher = {"kind": "local", "env": {"PYTHONPATH": str(broken)}}
+    campaign.write_plan(launcher=launcher, max_retries=1)
+    assert campaign.run().returncode == 1
+    (attempts,) = campaign.attempts().values()
+    assert [(a.outcome, a.reason) for a in attempts] == [(Outcome.CANCELLED, "told to end before it began")] * 2
+
+
+def broken_experimaestro(tmp_path: Path, error: str) -> Path:
     """Return a directory whose `experimaestro.run` cannot be imported, as with a broken installation on a node."""
     package = tmp_path / "broken" / "experimaestro"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
-    (package / "run.py").write_text("raise ImportError('libcuda.so.1: cannot open shared object file')\n")
+    (package / "run.py").write_text(f"raise {error}\n")
     return package.parent
 
 

@@ -25,6 +25,7 @@ from xpm_alchem.task_state import TaskState, TaskStatus, grouped
 
 _OVERDUE_SECONDS = 20.0
 _STUCK_SECONDS = 5.0
+_TERMINATED = "Job cancelled by SIGTERM"  # said by experimaestro; a package that is just being imported may reword it
 _CAUSE_SECONDS = 60.0  # to wait for the launcher's word why an attempt was told to end
 
 
@@ -156,8 +157,8 @@ class Harvest:
             outcome, said = Outcome.LOST, "a process of an earlier attempt held the task; it was fenced off"
         elif "SupersededError" in printed:
             outcome, said = Outcome.LOST, "a process of an earlier launch came too late"
-        elif reason in ("cancelled", "timeout"):
-            outcome = Outcome.CANCELLED if reason == "cancelled" else Outcome.TIMEOUT
+        elif reason in ("cancelled", "timeout") or _TERMINATED in printed:
+            outcome = Outcome.TIMEOUT if reason == "timeout" else Outcome.CANCELLED
             said = "told to end before it began"
         elif reason is not None or "Traceback" in printed:
             outcome, text = Outcome.ERROR, printed or None

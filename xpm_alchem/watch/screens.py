@@ -112,8 +112,9 @@ class TextScreen(Screen[None]):
         while True:
             self._is_due.clear()
             await self._show()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._is_due.wait(), self._every)
+            with suppress(TimeoutError):  # not wait_for, which may lose a cancellation before Python 3.12
+                async with asyncio.timeout(self._every):
+                    await self._is_due.wait()
 
     async def _show(self) -> None:
         title, read = self._texts[self._number]
