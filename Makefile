@@ -6,6 +6,9 @@ DEMO = experiments/hydration
 JOBS ?= 3
 SLURM_JOBS ?= 6
 
+# a test starts hundreds of Python processes: they read bytecode, also where the environment wants none to be written
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint bench clean
 
 $(VENV)/.installed: pyproject.toml
