@@ -436,15 +436,25 @@ def test_a_process_that_fails_before_it_begins_is_told_with_its_exception(tmp_pa
     assert len(attempts) == 1
 
 
-def test_a_process_told_to_end_while_it_imports_is_no_error_however_that_is_worded(tmp_path: Path) -> None:
-    """A package that is being imported may catch the exception that a signal raises, and raise one of its own."""
+@pytest.mark.parametrize(
+    ("error", "outcome", "reason"),
+    [
+        # a package that is being imported may catch the exception that a signal raises, and raise one of its own
+        ("SyntaxError('Job cancelled by SIGTERM')", Outcome.CANCELLED, "told to end before it began"),
+        ("FileNotFoundError(2, 'No such file', '/w/params.json')", Outcome.LOST, "of an earlier launch came too late"),
+    ],
+)
+def test_a_process_that_ends_before_it_begins_for_no_fault_of_its_own_is_no_error(
+    tmp_path: Path, error: str, outcome: Outcome, reason: str
+) -> None:
     campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)])
-    broken = broken_experimaestro(tmp_path, "SyntaxError('Job cancelled by SIGTERM')")
+    broken = broken_experimaestro(tmp_path, error)
     launcher = {"kind": "local", "env": {"PYTHONPATH": str(broken)}}
     campaign.write_plan(launcher=launcher, max_retries=1)
     assert campaign.run().returncode == 1
     (attempts,) = campaign.attempts().values()
-    assert [(a.outcome, a.reason) for a in attempts] == [(Outcome.CANCELLED, "told to end before it began")] * 2
+    assert [a.outcome for a in attempts] == [outcome] * 2
+    assert all(reason in attempt.reason for attempt in attempts)
 
 
 def broken_experimaestro(tmp_path: Path, error: str) -> Path:

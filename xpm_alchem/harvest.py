@@ -26,6 +26,8 @@ from xpm_alchem.task_state import TaskState, TaskStatus, grouped
 _OVERDUE_SECONDS = 20.0
 _STUCK_SECONDS = 5.0
 _TERMINATED = "Job cancelled by SIGTERM"  # said by experimaestro; a package that is just being imported may reword it
+# removed before a launch and written for it: gone, or not seen yet, for a process of an earlier one that begins late
+_WITHOUT_PARAMETERS = re.compile(r"FileNotFoundError: .*/params\.json'")
 _CAUSE_SECONDS = 60.0  # to wait for the launcher's word why an attempt was told to end
 
 
@@ -155,7 +157,7 @@ class Harvest:
         if "TaskBusyError" in printed:
             fence_off(directory)
             outcome, said = Outcome.LOST, "a process of an earlier attempt held the task; it was fenced off"
-        elif "SupersededError" in printed:
+        elif "SupersededError" in printed or _WITHOUT_PARAMETERS.search(printed):
             outcome, said = Outcome.LOST, "a process of an earlier launch came too late"
         elif reason in ("cancelled", "timeout") or _TERMINATED in printed:
             outcome = Outcome.TIMEOUT if reason == "timeout" else Outcome.CANCELLED

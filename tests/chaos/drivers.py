@@ -18,6 +18,10 @@ from chaos.invocation import Invocation
 from xpm_alchem.errors import XpmAlchemError
 
 ALLOWED_CODES = (0, 1, 3, -signal.SIGKILL, -signal.SIGTERM)
+MAY_BE_REFUSED = (
+    "is driven by another process",  # by a `stop` that began while this one was being started
+    "Requested node configuration is not available",  # slurmctld has just come back, and no node has told of itself
+)
 GRANTED = 0
 AS_PROGRAM = 0.08  # share of the calls that start Python anew
 # what a command may say that came too late, or asks for what is so already
@@ -104,7 +108,7 @@ class Drivers:
         self._noted = self.started
         self.codes[code] += 1
         out = self._output(self.started).read_text(errors="replace")
-        if code == 2 and "is driven by another process" in out:  # by a `stop`, while this one was being started
+        if code == 2 and any(words in out for words in MAY_BE_REFUSED):
             return
         if code not in ALLOWED_CODES:
             self.wrong.append(f"driver {self.started} ended with {code}:\n{out[-3000:]}")
