@@ -10,10 +10,9 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-import filelock
 
 from xpm_alchem import gufe_seam as seam
 from xpm_alchem.files import write_json
@@ -29,15 +28,27 @@ class DummySettings(seam.SettingsBase):
     checkpoint: bool = True
 
 
-def _is_still_to_do(script: Path, name: str) -> bool:
-    """Count an order down; return False if it was done often enough. Other tasks count too."""
-    with filelock.FileLock(script.with_suffix(".lock")):
-        orders = json.loads(script.read_text())
-        if orders[name]["times"] <= 0:
-            return False
-        orders[name]["times"] -= 1
-        write_json(script, orders)
-        return True
+def _is_still_to_do(script: Path, name: str, times: int) -> bool:
+    """Take one of an order's tickets; return False if all are taken, by other tasks too.
+
+    There is no lock: a process that a test freezes would hold it. A script that is written again has new tickets.
+    """
+    script.with_suffix(".tickets").mkdir(exist_ok=True)
+    for number in range(times):
+        with suppress(FileExistsError):
+            _ticket(script, name, number).touch(exist_ok=False)
+            return True
+    return False
+
+
+def _ticket(script: Path, name: str, number: int) -> Path:
+    return script.with_suffix(".tickets") / f"{script.stat().st_mtime_ns} {name} {number}"
+
+
+def times_left(script: Path, name: str) -> int:
+    """Return how often what a script says of a unit is still to be done."""
+    times = json.loads(script.read_text())[name]["times"]
+    return sum(not _ticket(script, name, number).exists() for number in range(times))
 
 
 def misbehave(script: str, name: str, shared: Path | None = None) -> None:
@@ -53,7 +64,7 @@ def misbehave(script: str, name: str, shared: Path | None = None) -> None:
     order = orders.get(name)
     if order is None or order.get("on", os.environ.get("SLURMD_NODENAME")) != os.environ.get("SLURMD_NODENAME"):
         return
-    if "times" in order and not _is_still_to_do(Path(script), name):
+    if "times" in order and not _is_still_to_do(Path(script), name, order["times"]):
         return
     match order["do"]:
         case "raise":

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 from campaigns import SmallCampaign, wait_for
 from damage import Damage, undo
+from dummy_protocol import times_left
 from gufe.tokenization import TOKENIZABLE_REGISTRY
 from rich.console import Console
 
@@ -94,7 +95,7 @@ def _second_checkpoint(campaign: SmallCampaign) -> bool:
 
 
 def _slept(campaign: SmallCampaign) -> bool:
-    return json.loads(campaign.script.read_text())["simulate 0 step 2"]["times"] == 0
+    return times_left(campaign.script, "simulate 0 step 2") == 0
 
 
 def gathered(records: CampaignRecords, cache: Path | None) -> None:

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
-from dummy_protocol import dummy_network
+from dummy_protocol import dummy_network, times_left
 
 from xpm_alchem import gufe_seam as seam
 from xpm_alchem.attempts import AttemptLog, Launched, Outcome
@@ -540,7 +540,7 @@ def test_the_deadline_interrupts_a_unit_which_goes_on_later(tmp_path):
     task.script(simulate_0_step_3=SLEEP)
 
     def remaining() -> float:
-        asleep = json.loads(task.script_path.read_text())["simulate 0 step 3"]["times"] == 0
+        asleep = times_left(task.script_path, "simulate 0 step 3") == 0
         return 0.5 if asleep else 0.7
 
     assert task.run_forked(deadline=Deadline(remaining, margin=0.5)) == TIMED_OUT
@@ -554,7 +554,7 @@ def test_the_deadline_interrupts_a_unit_which_goes_on_later(tmp_path):
 def in_sleep(task: Task, **options: object) -> int:
     """Start an attempt that sleeps in a unit; return its pid when it does."""
     pid = task.fork(**options)
-    wait_until(lambda: not any(order["times"] for order in json.loads(task.script_path.read_text()).values()))
+    wait_until(lambda: not any(times_left(task.script_path, name) for name in json.loads(task.script_path.read_text())))
     return pid
 
 

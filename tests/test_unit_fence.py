@@ -16,6 +16,7 @@ from pathlib import Path
 import attrs
 import filelock
 import pytest
+from dummy_protocol import times_left
 from test_unit_execution import SLEEP, TOLD_TO_END, Task, task_of, wait_until
 
 from xpm_alchem import fence, gufe_seam
@@ -64,7 +65,7 @@ def at_work(task: Task, step: int = 3) -> int:
     name = f"simulate 0 step {step}"
     task.script(**{name: SLEEP})
     pid = task.fork()
-    wait_until(lambda: json.loads(task.script_path.read_text())[name]["times"] == 0)
+    wait_until(lambda: times_left(task.script_path, name) == 0)
     return pid
 
 
