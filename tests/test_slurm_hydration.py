@@ -25,7 +25,7 @@ SLICES = 5
 
 
 def both_legs_of_one_mutation() -> Any:
-    """Return a part of the hydration network with so much sampling that the vacuum leg takes more than a minute."""
+    """Return a part of the hydration network with so much sampling that a leg takes more than a minute."""
     from openff.units import unit
 
     spec = importlib.util.spec_from_file_location("build_network", EXPERIMENT / "build_network.py")
@@ -35,7 +35,7 @@ def both_legs_of_one_mutation() -> Any:
     molecules = build.read_molecules()
     water = SolventComponent(neutralize=False, ion_concentration=0.0 * unit.molar)
     edges = []
-    for leg, around, production in (("vacuum", {}, 1100.0), ("solvent", {"solvent": water}, 10.0)):
+    for leg, around, production in (("vacuum", {}, 900.0), ("solvent", {"solvent": water}, 380.0)):
         first, second = (
             ChemicalSystem({"ligand": molecules[name], **around}, name=f"{name}_{leg}")
             for name in ("benzene", "toluene")
@@ -74,15 +74,12 @@ def run(path: Path, launcher: dict[str, Any]) -> tuple[CampaignRecords, dict[str
 def test_slices_shorter_than_a_task_change_no_bit_of_its_result(start_cluster, tmp_path: Path) -> None:
     start_cluster()
     records, sliced = run(tmp_path / "slurm", {"kind": "slurm", "time": "1min", "margin": "45s"})
-    slices = []
     for task in records.state().tasks.values():
         attempts = AttemptLog(TaskDirectory(records.task_path(task)).attempts).read()
-        slices.append(len(attempts))
         outcomes = [attempt.outcome for attempt in attempts]
-        assert outcomes == [Outcome.TIMEOUT] * (len(attempts) - 1) + [Outcome.COMPLETE]
+        assert len(attempts) >= SLICES and outcomes == [Outcome.TIMEOUT] * (len(attempts) - 1) + [Outcome.COMPLETE]
         units = [unit["name"] for attempt in attempts for unit in attempt.units if unit.get("ok")]
         assert len(units) == len(set(units)) == 8
-    assert max(slices) >= SLICES
     _, whole = run(tmp_path / "local", {"kind": "local", "slots": 2})
     for key in ("transformations", "edges"):
         assert [row["estimate"] for row in sliced[key]] == [row["estimate"] for row in whole[key]]

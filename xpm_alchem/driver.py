@@ -327,10 +327,10 @@ class Driver:
             return 0  # another campaign of this workspace has computed it, or an attempt that was given up
         unended = attempts[-1] if attempts and attempts[-1].outcome is None and not attempts[-1].elsewhere else None
         alive = self.launcher.is_running(files.path, unended) is not False
-        if not alive and len(attempts) > task.attempts_before and attempts[-1].decision is None:
-            self._harvest.take_in(task)
-            return 0
         if not alive:
+            if len(attempts) > task.attempts_before and attempts[-1].decision is None:
+                self._harvest.take_in(task)
+                return 0
             self.launcher.prepare(files.path)
             clear_markers(files.path, attempts[-1].number if attempts else 0)
         self._withdrawal.forget(task)

@@ -25,10 +25,10 @@ from xpm_alchem.task_state import TaskState, TaskStatus, grouped
 
 _OVERDUE_SECONDS = 20.0
 _STUCK_SECONDS = 5.0
+_CAUSE_SECONDS = 60.0  # to wait for the launcher's word why an attempt was told to end
 _TERMINATED = "Job cancelled by SIGTERM"  # said by experimaestro; a package that is just being imported may reword it
 # removed before a launch and written for it: gone, or not seen yet, for a process of an earlier one that begins late
 _WITHOUT_PARAMETERS = re.compile(r"FileNotFoundError: .*/params\.json'")
-_CAUSE_SECONDS = 60.0  # to wait for the launcher's word why an attempt was told to end
 
 
 @attrs.frozen

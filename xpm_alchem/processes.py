@@ -15,7 +15,7 @@ import psutil
 from xpm_alchem.values import count, number, number_or_none, text, text_or_none
 
 HOST = socket.gethostname()
-_TOLERANCE = 2.0  # seconds
+_TOLERANCE = 2.0  # seconds; where no boot is known a start is told by a clock that is adjusted
 
 
 @attrs.frozen
@@ -66,13 +66,7 @@ class ProcessIdentity:
 
     def to_record(self, start: str = "start") -> dict[str, Any]:
         """Return it as a part of a JSON record, the start under a name of its own if that is taken."""
-        return {
-            "host": self.host,
-            "pid": self.pid,
-            start: self.start,
-            "boot": self.boot,
-            "since_boot": self.since_boot,
-        }
+        return {start if name == "start" else name: value for name, value in attrs.asdict(self).items()}
 
     @property
     def is_here(self) -> bool:

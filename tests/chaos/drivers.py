@@ -108,9 +108,8 @@ class Drivers:
         self._noted = self.started
         self.codes[code] += 1
         out = self._output(self.started).read_text(errors="replace")
-        if code == 2 and any(words in out for words in MAY_BE_REFUSED):
-            return
-        if code not in ALLOWED_CODES:
+        is_refused = code == 2 and any(words in out for words in MAY_BE_REFUSED)
+        if code not in ALLOWED_CODES and not is_refused:
             self.wrong.append(f"driver {self.started} ended with {code}:\n{out[-3000:]}")
         elif "Traceback" in out:
             self.wrong.append(f"driver {self.started} (code {code}) printed a traceback:\n{out[-3000:]}")
