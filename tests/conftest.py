@@ -8,7 +8,6 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ ROOT = TESTS.parent
 sys.path.insert(0, str(TESTS))
 
 from slurm_cluster import SlurmCluster, missing  # noqa: E402
+from stacks import stacks  # noqa: E402
 
 DATA = Path(os.environ.get("XPM_ALCHEM_TEST_DATA", ROOT.parent / "shared" / "data"))
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # tests that crash processes leave no core files
@@ -109,19 +109,10 @@ def no_process_left(tmp_path: Path) -> Iterator[None]:
     yield
     psutil.wait_procs(processes_of(tmp_path), timeout=15)
     left = processes_of(tmp_path)
-    stacks = [f"{process.info}\n{_stacks(process)}" for process in left]
+    found = [f"{process.info}\n{stacks(process.pid)}" for process in left]
     for process in left:
         process.kill()
-    assert not left, "left behind: " + "\n".join(stacks)
-
-
-def _stacks(process: psutil.Process) -> str:
-    """Return where a Python process is."""
-    command = [str(Path(sys.executable).with_name("py-spy")), "dump", "--nonblocking", "--pid", str(process.pid)]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"its stacks cannot be shown: {error}"
+    assert not left, "left behind: " + "\n".join(found)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import psutil
@@ -224,6 +225,33 @@ def test_a_signal_detaches_and_the_next_run_takes_the_tasks_up_again(tmp_path: P
     assert done.returncode == 0, done.stdout
     assert all(len(attempts) == 1 for attempts in campaign.attempts().values())
     assert all(set(counter.values()) == {1} for counter in campaign.units_done().values())
+
+
+def test_a_signal_that_python_drops_detaches_nevertheless(tmp_path: Path) -> None:
+    campaign = SmallCampaign(tmp_path / "c", edges=EDGES)
+    script = """
+        import os, signal, sys, time
+        from xpm_alchem.client import Campaign
+
+        class Careless:
+            def __del__(self):
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(0.001)
+
+        def observe(event):
+            if event.what == "submitted" and not dropped:
+                Careless()
+
+        dropped = []
+        sys.unraisablehook = lambda what: dropped.append(what.exc_type.__name__)
+        code = Campaign.create(sys.argv[1]).run(observe=observe)
+        print(dropped)
+        sys.exit(code)
+        """
+    command = [sys.executable, "-c", textwrap.dedent(script), campaign.path / "campaign.yaml"]
+    driver = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert (driver.stdout.strip(), driver.returncode) == ("['KeyboardInterrupt']", 3), driver.stderr
+    assert campaign.run().returncode == 0
 
 
 def _running(campaign: SmallCampaign) -> bool:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from xpm_alchem import covariance
 from xpm_alchem.covariance import Covariance, Topology
@@ -108,3 +109,15 @@ def test_differences_and_divergence_are_transposes():
     b = incidence(topology)
     assert np.allclose(topology.differences(np.array([1.0, 5.0, 7.0])), b.T @ [1.0, 5.0, 7.0])
     assert np.allclose(topology.divergence(np.array([1.0, 2.0, 3.0])), b @ [1.0, 2.0, 3.0])
+
+
+def test_linear_algebra_takes_one_thread_and_leaves_the_users_setting_alone(monkeypatch):
+    def threads():
+        return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+    invert, seen = covariance._centred_inverse, []
+    monkeypatch.setattr(covariance, "_centred_inverse", lambda matrix: (seen.append(threads()), invert(matrix))[1])
+    with threadpool_limits(2, user_api="blas"):
+        Covariance(Topology(2, np.array([0]), np.array([1])), np.ones(1)).own()
+        assert threads() == {2}
+    assert seen == [{1}]

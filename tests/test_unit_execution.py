@@ -604,6 +604,57 @@ def test_a_second_sigterm_does_not_disturb_what_obeys_the_first():
     assert cleaned_up == [True]
 
 
+def test_an_interrupt_that_is_lost_in_a_finalizer_comes_again(monkeypatch):
+    monkeypatch.setattr("xpm_alchem.interrupts._AGAIN_SECONDS", 0.05)
+    interrupts, lost = Interrupts(None), []
+    monkeypatch.setattr(sys, "unraisablehook", lambda dropped: lost.append(dropped.exc_type))
+
+    class Careless:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.001)
+
+    def _execute():
+        Careless()
+        wait_until(lambda: False)
+
+    with pytest.raises(Stopped, match="told to end by SIGTERM"), interrupts.watch(), interrupts.unit():
+        _execute()
+    assert lost == [seam.ExecutionInterrupt]
+
+
+def test_an_interrupt_just_before_a_unit_s_own_code_comes_again(monkeypatch):
+    monkeypatch.setattr("xpm_alchem.interrupts._AGAIN_SECONDS", 0.05)
+    interrupts, wishes = Interrupts(None), []
+
+    def _execute():
+        wishes.append(interrupts.wish)
+        wait_until(lambda: False)
+
+    with pytest.raises(Stopped, match="told to end by SIGTERM"), interrupts.watch(), interrupts.unit():
+        os.kill(os.getpid(), signal.SIGTERM)  # gufe is about to begin the unit
+        _execute()
+    assert [str(wish) for wish in wishes] == ["told to end by SIGTERM"]
+
+
+def test_an_interrupt_does_not_come_again_while_the_unit_keeps_its_state(monkeypatch):
+    monkeypatch.setattr("xpm_alchem.interrupts._AGAIN_SECONDS", 0.01)
+    left, kept = [0.05], []
+    interrupts = Interrupts(Deadline(lambda: left[0], margin=0.0))
+
+    def _execute():
+        left[0] = 0.0
+        try:
+            wait_until(lambda: False)
+        finally:
+            time.sleep(0.5)
+            kept.append(True)
+
+    with pytest.raises(Stopped, match="the time limit is near"), interrupts.watch(), interrupts.unit():
+        _execute()
+    assert kept == [True]
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, TOLD_TO_END), (signal.SIGUSR1, TIMED_OUT)])
 def test_a_protocol_that_makes_a_failure_of_the_interrupt_is_stopped_all_the_same(task, number, code):
     task.script(simulate_0_step_3={**SLEEP, "do": "swallow"})

@@ -17,6 +17,7 @@ import attrs
 import filelock
 import pytest
 from dummy_protocol import times_left
+from stacks import stacks
 from test_unit_execution import SLEEP, TOLD_TO_END, Task, task_of, wait_until
 
 from xpm_alchem import fence, gufe_seam
@@ -75,8 +76,10 @@ def ended(pid: int) -> int:
     while (found := os.waitpid(pid, os.WNOHANG)) == (0, 0) and time.monotonic() < end:
         time.sleep(0.005)
     if found == (0, 0):
+        where = stacks(pid)
         os.kill(pid, signal.SIGKILL)
-        found = os.waitpid(pid, 0)
+        os.waitpid(pid, 0)
+        pytest.fail(f"it does not end:\n{where}")
     return os.waitstatus_to_exitcode(found[1])
 
 

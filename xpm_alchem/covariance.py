@@ -17,6 +17,8 @@ from scipy.linalg import blas, lapack
 from scipy.sparse import csgraph
 from scipy.sparse.linalg import splu
 
+from xpm_alchem.blas_threads import one_blas_thread
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -90,6 +92,7 @@ class Covariance:
         if self._may_form and topology.nodes <= _SMALL_NODES:
             self._form()
 
+    @one_blas_thread
     def apply(self, vectors: Floats) -> Floats:
         """Return the covariance times vectors, shape (K,) or (K, m)."""
         if self._matrix is not None:
@@ -111,6 +114,7 @@ class Covariance:
             return np.asarray(matrix[heads, heads] + matrix[tails, tails] - 2.0 * matrix[heads, tails])
         return self.scan(np.zeros((len(heads), 0)))[0]
 
+    @one_blas_thread
     def gains(self, nodes: Ints, weights: Floats) -> Floats:
         """Return the sum of weight (C b_e)^2 over some nodes for every edge, shape (E,)."""
         gains = np.zeros(len(self.topology.heads))
@@ -122,6 +126,7 @@ class Covariance:
             gains += (rows[self.topology.heads] - rows[self.topology.tails]) ** 2 @ weights[block]
         return gains
 
+    @one_blas_thread
     def scan(self, factors: Floats) -> tuple[Floats, Floats, Floats]:
         """Look at every edge once.
 
@@ -149,6 +154,7 @@ class Covariance:
             sums += squared @ factors[block]
         return own, gains, sums
 
+    @one_blas_thread
     def change(self, edges: Ints, by: Floats, nodes: Floats) -> tuple[Floats, Floats, Floats]:
         """Change the weights of some edges: C becomes C - U S U^T (Woodbury).
 
@@ -191,6 +197,7 @@ class Covariance:
     def _formed(self) -> Floats:
         return self._form() if self._matrix is None else self._matrix
 
+    @one_blas_thread
     def _form(self) -> Floats:
         """Form the matrix, each part by itself: its inverse with one node held fast, centred."""
         laplacian = self.topology.laplacian(self._weights)

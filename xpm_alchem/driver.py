@@ -83,6 +83,7 @@ class Driver:
         self.records, self.workspace, self.launcher, self.observe = records, workspace, launcher, observe
         self._running, self._init_tasks = running, tuple(init_tasks)
         self._ended = threading.Event()
+        self._interrupted = False
         self._jobs: dict[str, Job] = {}
         self._planning = Planning(records, observe, strategy)
         self._withdrawal = Withdrawal(records, launcher)
@@ -120,7 +121,7 @@ class Driver:
         with self.records.lock(is_brief=at_once):
             try:
                 self.launcher.open(self.records.workspace, self.records.name)
-                with _signals_as_interrupts():
+                with self._signals_as_interrupts():
                     return self._stop() if stop else self._end_at_once() if at_once else self._told(self._drive(once))
             except KeyboardInterrupt:
                 self.observe(DriverEvent("detached"))
@@ -134,6 +135,26 @@ class Driver:
                 ) from error
             finally:
                 self.launcher.close()
+
+    @contextmanager
+    def _signals_as_interrupts(self) -> Iterator[None]:
+        """Make SIGTERM and SIGHUP (the login session ended) detach like Ctrl-C; what nohup ignores stays ignored."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def interrupt(number: int, frame: Any) -> None:
+            self._interrupted = True
+            raise KeyboardInterrupt
+
+        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        heard = [number for number in signals if signal.getsignal(number) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, interrupt) for number in heard}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _drive(self, once: bool) -> Ending:
         quiet_experimaestro(self.records.path / "driver.log")
@@ -268,6 +289,8 @@ class Driver:
 
     def _wait(self) -> None:
         """Wait for an event, or for the next look at the disk; events may repeat, come late or never come."""
+        if self._interrupted:  # Python drops an exception that a signal raises in a weakref's callback, say
+            raise KeyboardInterrupt
         now = time.time()
         if now - self._beaten > _BEAT_SECONDS:
             self.records.beat()
@@ -369,22 +392,3 @@ class Driver:
             time.sleep(0.05)
         for sentence in self.launcher.news():
             self.observe(DriverEvent(sentence))
-
-
-@contextmanager
-def _signals_as_interrupts() -> Iterator[None]:
-    """Make SIGTERM and SIGHUP (the login session ended) detach like Ctrl-C; what nohup ignores stays ignored."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    heard = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, interrupt) for number in heard}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -20,6 +21,7 @@ from xpm_alchem.gufe_seam import ExecutionInterrupt
 
 INTERRUPT_SIGNAL = signal.SIGUSR1  # what a launcher, or our own watch on the deadline, sends before the limit
 _ORDERS_SECONDS = 5.0
+_AGAIN_SECONDS = 3.0
 _NEAR = "the time limit is near"
 
 
@@ -94,31 +96,45 @@ class Interrupts:
 
     def check(self) -> None:
         """Raise `Stopped` if the attempt is to end."""
-        if self.wish is None and (order := self._orders()) is not None:
+        if self.wish is None:
+            self._look_at_orders()
+        self._look_at_deadline()
+        if self.wish is not None:
+            raise self.wish
+
+    def _look_at_orders(self) -> None:
+        if (order := self._orders()) is not None:
             self._want(order)
+
+    def _look_at_deadline(self) -> None:
         left = self._left()
         if left is not None and left <= 0:
             self._want(Stopped(True, _NEAR))
-        if self.wish is not None:
-            raise self.wish
 
     def _left(self) -> float | None:
         return None if self._deadline is None else self._deadline.left()
 
     def _watch(self, ended: threading.Event) -> None:
-        """Look at the orders and the deadline until one of them says stop; then interrupt the main thread."""
-        while True:
-            left = self._left()
-            if left is not None and left <= 0:
+        """Wait until the attempt is to end, then interrupt the main thread: again and again, until it has ended.
+
+        An interrupt may come to nothing: just before the unit's own code begins, or in a finalizer or a weakref's
+        callback, where Python drops exceptions (with gufe's registries measured: 1 of 150 while JSON was written).
+        """
+        while self.wish is None:
+            self._look_at_deadline()  # first: a file system that hangs must not hold up the end
+            if self.wish is None:
+                with suppress(Exception):  # one that hiccups; looked at again in a moment
+                    self._look_at_orders()
+            if self.wish is not None:
+                self._interrupt(ended)
                 break
-            try:
-                if (order := self._orders()) is not None:
-                    self._want(order)
-                    break
-            except Exception:  # a file system that hiccups; looked at again in a moment
-                pass
+            left = self._left()
             if ended.wait(max(0.01, _ORDERS_SECONDS if left is None else min(_ORDERS_SECONDS, left))):
                 return
+        while not ended.wait(_AGAIN_SECONDS):
+            self._interrupt(ended)
+
+    def _interrupt(self, ended: threading.Event) -> None:
         with self._ending:
             if not ended.is_set():
                 os.kill(os.getpid(), INTERRUPT_SIGNAL)
@@ -136,7 +152,7 @@ class Interrupts:
                 self._want(Stopped(False, f"told to end by {signal.Signals(number).name}"))
         elif number != INTERRUPT_SIGNAL:
             return  # SLURM sends SIGTERM twice: the first is being obeyed
-        if self._in_unit and _in_unit_code(frame):
+        if self._in_unit and _in_unit_code(frame) and not _is_unwinding():
             assert self.wish is not None
             raise ExecutionInterrupt(self.wish.reason)
 
@@ -149,4 +165,14 @@ def _in_unit_code(frame: FrameType | None) -> bool:
         if frame.f_code.co_name == "_execute":
             return True
         frame = frame.f_back
+    return False
+
+
+def _is_unwinding() -> bool:
+    """Whether an interrupt is on its way through the unit, which may be keeping its state just now."""
+    error = sys.exception()
+    while error is not None:
+        if isinstance(error, ExecutionInterrupt):
+            return True
+        error = error.__context__
     return False

@@ -34,14 +34,14 @@ def took(seconds: float) -> str:
     return f"{seconds:.1f} s"
 
 
-def time_left(view: View) -> str:
-    """Return the range of the time that is left; a dash where it is not known."""
+def time_left(view: View, gap: str = " ") -> str:
+    """Return the range of the time that is left, in two parts with `gap` between; a dash where it is not known."""
     least, most = view["least"], view["most"]
     if least is None:
         return "-"
     if most is None:
-        return f"at least {took(least)}"
-    return took(most) if took(least) == took(most) else f"{took(least)} to {took(most)}"
+        return f"at least{gap}{took(least)}"
+    return took(most) if took(least) == took(most) else f"{took(least)}{gap}to {took(most)}"
 
 
 def _driver(driver: dict[str, Any] | None) -> str:
@@ -154,16 +154,17 @@ def columns(rows: Sequence[tuple[str, ...]], right: range) -> Iterator[str]:
 def summary_table(view: View) -> RenderableType:
     """Render `summary_view`."""
     driven = "driven" if view["driver"] else "no driver"
+    title = f"{view['campaign']}: {view['strategy']}, {driven}"
     # it fits into 80 columns
-    table = Table(title=f"{view['campaign']}: {view['strategy']}, {driven}", title_justify="left", box=SIMPLE_HEAD)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     states = [f"{view[state]} {state}" for state in ("complete", "running", "waiting", "error") if view[state]]
     cells = {
         "with result": f"{view['with_result']} of {view['transformations']}",
         "tasks": "\n".join(states) or "none",
-        "cost": said(view["cost"], view["cost_unit"]),
+        "cost": f"{said(view['cost'])}\n{view['cost_unit']}",
         "a result": "-" if view["cost_per_result"] is None else said(view["cost_per_result"]),
         "last hour": f"{view['results_last_hour']} results\n{said(view['cost_last_hour'])}",
-        "time left": time_left(view["time_left"]),
+        "time left": time_left(view["time_left"], gap="\n"),
     }
     for heading in cells:
         table.add_column(heading)

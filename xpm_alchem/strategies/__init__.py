@@ -62,8 +62,8 @@ def most_results(name: str, settings: Mapping[str, Any]) -> int | None:
     """Return how many results a strategy of ours wants of a transformation at most; None where that is not known."""
     if name not in BUILT_IN:
         return None
-    made = make_strategy(name, settings).settings
-    return made.repeats if name == "uniform" else made.max_runs
+    strategy: Strategy[Any] = make_strategy(name, settings)
+    return strategy.most_results
 
 
 def _imported(name: str, where: str, trusted: tuple[str, ...]) -> Any:

@@ -59,6 +59,12 @@ class Strategy(ABC, Generic[SettingsT]):
         """
         return StrategyResult(self._propose(alchemical_network, protocol_results))
 
+    @property
+    def most_results(self) -> int | None:
+        """Results after which a transformation gets no more, or None where the settings name no such number."""
+        most: int | None = getattr(self.settings, "max_runs", None)
+        return most
+
     def without_end(self) -> Strategy[SettingsT] | None:
         """Return the same strategy that is never satisfied, or None where another rule is to go on instead."""
         return None

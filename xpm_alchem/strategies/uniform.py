@@ -30,6 +30,11 @@ class UniformStrategy(Strategy[UniformStrategySettings]):
         """Three repeats, as OpenFE users run them."""
         return UniformStrategySettings()
 
+    @property
+    def most_results(self) -> int:
+        """Its repeats."""
+        return self.settings.repeats
+
     def _propose(self, alchemical_network: Any, protocol_results: Mapping[str, Any]) -> dict[str, float | None]:
         repeats = self.settings.repeats
         keys = sorted(str(transformation.key) for transformation in alchemical_network.edges)

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import shortest_path
 
+from xpm_alchem.blas_threads import one_blas_thread
+
 Floats = NDArray[np.float64]
 Place = tuple[float, float]
 
@@ -38,6 +40,7 @@ def places(nodes: Iterable[str], edges: Iterable[tuple[str, str]]) -> dict[str, 
     return found
 
 
+@one_blas_thread
 def _lay_out(adjacency: object) -> Floats:
     """Return places of the nodes of a connected graph, shape (N, 2)."""
     distances: Floats = shortest_path(adjacency, unweighted=True, directed=False)
