@@ -187,12 +187,14 @@ class SlurmCluster:
 
     def _start_database(self) -> None:
         base = self._near / "db"
-        base.mkdir(exist_ok=True)
+        temporary = base / "tmp"  # its own: a server that starts deletes all servers' temporary tables in the directory
+        temporary.mkdir(parents=True, exist_ok=True)
         if not (base / "data/mysql").exists():
-            install = ["mariadb-install-db", "--user=root", f"--datadir={base}/data", "--skip-test-db"]
-            subprocess.run(install, check=True, stdout=subprocess.DEVNULL)
+            install = ["mariadb-install-db", "--user=root", f"--datadir={base}/data", f"--tmpdir={temporary}"]
+            subprocess.run([*install, "--skip-test-db"], check=True, stdout=subprocess.DEVNULL)
         (base / "my.cnf").write_text(
             f"[mariadbd]\nuser=root\ndatadir={base}/data\nsocket={base}/mysql.sock\npid-file={base}/mariadbd.pid\n"
+            f"tmpdir={temporary}\n"
             "skip-networking\ninnodb_buffer_pool_size=64M\ninnodb_log_file_size=32M\ninnodb_lock_wait_timeout=900\n"
             "innodb_flush_log_at_trx_commit=0\n"
         )
