@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import shutil
 import signal
 import socket
@@ -45,14 +46,26 @@ def _unblocked_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _free_ports(number: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(number)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+def _reserved_ports(number: int) -> dict[int, socket.socket]:
+    """Return free TCP ports that no connection gets by itself, each with what keeps it from other tests: its UDP twin.
+
+    A port of the ephemeral range may be taken by anybody's connection while a daemon is down.
+    """
+    lowest_ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    reserved: dict[int, socket.socket] = {}
+    for port in random.sample(range(10000, lowest_ephemeral), lowest_ephemeral - 10000):
+        twin = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            twin.bind(("127.0.0.1", port))
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            twin.close()
+            continue
+        reserved[port] = twin
+        if len(reserved) == number:
+            break
+    return reserved
 
 
 class SlurmCluster:
@@ -89,7 +102,8 @@ class SlurmCluster:
         self._near = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp")) / "c"  # a socket's path has 108 characters
         self._near.symlink_to(self.path)
         self._socket = self._near / "run/munge.sock"
-        self._ports = _free_ports(nodes + 2)
+        self._reserved = _reserved_ports(nodes + 2)
+        self._ports = list(self._reserved)
         self._configure(settings or {}, partitions)
         self.env = {**os.environ, "SLURM_CONF": str(self.conf)}
 
@@ -265,6 +279,8 @@ class SlurmCluster:
                 break
             time.sleep(0.25)
         shutil.rmtree(self._near.parent, ignore_errors=True)
+        for twin in self._reserved.values():
+            twin.close()
 
     def _kill_rest(self) -> int:
         """Kill slurmstepd and what they run; return how many there were: one may be starting another."""
