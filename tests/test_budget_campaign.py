@@ -134,7 +134,7 @@ def test_what_is_shown_is_what_the_attempts_say_after_kills_and_slices(tmp_path:
 
 def test_the_total_ends_a_campaign_under_kills_and_raising_it_takes_effect_at_once(tmp_path: Path) -> None:
     script = {"simulate 0 step 3": {"do": "kill", "times": 3}}
-    campaign = made(tmp_path, {"total": "3 EUR"}, script=script, step_seconds=0.2)
+    campaign = made(tmp_path, {"total": "3 EUR"}, script=script, step_seconds=0.4)
     driver = campaign.start()
     wait_for((campaign.path / "workspace" / "campaigns" / "small").exists, what="a campaign", seconds=300)
     wait_for(lambda: shown(campaign)["spent"] > 0, what="a cost", seconds=300)

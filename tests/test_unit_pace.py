@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from histories import PastCampaign
 
+from xpm_alchem.errors import CampaignError
 from xpm_alchem.expected_costs import Expected
 from xpm_alchem.pace import TaskAhead, TimeLeft, time_left
 from xpm_alchem.report.budget_views import PricedLauncher
@@ -72,6 +73,14 @@ def test_the_strategy_s_end_bounds_what_may_come(tmp_path: Path) -> None:
     text = (past.records.path / "campaign.yaml").read_text()
     (past.records.path / "campaign.yaml").write_text(text + "budget: {until: never}\n")
     assert summary_view(past.records, LOCAL)["time_left"] == {"least": None, "most": None}
+
+
+def test_a_setting_that_was_damaged_is_told_with_its_file(tmp_path: Path) -> None:
+    past = PastCampaign(tmp_path, [(0, 1)])
+    path = past.records.path / "campaign.yaml"
+    path.write_text(path.read_text() + "strategy: {name: uniform, settings: {repeats: three}}\n")
+    with pytest.raises(CampaignError, match=f"^{path}: strategy 'uniform': bad settings: repeats: 'three': "):
+        summary_view(past.records, LOCAL)
 
 
 def test_the_range_in_words() -> None:

@@ -253,6 +253,25 @@ def test_a_strategy_that_cannot_be_made_says_why(name, values, message):
         make_strategy(name, values)
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("uniform", {"repeats": "three"}, r"repeats: 'three': 'repeats' must be <class 'int'> \(got 'three' .*\)\.$"),
+        ("a-optimal", {"pilot": 3, "target_standard_error": "small"}, r"target_standard_error: 'small': '>' not supp"),
+        ("a-optimal", {"pilot": 3, "batch": -1}, r"batch: -1: 'batch' must be > 0: -1$"),
+    ],
+)
+def test_a_bad_setting_is_named_in_one_sentence(name, values, message):
+    with pytest.raises(CampaignError, match=f"^there/campaign.yaml: strategy '{name}': bad settings: {message}"):
+        make_strategy(name, values, file=Path("there/campaign.yaml"))
+
+
+def test_settings_that_are_bad_only_together_are_told_as_such():
+    ends = {"target_standard_error": None, "max_runs": None}
+    with pytest.raises(CampaignError, match="bad settings: set 'target_standard_error', 'least_gain' or 'max_runs'"):
+        make_strategy("a-optimal", ends)
+
+
 def test_a_module_that_cannot_be_imported_is_named():
     with pytest.raises(MissingPackageError, match=r"the module 'gufe\.nothing_here' cannot be imported"):
         make_strategy("gufe.nothing_here:Strategy", {})

@@ -184,6 +184,8 @@ class Plan:
         The file of measured values, for the results only; absolute.
     notify
         Whom to tell when it is satisfied, in error, or has used up its budget.
+    file
+        Where it was read, for messages; no key of it.
     """
 
     name: str
@@ -198,13 +200,14 @@ class Plan:
     trusted_modules: tuple[str, ...] = ()
     experimental: Path | None = None
     notify: Notify = attrs.field(factory=Notify)
+    file: Path | None = attrs.field(default=None, eq=False)
 
     def differences(self, other: Plan) -> list[str]:
         """Return how `other` differs from this plan, a line each: 'key: here -> there'."""
         mine, theirs = attrs.asdict(self), attrs.asdict(other)
         lines = []
         for key, value in mine.items():
-            if key in ("name", "network", "workspace", "experimental") or value == theirs[key]:
+            if key in ("name", "network", "workspace", "experimental", "file") or value == theirs[key]:
                 continue
             if isinstance(value, dict) and isinstance(theirs[key], dict):
                 names = sorted({*value, *theirs[key]})
@@ -260,7 +263,7 @@ def parse_plan(text: str, path: Path) -> Plan:
         raise CampaignError(f"{where}: not valid YAML: {safe_yaml.what_is_wrong(error)}.") from None
     if not isinstance(content, dict):
         raise CampaignError(f"{where}: not a campaign: it holds no keys. `xpm-alchem init NETWORK.json` writes one.")
-    check_keys(content, tuple(field.name for field in attrs.fields(Plan)), where)
+    check_keys(content, [field.name for field in attrs.fields(Plan) if field.name != "file"], where)
     for key in ("name", "network"):
         if key not in content:
             raise CampaignError(f"{where}: '{key}' is missing; a campaign needs at least 'name' and 'network'.")
@@ -269,7 +272,7 @@ def parse_plan(text: str, path: Path) -> Plan:
         raise CampaignError(
             f"{where}: name: {short(name)} may hold letters, digits, '.', '_' and '-' only (at most 100)."
         )
-    given: dict[str, Any] = {"name": name}
+    given: dict[str, Any] = {"name": name, "file": path}
     given["network"] = _path(f"{where}: network", content["network"], path)
     if content.get("experimental") is not None:
         given["experimental"] = _path(f"{where}: experimental", content["experimental"], path)

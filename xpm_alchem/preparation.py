@@ -77,15 +77,14 @@ class Preparation:
             Something cannot be used: says what, where and what to do.
         """
         from xpm_alchem.launchers.choose import choose_launcher
-        from xpm_alchem.strategies import make_strategy
+        from xpm_alchem.strategies import planned_strategy
 
         plan = read_plan(path)
         settings = read_settings()
         root = workspace_path(plan, path, workspace)
         chosen = choose_launcher(launcher or plan.launcher, settings.launchers)
         plan.budget.check(chosen.cost_per_hour, chosen.cost_unit, chosen.longest)
-        if plan.strategy.name is not None:
-            make_strategy(plan.strategy.name, plan.strategy.settings, plan.trusted_modules)
+        planned_strategy(plan)  # an error if it cannot be made
         if plan.experimental is not None:
             read_experimental(plan.experimental)
         network = load_network(plan.network, plan.trusted_modules)

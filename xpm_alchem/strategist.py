@@ -15,7 +15,7 @@ from xpm_alchem.network import Network
 from xpm_alchem.plan import Plan
 from xpm_alchem.protocol_results import ProtocolResults, ResultsByKey
 from xpm_alchem.results import CountedResult, transformation_results
-from xpm_alchem.strategies import make_strategy
+from xpm_alchem.strategies import planned_strategy
 from xpm_alchem.strategies.base import Strategy
 from xpm_alchem.strategy import Counts, Proposal, StrategyState, Weights, iterate
 from xpm_alchem.task_state import CampaignState, grouped
@@ -51,7 +51,7 @@ class Strategist:
     ) -> None:
         self.plan = plan
         self._network = network
-        self.strategy = strategy or _strategy(plan)
+        self.strategy = strategy or planned_strategy(plan)
         self._without_end = _without_end(self.strategy)
         self._results = ProtocolResults(network, workspace, plan.trusted_modules, cache, read_only=read_only)
 
@@ -61,7 +61,7 @@ class Strategist:
         other = copy.copy(self)
         other.plan = plan
         if (here.name, here.settings) != (there.name, there.settings):
-            other.strategy = _strategy(plan)
+            other.strategy = planned_strategy(plan)
             other._without_end = _without_end(other.strategy)
         return other
 
@@ -161,11 +161,6 @@ class Strategist:
             return gathered
         counted = self._counted(tasks, closed)
         return lambda to_come: {key: counted[id].with_more(to_come.get(id, 0)) for key, id in id_of_key.items()}
-
-
-def _strategy(plan: Plan) -> Any:
-    given = plan.strategy
-    return None if given.name is None else make_strategy(given.name, given.settings, plan.trusted_modules)
 
 
 def _without_end(strategy: Any) -> Any:

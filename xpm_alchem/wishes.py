@@ -129,13 +129,11 @@ def import_result(records: CampaignRecords, wish: Mapping[str, Any]) -> bool:
 
 def _changed_plan(records: CampaignRecords, changes: Mapping[str, Any]) -> str:
     """Return the text of the plan in force with another strategy section, checked in full."""
-    from xpm_alchem.strategies import make_strategy
+    from xpm_alchem.strategies import planned_strategy
 
     path = records.path / "campaign.yaml"
     text = with_strategy(read_plan_text(path), path, changes)
-    plan = parse_plan(text, path)
-    if plan.strategy.name is not None:
-        make_strategy(plan.strategy.name, plan.strategy.settings, plan.trusted_modules)
+    planned_strategy(parse_plan(text, path))  # an error if it cannot be made
     return text
 
 

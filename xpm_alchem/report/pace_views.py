@@ -83,8 +83,7 @@ def _wanted(records: CampaignRecords, tasks: Mapping[str, TaskState]) -> Iterabl
     """Return the transformation of every task that the strategy may still want; None if that is not known."""
     from xpm_alchem.strategies import most_results  # numpy takes its time
 
-    plan = records.plan().strategy
-    most = most_results(plan.name or "", plan.settings)
+    most = most_results(records.plan())
     return None if most is None else _missing(records, tasks, most)
 
 

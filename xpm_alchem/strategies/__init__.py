@@ -5,12 +5,15 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from xpm_alchem.errors import CampaignError, MissingPackageError
 from xpm_alchem.near_miss import check_keys, unknown_key
+from xpm_alchem.plan import Plan
 from xpm_alchem.strategies.base import Strategy
 from xpm_alchem.trust import check_module
+from xpm_alchem.values import short
 
 # imported when one is chosen: scipy, which one of them needs, takes its time
 BUILT_IN = {
@@ -28,8 +31,15 @@ def strategy_class(name: str) -> type[Strategy[Any]]:
     return found
 
 
-def make_strategy(name: str, settings: Mapping[str, Any], trusted: tuple[str, ...] = ()) -> Any:
+def make_strategy(
+    name: str, settings: Mapping[str, Any], trusted: tuple[str, ...] = (), file: Path | None = None
+) -> Any:
     """Return a strategy: one of ours, or the class a 'module:Class' names with its default settings changed.
+
+    Parameters
+    ----------
+    file
+        Where it is named, for messages.
 
     Raises
     ------
@@ -40,30 +50,58 @@ def make_strategy(name: str, settings: Mapping[str, Any], trusted: tuple[str, ..
     UntrustedModuleError
         Its module is not trusted.
     """
-    where = f"strategy '{name}'"
+    of_file = "" if file is None else f"{file}: "
+    where = f"{of_file}strategy '{name}'"
     if ":" not in name:
         if name not in BUILT_IN:
-            raise CampaignError(unknown_key(name, [*BUILT_IN, "module:Class"], "strategy.name", what="there is no"))
+            known = [*BUILT_IN, "module:Class"]
+            raise CampaignError(unknown_key(name, known, f"{of_file}strategy.name", what="there is no"))
         cls: Any = strategy_class(name)
     else:
         cls = _imported(name, where, trusted)
     try:
         defaults = cls.default_settings()
-        known = _fields(defaults)
-        check_keys(settings, known, f"{where}: settings")
-        return cls(type(defaults)(**{**known, **settings}))
+        known_settings = _fields(defaults)
+        check_keys(settings, known_settings, f"{where}: settings")
+        return cls(_changed(defaults, known_settings, settings))
     except CampaignError:
         raise
     except (ValueError, TypeError) as error:
-        raise CampaignError(f"{where}: bad settings: {error}") from None
+        raise CampaignError(f"{where}: bad settings: {_words(error)}") from None
 
 
-def most_results(name: str, settings: Mapping[str, Any]) -> int | None:
+def planned_strategy(plan: Plan) -> Any:
+    """Return the strategy that a plan names, None where it names none; raises as `make_strategy` does."""
+    given = plan.strategy
+    return None if given.name is None else make_strategy(given.name, given.settings, plan.trusted_modules, plan.file)
+
+
+def most_results(plan: Plan) -> int | None:
     """Return how many results a strategy of ours wants of a transformation at most; None where that is not known."""
-    if name not in BUILT_IN:
+    if plan.strategy.name not in BUILT_IN:
         return None
-    strategy: Strategy[Any] = make_strategy(name, settings)
+    strategy: Strategy[Any] = planned_strategy(plan)
     return strategy.most_results
+
+
+def _changed(defaults: Any, known: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:
+    """Return settings with some changed; an error names the one that is bad by itself, if there is such a one."""
+    try:
+        return type(defaults)(**{**known, **settings})
+    except (ValueError, TypeError):
+        for key, value in settings.items():
+            try:
+                type(defaults)(**{**known, key: value})
+            except (ValueError, TypeError) as error:
+                raise ValueError(f"{key}: {short(value)}: {_words(error)}") from None
+        raise
+
+
+def _words(error: Exception) -> str:
+    """Return what a settings class says is wrong: pydantic's and attrs' errors hold more than the sentence."""
+    if hasattr(error, "errors"):
+        return "; ".join(str(one["msg"]) for one in error.errors())
+    return str(error.args[0] if error.args else error)
 
 
 def _imported(name: str, where: str, trusted: tuple[str, ...]) -> Any:
