@@ -485,6 +485,26 @@ def test_a_process_that_ends_before_it_begins_for_no_fault_of_its_own_is_no_erro
     assert all(reason in attempt.reason for attempt in attempts)
 
 
+def test_a_signal_that_a_package_takes_for_an_error_of_its_own_is_no_error(tmp_path: Path) -> None:
+    """As pint does, which reads its definitions while it is imported: experimaestro's exception is gone then."""
+    package = tmp_path / "shadow" / "gufe"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(
+        "import os, signal, sys, time\n"
+        "try:\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    time.sleep(60)\n"
+        "except Exception:\n"
+        "    print('x' * 10_000, file=sys.stderr)\n"
+        "    raise TypeError('No loader function defined') from None\n"
+    )
+    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)])
+    campaign.write_plan(launcher={"kind": "local", "env": {"PYTHONPATH": str(package.parent)}}, max_retries=1)
+    assert campaign.run().returncode == 1
+    (attempts,) = campaign.attempts().values()
+    assert [(a.outcome, a.reason) for a in attempts] == [(Outcome.CANCELLED, "told to end before it began")] * 2
+
+
 def broken_experimaestro(tmp_path: Path, error: str) -> Path:
     """Return a directory whose `experimaestro.run` cannot be imported, as with a broken installation on a node."""
     package = tmp_path / "broken" / "experimaestro"

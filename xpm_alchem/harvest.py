@@ -26,9 +26,12 @@ from xpm_alchem.task_state import TaskState, TaskStatus, grouped
 _OVERDUE_SECONDS = 20.0
 _STUCK_SECONDS = 5.0
 _CAUSE_SECONDS = 60.0  # to wait for the launcher's word why an attempt was told to end
-_TERMINATED = "Job cancelled by SIGTERM"  # said by experimaestro; a package that is just being imported may reword it
+# said by experimaestro, in its log and as exception; a package that is just being imported may catch and reword that
+_TERMINATED = re.compile("SIGTERM received, initiating graceful termination|Job cancelled by SIGTERM")
 # removed before a launch and written for it: gone, or not seen yet, for a process of an earlier one that begins late
 _WITHOUT_PARAMETERS = re.compile(r"FileNotFoundError: .*/params\.json'")
+_KEPT = 4000  # characters of what an attempt printed last
+_SINCE_LAUNCH = 256 * 1024  # bytes: all of it, if it only began to import
 
 
 @attrs.frozen
@@ -153,17 +156,17 @@ class Harvest:
         if not ending.is_certain:
             fence_off(directory)
         outcome, said, text = ending.outcome, ending.reason, None
-        reason, printed = failure_reason(directory), _tail(stderr_of(directory))
+        reason, printed = failure_reason(directory), _tail(stderr_of(directory), _SINCE_LAUNCH)
         if "TaskBusyError" in printed:
             fence_off(directory)
             outcome, said = Outcome.LOST, "a process of an earlier attempt held the task; it was fenced off"
         elif "SupersededError" in printed or _WITHOUT_PARAMETERS.search(printed):
             outcome, said = Outcome.LOST, "a process of an earlier launch came too late"
-        elif reason in ("cancelled", "timeout") or _TERMINATED in printed:
+        elif reason in ("cancelled", "timeout") or _TERMINATED.search(printed):
             outcome = Outcome.TIMEOUT if reason == "timeout" else Outcome.CANCELLED
             said = "told to end before it began"
         elif reason is not None or "Traceback" in printed:
-            outcome, text = Outcome.ERROR, printed or None
+            outcome, text = Outcome.ERROR, printed[-_KEPT:] or None
             said = f"ended before it began: {_exception_in(printed) or 'no message'}"
         log.never_began(outcome, said, text, since=task.submitted, launched=ending.launched)
         return True
@@ -303,7 +306,7 @@ def _exception_in(text: str) -> str | None:
     return lines[-1] if lines else None
 
 
-def _tail(path: Path, size: int = 4000) -> str:
+def _tail(path: Path, size: int = _KEPT) -> str:
     try:
         return path.read_bytes()[-size:].decode(errors="replace")
     except OSError:
