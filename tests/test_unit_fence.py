@@ -21,7 +21,7 @@ from stacks import stacks
 from test_unit_execution import SLEEP, TOLD_TO_END, Task, task_of, wait_until
 
 from xpm_alchem import fence, gufe_seam
-from xpm_alchem.attempts import Launched, Outcome
+from xpm_alchem.attempts import AttemptLog, Launched, Outcome
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.errors import FormatError, SupersededError, TaskBusyError
 from xpm_alchem.execution import UnitsFailed, newest_checkpoint, run
@@ -184,6 +184,33 @@ def test_the_launch_that_is_named_may_work_and_is_noted(task):
     assert task.run(launched=MINE).status == "complete"
     (attempt,) = task.attempts
     assert (attempt.launched_as, attempt.node, attempt.outcome) == ("7_0", "n1", Outcome.COMPLETE)
+
+
+def test_a_job_that_failed_and_is_started_once_more_runs_no_second_attempt_before_a_decision(task):
+    give_orders(task.files.path, launch="batch-1/0")
+    task.script(**{"simulate 0": {"do": "raise", "times": 2}})
+    with pytest.raises(UnitsFailed):
+        task.run(launched=MINE)
+    with pytest.raises(SupersededError, match=r"attempt 1, of the same job 7_0, failed"):  # a controller had crashed
+        task.run(launched=MINE)
+    (attempt,) = task.attempts
+    assert (attempt.outcome, attempt.decision) == (Outcome.ERROR, None)
+    AttemptLog(task.files.attempts).decide(attempt, "resume", "pattern")
+    with pytest.raises(UnitsFailed):
+        task.run(launched=MINE)
+    give_orders(task.files.path, launch="batch-2/0")
+    assert task.run(launched=Launched("8_0", "batch-2/0", "n1")).status == "complete"
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_a_job_that_is_requeued_goes_on_with_an_attempt_that_was_ended(task, stop):
+    give_orders(task.files.path, launch="batch-1/0")
+    log = AttemptLog(task.files.attempts)
+    first = log.start(limit=None, launched=MINE, versions={})
+    if stop:
+        log.end(first, Outcome.CANCELLED, reason="told to end", progress=False, seconds=1.0, kept_seconds=0.0)
+    assert task.run(launched=MINE).status == "complete"
+    assert [a.outcome for a in task.attempts] == [Outcome.CANCELLED if stop else Outcome.LOST, Outcome.COMPLETE]
 
 
 def test_an_attempt_that_waited_for_the_one_before_looks_at_its_orders_again(task, monkeypatch):

@@ -21,7 +21,7 @@ from xpm_alchem import gufe_seam
 from xpm_alchem.attempts import Attempt, AttemptLog, Launched, Outcome
 from xpm_alchem.deadline import Deadline
 from xpm_alchem.directory import TaskDirectory, TaskSummary
-from xpm_alchem.errors import FormatError, TaskBusyError, UntrustedModuleError
+from xpm_alchem.errors import FormatError, SupersededError, TaskBusyError, UntrustedModuleError
 from xpm_alchem.fence import Fence, inherit
 from xpm_alchem.files import set_aside
 from xpm_alchem.interrupts import Interrupts, Stopped
@@ -113,7 +113,7 @@ def run(
     TaskBusyError
         Another attempt is at work in the directory.
     SupersededError
-        The task was given to another attempt.
+        The task was given to another attempt, or this job's attempt failed already.
     Exception
         Whatever the protocol raised while it made the DAG.
     """
@@ -154,6 +154,7 @@ class _Execution:
             earlier = self._close_lost()
             if (finished := self._finished()) is not None:
                 return finished
+            self._refuse_second_start(earlier)
             afresh = self._begin_afresh(earlier)
             self.attempt = self.log.start(
                 limit=None if self.deadline is None else self.deadline.remaining(),
@@ -237,6 +238,17 @@ class _Execution:
             if attempt.outcome is None:
                 close_lost(self.files, attempt, "ended without a word")
         return self.log.read()
+
+    def _refuse_second_start(self, earlier: list[Attempt]) -> None:
+        """Refuse if this very launch has failed already: a controller that crashed starts jobs again it forgot."""
+        if self.launched.job is None or not earlier or earlier[-1].launched_as != self.launched.job:
+            return
+        last = earlier[-1]
+        if last.outcome is Outcome.ERROR and last.decision is None:
+            raise SupersededError(
+                f"{self.files.path}: attempt {last.number}, of the same job {last.launched_as}, failed; "
+                "whether another one follows is not for this process to say."
+            )
 
     def _begin_afresh(self, earlier: list[Attempt]) -> str:
         """Set aside all that was computed, if that was ordered for this attempt; return what was done, in words."""
