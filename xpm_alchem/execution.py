@@ -241,9 +241,9 @@ class _Execution:
 
     def _refuse_second_start(self, earlier: list[Attempt]) -> None:
         """Refuse if this very launch has failed already: a controller that crashed starts jobs again it forgot."""
-        if self.launched.job is None or not earlier or earlier[-1].launched_as != self.launched.job:
+        last = earlier[-1] if earlier else None
+        if last is None or self.launched.job is None or last.launched_as != self.launched.job:
             return
-        last = earlier[-1]
         if last.outcome is Outcome.ERROR and last.decision is None:
             raise SupersededError(
                 f"{self.files.path}: attempt {last.number}, of the same job {last.launched_as}, failed; "

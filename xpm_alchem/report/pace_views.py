@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.expected_costs import ExpectedSeconds
 from xpm_alchem.pace import TaskAhead, TimeLeft, time_left
+from xpm_alchem.plan import Plan
 from xpm_alchem.report.budget_views import PricedLauncher, View, ledger_now
 from xpm_alchem.spending import InFlight, Ledger, Span, cost_between
 from xpm_alchem.task_state import TaskState, TaskStatus, grouped
@@ -74,16 +75,16 @@ def _time_left(
         return seconds + (ledger.cost(task.task, launcher.unit or "") / price * _HOUR if price else 0.0)
 
     there = [TaskAhead(expected.of(t.transformation), used(t)) for t in tasks.values() if t.in_flight]
-    wanted = _wanted(records, tasks) if is_awake and plan.strategy.mode != "disabled" else ()
+    wanted = _wanted(plan, records, tasks) if is_awake and plan.strategy.mode != "disabled" else ()
     more = [TaskAhead(expected.of(transformation), certain=False) for transformation in wanted or ()]
     return time_left([*there, *more], slots=launcher.slots, at_once=at_once, is_bounded=wanted is not None)
 
 
-def _wanted(records: CampaignRecords, tasks: Mapping[str, TaskState]) -> Iterable[str] | None:
+def _wanted(plan: Plan, records: CampaignRecords, tasks: Mapping[str, TaskState]) -> Iterable[str] | None:
     """Return the transformation of every task that the strategy may still want; None if that is not known."""
     from xpm_alchem.strategies import most_results  # numpy takes its time
 
-    most = most_results(records.plan())
+    most = most_results(plan)
     return None if most is None else _missing(records, tasks, most)
 
 
