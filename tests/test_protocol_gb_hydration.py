@@ -204,6 +204,7 @@ def whole(tmp_path_factory):
     return root / "dag.json", outcome(walk(dag, root / "run"))
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # one that Python drops
 def test_an_interrupt_anywhere_changes_nothing(whole, tmp_path):
     dag_file, expected = whole
 
