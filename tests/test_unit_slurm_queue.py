@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from campaigns import wait_for
 
+from xpm_alchem.fence import Orders
 from xpm_alchem.launchers.slurm_commands import Slurm
 from xpm_alchem.launchers.slurm_profile import SlurmProfile
 from xpm_alchem.launchers.slurm_queue import SlurmQueue
@@ -20,14 +21,19 @@ Submit = Callable[[str, SlurmProfile], Path]
 def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlurmQueue]:
     programs = tmp_path / "bin"
     programs.mkdir()
-    # refuses the partition 'none', and whatever may not run on n1
+    # refuses the partition 'none', and whatever may not run on n1; for the partition 'slow' it waits for the file 'go'
     body = f'''
 script=$(eval echo \\${{$#}})
 if grep -q partition=none "$script"; then echo "{REFUSED}Invalid partition name specified" >&2; exit 1; fi
 if grep -q exclude=n1 "$script"; then echo "{REFUSED}Requested node configuration is not available" >&2; exit 1; fi
+if grep -q partition=slow "$script"; then
+    touch {tmp_path}/sbatch-runs
+    while [ ! -e {tmp_path}/go ]; do sleep 0.05; done
+fi
 echo 12
 '''
-    for name, text in {"sbatch": body, "squeue": "", "sacct": "", "scancel": ""}.items():
+    cancel = f'echo "$@" >> {tmp_path}/scancelled\n'
+    for name, text in {"sbatch": body, "squeue": "", "sacct": "", "scancel": cancel}.items():
         (programs / name).write_text(f"#!/bin/sh\n{text}")
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
@@ -72,5 +78,48 @@ def test_nodes_are_avoided_only_as_long_as_any_is_left(queue: SlurmQueue, submit
 
 def test_nodes_that_the_user_excludes_stay_excluded(queue: SlurmQueue, submit: Submit) -> None:
     task = submit("a", SlurmProfile(exclude="n1", avoided=("n2",)))
-    wait_for(lambda: len(queue._refused) == 1, what="its refusal without the avoided node")
+    news: list[str] = []
+    wait_for(lambda: news.extend(queue.news()) or len(news) == 2, what="its refusal without the avoided node")
+    assert "no node is left beside those that are avoided" in news[0]
+    assert "SLURM refuses the job; tried again" in news[1]
     assert not is_submitted(queue, task)
+
+
+@pytest.mark.parametrize(("together", "cancelled"), [(1, ["12_0"]), (2, [])])
+def test_a_task_that_is_cancelled_while_sbatch_runs_is_not_run(
+    queue: SlurmQueue, submit: Submit, tmp_path: Path, together: int, cancelled: list[str]
+) -> None:
+    slow = SlurmProfile(partition="slow", tasks_per_job=together)
+    unwanted, wanted = submit("a", slow), submit("b", slow)
+    wait_for((tmp_path / "sbatch-runs").exists, what="sbatch")
+    queue.cancel(unwanted)
+    assert Orders.read(unwanted).launch == "withdrawn/0"
+    (tmp_path / "go").touch()
+    wait_for(lambda: is_submitted(queue, wanted), what="the other task's submission")
+    (batch,) = (path.name for path in (tmp_path / "slurm").iterdir())
+    assert Orders.read(unwanted).launch == "withdrawn/0"
+    assert Orders.read(wanted).launch == f"{batch}/1"
+    assert queue.has_ended(unwanted) and not queue.has_ended(wanted)
+    later = submit("c", SlurmProfile(partition="main"))
+    wait_for(lambda: is_submitted(queue, later), what="a later task's submission, a step after what is cancelled")
+    wait_for(lambda: scancelled(tmp_path) == cancelled, what="the cancelled task's job being ended")
+
+
+def test_a_task_that_is_cancelled_while_another_ones_sbatch_runs_is_not_submitted(
+    queue: SlurmQueue, submit: Submit, tmp_path: Path
+) -> None:
+    first, unwanted = submit("a", SlurmProfile(partition="slow")), submit("b", SlurmProfile(partition="main"))
+    wait_for((tmp_path / "sbatch-runs").exists, what="sbatch")
+    queue.cancel(unwanted)
+    (tmp_path / "go").touch()
+    wait_for(lambda: is_submitted(queue, first), what="the first task's submission")
+    later = submit("c", SlurmProfile(partition="main"))
+    wait_for(lambda: is_submitted(queue, later), what="a later task's submission")
+    assert not is_submitted(queue, unwanted)
+    assert len(list((tmp_path / "slurm").iterdir())) == 2
+    assert scancelled(tmp_path) == []
+
+
+def scancelled(path: Path) -> list[str]:
+    file = path / "scancelled"
+    return sorted(file.read_text().split()) if file.exists() else []

@@ -22,20 +22,19 @@ from xpm_alchem.launchers.slurm_batch import Batch, parse_launch
 from xpm_alchem.launchers.slurm_commands import JobState, Slurm, SlurmError, Trouble
 from xpm_alchem.launchers.slurm_entry import Entry
 from xpm_alchem.launchers.slurm_profile import SlurmProfile
+from xpm_alchem.launchers.slurm_submission import Submission
 
 _log = logging.getLogger("xpm.alchem.slurm")
 
-_GATHER_SECONDS, _GATHER_MOST = 0.3, 5.0  # to wait for more tasks to send along, after the last one and in all
 _LOOKS_PER_STEP = 100  # at files of tasks
 _STEP_SECONDS = 0.25
 _POLL_LEAST, _POLL_MOST, _POLL_GROWTH = 2.0, 60.0, 1.5
-_RETRY_LEAST, _RETRY_MOST = 2.0, 300.0
+_CANCEL_SECONDS = 2.0  # between two tries to cancel
 _FOREIGN_SECONDS = 60.0  # how long an sbatch of a driver that was killed may still be under way
 _WORD_SECONDS = 30.0  # after an attempt said that it ends, its process is gone although nobody noted that
 _MEMORY_SECONDS = 240.0  # how long a controller surely remembers a job that has ended (MinJobAge is 300 s)
 _PATIENCE_SECONDS = 120.0  # with accounting that does not answer, or contradicts the controller
 _USUAL_REASONS = {"None", "Priority", "Resources", "BeginTime", "JobArrayTaskLimit", "Cleaning", ""}
-_LIMIT_SECONDS = 60.0  # between two tries when a site's limit on jobs is reached
 
 
 class SlurmQueue:
@@ -52,8 +51,9 @@ class SlurmQueue:
     """
 
     def __init__(self, root: Path, campaign: str, slurm: Slurm) -> None:
-        self._root, self._campaign, self._slurm = root, campaign, slurm
+        self._root, self._slurm = root, slurm
         self._lock = threading.RLock()
+        self._submission = Submission(root, campaign, slurm, self._lock, self._tell)
         self._entries: dict[Path, Entry] = {}
         self._cancel: set[str] = set()
         self._news: list[str] = []
@@ -62,11 +62,7 @@ class SlurmQueue:
         self._thread: threading.Thread | None = None
         self._looked_at = 0
         self._interval, self._poll_at = _POLL_LEAST, 0.0
-        self._retry, self._submit_at = _RETRY_LEAST, 0.0
-        self._refused: dict[SlurmProfile, tuple[float, float]] = {}  # not before, and how long then
         self._cancel_at = 0.0
-        self._largest_batch = 1000
-        self._arrays = True
         self._accounting, self._ask_accounts = True, False
         self._asked = 0.0
 
@@ -115,16 +111,13 @@ class SlurmQueue:
                 return
             self._entries[directory] = entry
             batch = entry.batch
-            if batch is None:
-                entry.lost = entry.ended = True
-            elif batch.tasks_per_job == 1 or batch.claimed_by(entry.number) is not None:
+            if batch is not None and (batch.tasks_per_job == 1 or batch.claimed_by(entry.number) is not None):
                 self._cancel.update(batch.jobs_for(entry.number) or ())
-            else:  # no job has taken it on; from now on none will
+            else:  # no job has taken it on; from now on none will, also not of an sbatch that is under way
                 give_orders(directory, launch=f"withdrawn/{entry.number}")
                 entry.lost = entry.ended = True
-                ours = [other for other in self._entries.values() if other.batch == batch]
-                if all(other.ended for other in ours):
-                    self._cancel.update(batch.all_jobs())
+                if batch is not None:
+                    self._cancel_needless(batch, [one for one in self._entries.values() if one.batch == batch])
         self._start()
         self._wake.set()
 
@@ -187,9 +180,8 @@ class SlurmQueue:
 
     def _step(self) -> None:
         self._look_at_disk()
+        self._submit_gathered()
         now = time.time()
-        if now >= self._submit_at:
-            self._submit_gathered(now)
         if self._cancel and now >= self._cancel_at:
             self._cancel_some(now)
         if now >= self._poll_at and any(entry.is_open for entry in self._launched()):
@@ -220,7 +212,7 @@ class SlurmQueue:
         for entry in open_entries:
             if self._says_it_ended(entry):
                 entry.ended = True
-                self._submit_at = min(self._submit_at, time.time() + _POLL_LEAST)  # there is room for another one
+                self._submission.there_is_room()
 
     def _says_it_ended(self, entry: Entry) -> bool:
         """Whether a task's process has ended, by the word of its job; or of the attempt, a while ago."""
@@ -245,93 +237,26 @@ class SlurmQueue:
             entry.word = time.time()  # its process may still be on its way out
         return False
 
-    # ---------------------------------------------------------------------------------------------------- submitting
-    def _submit_gathered(self, now: float) -> None:
+    # ----------------------------------------------------------------------------------------- submitting, cancelling
+    def _submit_gathered(self) -> None:
         with self._lock:
             waiting = [entry for entry in self._entries.values() if entry.batch is None and not entry.ended]
-        if not waiting:
-            return
-        oldest, newest = (pick(entry.gathered for entry in waiting) for pick in (min, max))
-        if now - newest < _GATHER_SECONDS and now - oldest < _GATHER_MOST:
-            return
-        groups: dict[SlurmProfile, list[Entry]] = {}
-        for entry in waiting:
-            assert entry.profile is not None
-            if now >= self._refused.get(entry.profile, (0.0, 0.0))[0]:
-                groups.setdefault(entry.profile, []).append(entry)
-        for profile, entries in groups.items():
-            largest = self._largest_batch * profile.tasks_per_job if self._arrays else profile.tasks_per_job
-            for start in range(0, len(entries), largest):
-                if not self._submit(profile, entries[start : start + largest]):
-                    return
-
-    def _submit(self, profile: SlurmProfile, entries: list[Entry]) -> bool:
-        """Submit tasks with one sbatch: first the intent, then the deed. Return False if it is not to go on now."""
-        batch = Batch.make(
-            self._root,
-            self._campaign,
-            [str(entry.script) for entry in entries],
-            is_array=self._arrays,
-            tasks_per_job=profile.tasks_per_job,
-            side_by_side=profile.side_by_side,
-            pool=profile.pool,
-            margin=profile.margin,
-            limit=profile.time,
-        )
-        jobs = batch.jobs if batch.is_array else None
-        batch.write(profile.script(name=batch.job_name, directory=batch.path, jobs=jobs))
-        for number, entry in enumerate(entries):
-            give_orders(entry.directory, launch=batch.launch(number), stop=None)
-        trouble: SlurmError | None = None
-        try:
-            batch.set_job(self._slurm.submit(batch.script))
-        except SlurmError as error:
-            trouble = error
-        if trouble is None or trouble.trouble is Trouble.UNREACHABLE:  # done, or perhaps done: the poll finds out
+        for batch, entries in self._submission.submit(waiting):
             with self._lock:
                 for number, entry in enumerate(entries):
                     entry.batch, entry.number = batch, number
+                self._cancel_needless(batch, entries)
                 self._hurry()
-        if trouble is None:
-            self._retry = _RETRY_LEAST
-            self._refused.pop(profile, None)
-            return True
-        if trouble.trouble is not Trouble.UNREACHABLE:
-            shutil.rmtree(batch.path, ignore_errors=True)
-        if trouble.trouble in (Trouble.REFUSED, Trouble.NO_NODE):
-            self._hold(profile, entries, trouble)
-            return True  # what asks for something else may be accepted
-        self._after_refusal(trouble, batch)
-        return False
 
-    def _hold(self, profile: SlurmProfile, entries: list[Entry], error: SlurmError) -> None:
-        """Submit what was refused as it is later; without its avoided nodes, if those are all there are, at once."""
-        if error.trouble is Trouble.NO_NODE and profile.avoided:
-            self._tell("no node is left beside those that are avoided: jobs are sent to any", "avoided")
-            for entry in entries:
-                entry.profile = attrs.evolve(profile, avoided=())
+    def _cancel_needless(self, batch: Batch, entries: list[Entry]) -> None:
+        """Cancel the jobs of a batch whose tasks were all cancelled before a job took them on."""
+        if batch.tasks_per_job > 1:
+            if all(entry.ended for entry in entries):
+                self._cancel.update(batch.all_jobs())
             return
-        self._tell(f"SLURM refuses the job; tried again ({error})", f"submit {error}")
-        wait = self._refused.get(profile, (0.0, _RETRY_LEAST))[1]
-        self._refused[profile] = time.time() + wait, min(_RETRY_MOST, wait * 2)
-
-    def _after_refusal(self, error: SlurmError, batch: Batch) -> None:
-        now = time.time()
-        if error.trouble is Trouble.TOO_LARGE_ARRAY:
-            if batch.jobs == 1:
-                self._arrays = False
-            self._largest_batch = max(1, batch.jobs // 2)
-            return
-        if error.trouble is Trouble.TOO_MANY and batch.jobs > 1:
-            self._largest_batch = max(1, batch.jobs // 2)
-            return
-        if error.trouble is Trouble.TOO_MANY:
-            self._tell(f"the cluster takes no more jobs of yours now; the others wait ({error})", "too many")
-            self._submit_at = now + _LIMIT_SECONDS
-            return
-        self._tell(f"SLURM does not answer; tried again ({error})", f"submit {error}")
-        self._submit_at = now + self._retry
-        self._retry = min(_RETRY_MOST, self._retry * 2)
+        for entry in entries:
+            if entry.lost:
+                self._cancel.update(batch.jobs_for(entry.number) or ())
 
     def _cancel_some(self, now: float) -> None:
         with self._lock:
@@ -340,7 +265,7 @@ class SlurmQueue:
             self._slurm.cancel(jobs)
         except SlurmError as error:
             self._tell(f"SLURM does not answer; cancelling is tried again ({error})", "cancel")
-            self._cancel_at = now + _RETRY_LEAST
+            self._cancel_at = now + _CANCEL_SECONDS
             return
         with self._lock:
             self._cancel.difference_update(jobs)
