@@ -128,6 +128,7 @@ class BudgetWatch:
     def _current(self) -> Admission:
         state = self.records.state()
         if self._admission is None or self._admission[0] != self.records.position:
+            self._now = time.time()  # a submission takes its time, and what runs costs meanwhile
             unit, ledger = self.launcher.cost_unit, state.ledger
             made = Admission(
                 self.budget,
