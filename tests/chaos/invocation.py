@@ -47,6 +47,8 @@ class Invocation:
 
     def __init__(self, arguments: Sequence[object], *, cwd: Path, out: Path, err: Path, as_program: bool) -> None:
         words = [str(word) for word in arguments]
+        for file in (out, err):  # a call may be killed before it has opened them
+            file.touch()
         self._program: subprocess.Popen[bytes] | None = None
         if as_program:
             with open(out, "wb") as stdout, open(err, "ab") as stderr:
