@@ -115,7 +115,10 @@ class Chaos:
             with PlanHistory(self.campaign.path) as history:
                 with user:
                     self._weather(storm, drivers)
-                storm.mend()
+                    storm.mend()
+                    while not user.goes():  # a `stop` waits until SLURM answers
+                        storm.mend(time.time())
+                        time.sleep(0.1)
                 print(f"the storm is over after {time.time() - began:.0f} s: {self.counts()}", flush=True)
                 calm = time.time()
                 self._finish(storm, drivers, user)

@@ -76,6 +76,11 @@ class User:
         self._ended.set()
         self._thread.join()
 
+    def goes(self) -> bool:
+        """Begin nothing more; return whether the last command has ended."""
+        self._ended.set()
+        return not self._thread.is_alive()
+
     def _live(self) -> None:
         while not self._ended.wait(self._rng.uniform(0.2, 2.0)):
             if not (self._campaign.path / "workspace" / "campaigns" / "small" / "index.json").exists():
