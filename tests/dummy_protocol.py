@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from xpm_alchem import gufe_seam as seam
-from xpm_alchem.files import write_json
+from xpm_alchem.base.files import write_json
 
 
 class DummySettings(seam.SettingsBase):

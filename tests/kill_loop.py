@@ -16,9 +16,9 @@ from pathlib import Path
 import psutil
 
 from xpm_alchem.attempts import AttemptLog
+from xpm_alchem.base.errors import XpmAlchemError
 from xpm_alchem.client import Campaign
 from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.errors import XpmAlchemError
 
 
 def kill_loop(plan: Path, *, kills: int, seed: int, longest: float = 4.0) -> Counter[str]:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from xpm_alchem import files
+from xpm_alchem.base import files
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.driver import Driver
 from xpm_alchem.launchers.local import LocalLauncher

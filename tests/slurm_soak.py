@@ -34,8 +34,8 @@ from slurm_cluster import SlurmCluster, missing
 from slurm_counter import SlurmCounter
 from storm import SlurmStorm, campaign_processes
 
+from xpm_alchem.base.errors import XpmAlchemError
 from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.errors import XpmAlchemError
 
 TESTS = Path(__file__).parent
 REPEATS = 10

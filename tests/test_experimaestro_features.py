@@ -182,7 +182,7 @@ def test_a_campaign_of_another_workspace_is_not_driven_in_an_experiment(lab: Pat
         "-c",
         "from experimaestro import experiment\n"
         "from xpm_alchem.client import Campaign\n"
-        "from xpm_alchem.errors import CampaignError\n"
+        "from xpm_alchem.base.errors import CampaignError\n"
         "campaign = Campaign.create('campaign.yaml')\n"
         "with experiment('other', 'mine', no_environmental_impact=True) as xp:\n"
         "    try:\n"

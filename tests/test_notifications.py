@@ -15,10 +15,10 @@ import pytest
 from campaigns import SmallCampaign, wait_for
 from histories import PastCampaign
 
-from xpm_alchem import safe_yaml
+from xpm_alchem.base import safe_yaml
+from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.budget import Budget
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.errors import CampaignError
 from xpm_alchem.messenger import post, run_command
 from xpm_alchem.notices import Notices
 from xpm_alchem.notify import Notify

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from rdkit import Chem
 
-from xpm_alchem.errors import MissingPackageError
+from xpm_alchem.base.errors import MissingPackageError
 from xpm_alchem.gufe_seam import IS_GUFE_0_4
 from xpm_alchem.protocols import gb_system
 from xpm_alchem.protocols.atom_mapping import common_mapping, given_mapping, superpose

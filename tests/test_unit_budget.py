@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xpm_alchem.amounts import Amount, said, same_unit
+from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.budget import Budget
-from xpm_alchem.errors import CampaignError
 from xpm_alchem.plan import parse_plan
 from xpm_alchem.plan_text import with_budget
 

@@ -12,11 +12,11 @@ import pytest
 from dummy_protocol import dummy_network
 
 from xpm_alchem.attempts import Attempt, AttemptLog, Outcome, Priced
+from xpm_alchem.base.errors import FormatError
+from xpm_alchem.base.files import write_json
 from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.errors import FormatError
 from xpm_alchem.execution import TaskSpec, close_lost, run
 from xpm_alchem.fence import Orders, give_orders
-from xpm_alchem.files import write_json
 from xpm_alchem.interrupts import Stopped
 from xpm_alchem.lost_work import lost_seconds
 from xpm_alchem.processes import ProcessIdentity

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from xpm_alchem.disk_cache import DiskCache
+from xpm_alchem.base.disk_cache import DiskCache
 
 MADE_OF = {"of": ["this", 1, 2.5, None]}
 

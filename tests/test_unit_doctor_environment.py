@@ -15,12 +15,12 @@ from campaigns import SmallCampaign
 from doctored import told, wrong
 from slurm_campaigns import SlurmCampaign
 
+from xpm_alchem.base.errors import CampaignError, InputError
 from xpm_alchem.client import Campaign
 from xpm_alchem.doctor import environment, file_system, slurm_site
 from xpm_alchem.doctor.check import ENVIRONMENT, Finding, Verdict, ok, perform
 from xpm_alchem.doctor.journals import JournalLines
 from xpm_alchem.doctor.site import Site
-from xpm_alchem.errors import CampaignError, InputError
 from xpm_alchem.launchers.local import LocalLauncher, LocalProfile
 
 

@@ -20,12 +20,12 @@ from dummy_protocol import dummy_network, times_left
 
 from xpm_alchem import gufe_seam as seam
 from xpm_alchem.attempts import AttemptLog, Launched, Outcome
+from xpm_alchem.base.errors import FormatError, TaskBusyError
+from xpm_alchem.base.files import write_json
 from xpm_alchem.deadline import Deadline
 from xpm_alchem.directory import TaskDirectory, TaskSummary
-from xpm_alchem.errors import FormatError, TaskBusyError
 from xpm_alchem.execution import TaskSpec, UnitsFailed, run
 from xpm_alchem.fence import give_orders
-from xpm_alchem.files import write_json
 from xpm_alchem.interrupts import Interrupts, Stopped
 from xpm_alchem.measures import Durations
 from xpm_alchem.processes import HOST

@@ -9,7 +9,7 @@ import math
 import pytest
 from test_unit_analysis import analysis, index_of, tyk2_analysis  # noqa: F401
 
-from xpm_alchem.errors import InputError
+from xpm_alchem.base.errors import InputError
 from xpm_alchem.experimental import Measured, parse_experimental
 from xpm_alchem.exports import target
 from xpm_alchem.exports.cinnabar_csv import cinnabar_csv

@@ -22,11 +22,11 @@ from test_unit_execution import SLEEP, TOLD_TO_END, Task, task_of, wait_until
 
 from xpm_alchem import fence, gufe_seam
 from xpm_alchem.attempts import AttemptLog, Launched, Outcome
+from xpm_alchem.base.errors import FormatError, SupersededError, TaskBusyError
+from xpm_alchem.base.files import atomic_write, write_json
 from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.errors import FormatError, SupersededError, TaskBusyError
 from xpm_alchem.execution import UnitsFailed, newest_checkpoint, run
 from xpm_alchem.fence import Fence, Orders, fence_off, give_orders, inherit
-from xpm_alchem.files import atomic_write, write_json
 from xpm_alchem.interrupts import Stopped
 
 FORK = multiprocessing.get_context("fork")
@@ -698,7 +698,7 @@ def test_without_hard_links_an_exclusive_write_still_spares_a_file_that_is_there
     def no_link(*arguments) -> None:
         raise OSError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr("xpm_alchem.files.os.link", no_link)
+    monkeypatch.setattr("xpm_alchem.base.files.os.link", no_link)
     path = tmp_path / "files" / "a.txt"
     path.parent.mkdir()
     with atomic_write(path, exclusive=True) as out:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xpm_alchem.errors import FormatError
-from xpm_alchem.files import Journal, atomic_write, read_record, write_json, write_record
+from xpm_alchem.base.errors import FormatError
+from xpm_alchem.base.files import Journal, atomic_write, read_record, write_json, write_record
 
 KIND = "xpm-alchem test"
 JSON_VALUES = st.recursive(
@@ -57,7 +57,7 @@ def test_kill_9_in_the_middle_of_a_write_leaves_the_old_content(tmp_path):
     path = tmp_path / "a.json"
     write_json(path, {"old": 1})
     program = (
-        "import os, signal, sys; from pathlib import Path; from xpm_alchem.files import atomic_write\n"
+        "import os, signal, sys; from pathlib import Path; from xpm_alchem.base.files import atomic_write\n"
         "with atomic_write(Path(sys.argv[1])) as out:\n"
         "    out.write('half of it'); out.flush(); os.kill(os.getpid(), signal.SIGKILL)\n"
     )
@@ -114,7 +114,7 @@ def test_a_line_that_is_still_being_written_is_read_once_it_is_whole(tmp_path):
 def test_kill_9_between_two_appends_loses_nothing(tmp_path):
     path = tmp_path / "j.jsonl"
     program = (
-        "import os, signal, sys; from pathlib import Path; from xpm_alchem.files import Journal\n"
+        "import os, signal, sys; from pathlib import Path; from xpm_alchem.base.files import Journal\n"
         f"journal = Journal(Path(sys.argv[1]), {KIND!r})\n"
         "for n in range(3): journal.append({'n': n})\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -14,7 +14,7 @@ from dummy_protocol import DummyProtocol, DummySettings, dummy_network, small_mo
 
 from xpm_alchem import gufe_seam as seam
 from xpm_alchem.attempts import AttemptLog
-from xpm_alchem.errors import FormatError, UntrustedModuleError
+from xpm_alchem.base.errors import FormatError, UntrustedModuleError
 from xpm_alchem.execution import TaskSpec, run
 from xpm_alchem.network import load_network
 from xpm_alchem.trust import check_module

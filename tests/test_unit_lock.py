@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from campaigns import SmallCampaign
 
+from xpm_alchem.base.errors import CampaignLockedError
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.client import Campaign
-from xpm_alchem.errors import CampaignLockedError
 from xpm_alchem.planning import Planning
 
 

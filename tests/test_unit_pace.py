@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from histories import PastCampaign
 
-from xpm_alchem.errors import CampaignError
+from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.expected_costs import Expected
 from xpm_alchem.pace import TaskAhead, TimeLeft, time_left
 from xpm_alchem.report.budget_views import PricedLauncher

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from xpm_alchem.attempts import AttemptLog
+from xpm_alchem.base.errors import UntrustedModuleError
 from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.errors import UntrustedModuleError
 from xpm_alchem.holder import Holder
 from xpm_alchem.place import is_copy, place_of
 from xpm_alchem.trust import check_module

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xpm_alchem.errors import CampaignError
+from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.network import load_network
 from xpm_alchem.plan import MODES, SCALINGS, StrategyPlan, parse_plan
 from xpm_alchem.plan_text import with_strategy

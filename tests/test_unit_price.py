@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from xpm_alchem.errors import CampaignError
+from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.launchers.choose import choose_launcher
 from xpm_alchem.launchers.price import Price, count_gpus
 

@@ -13,8 +13,8 @@ import pytest
 from dummy_protocol import DummyProtocol, dummy_network
 
 from xpm_alchem import gufe_seam as seam
+from xpm_alchem.base.errors import FormatError
 from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.errors import FormatError
 from xpm_alchem.execution import TaskSpec, run
 from xpm_alchem.network import load_network
 from xpm_alchem.plan import Plan, StrategyPlan

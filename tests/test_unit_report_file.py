@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 from filled_campaign import filled_campaign, network_index, scattered
 
+from xpm_alchem.base.errors import WorkspaceError
 from xpm_alchem.cli import main
 from xpm_alchem.client import Campaign
-from xpm_alchem.errors import WorkspaceError
 from xpm_alchem.report.html.report import ReportFile
 
 

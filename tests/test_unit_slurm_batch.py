@@ -9,8 +9,8 @@ from pathlib import Path
 import attrs
 import pytest
 
-from xpm_alchem.errors import FormatError
-from xpm_alchem.files import write_json
+from xpm_alchem.base.errors import FormatError
+from xpm_alchem.base.files import write_json
 from xpm_alchem.launchers.slurm_batch import Batch, parse_launch
 
 FORK = multiprocessing.get_context("fork")

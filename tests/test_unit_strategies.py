@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from proposals import NEEDS_STRATOCASTER, counted, edge, network_of, system, weights_by_name
 
 from xpm_alchem import gufe_seam as seam
+from xpm_alchem.base.errors import CampaignError, MissingPackageError, UntrustedModuleError
 from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.errors import CampaignError, MissingPackageError, UntrustedModuleError
 from xpm_alchem.execution import TaskSpec, run
 from xpm_alchem.network import load_network
 from xpm_alchem.plan import Plan, StrategyPlan

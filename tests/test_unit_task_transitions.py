@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xpm_alchem.errors import InputError
+from xpm_alchem.base.errors import InputError
 from xpm_alchem.task_state import CampaignState, TaskState, TaskStatus, is_priority
 from xpm_alchem.task_transitions import (
     ALLOWED,

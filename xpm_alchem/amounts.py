@@ -8,8 +8,8 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.errors import CampaignError
-from xpm_alchem.values import short
+from xpm_alchem.base.errors import CampaignError
+from xpm_alchem.base.values import short
 
 _NUMBER = r"(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+)"
 _AMOUNT = re.compile(rf"\s*{_NUMBER}\s*([^\s\d.,/+-][^/]*?)?\s*")

@@ -10,10 +10,10 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.files import Journal
+from xpm_alchem.base.files import Journal
+from xpm_alchem.base.values import count, is_count, number, number_or_none, text, text_or_none
 from xpm_alchem.place import is_copy, place_of
 from xpm_alchem.processes import HOST, ProcessIdentity
-from xpm_alchem.values import count, is_count, number, number_or_none, text, text_or_none
 
 ATTEMPTS = "xpm-alchem attempts"
 

@@ -14,10 +14,10 @@ from typing import IO, Any
 
 import filelock
 
+from xpm_alchem.base.errors import CampaignError, CampaignLockedError, FormatError, NetworkError, WorkspaceError
+from xpm_alchem.base.files import Journal, atomic_write, not_through_links, read_bytes, read_record, write_record
 from xpm_alchem.driver_state import DRIVER, DRIVER_VERSION, read_driver_state
-from xpm_alchem.errors import CampaignError, CampaignLockedError, FormatError, NetworkError, WorkspaceError
 from xpm_alchem.experimental import MOST_BYTES
-from xpm_alchem.files import Journal, atomic_write, not_through_links, read_bytes, read_record, write_record
 from xpm_alchem.holder import Holder
 from xpm_alchem.index_record import read_index, write_index
 from xpm_alchem.network import Network, load_network

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpm_alchem import wishes
+from xpm_alchem.base.errors import CampaignError, CampaignLockedError
 from xpm_alchem.campaign import CampaignRecords, campaign_path, is_campaign, list_campaigns
 from xpm_alchem.client_budget import BudgetVerbs
 from xpm_alchem.client_restarts import RestartVerbs
 from xpm_alchem.client_results import ResultVerbs
 from xpm_alchem.client_tasks import TaskVerbs
-from xpm_alchem.errors import CampaignError, CampaignLockedError
 from xpm_alchem.network import Network
 from xpm_alchem.plan import read_plan
 from xpm_alchem.preparation import Forecast, Preparation, workspace_path

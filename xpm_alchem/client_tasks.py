@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from xpm_alchem.base.errors import CampaignLockedError, InputError
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.errors import CampaignLockedError, InputError
 from xpm_alchem.report import task_views
 from xpm_alchem.report.views import View, find_task
 from xpm_alchem.task_state import DEFAULT_PRIORITY, TaskStatus

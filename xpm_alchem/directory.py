@@ -8,9 +8,9 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.errors import FormatError
-from xpm_alchem.files import first_free, read_record, write_record
-from xpm_alchem.values import is_count, number, number_or_none, short, text, text_or_none
+from xpm_alchem.base.errors import FormatError
+from xpm_alchem.base.files import first_free, read_record, write_record
+from xpm_alchem.base.values import is_count, number, number_or_none, short, text, text_or_none
 
 SUMMARY = "xpm-alchem task summary"
 SUMMARY_VERSION = 1

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from xpm_alchem.errors import FormatError
-from xpm_alchem.files import read_record
-from xpm_alchem.values import is_count, is_text, number_or_none, short
+from xpm_alchem.base.errors import FormatError
+from xpm_alchem.base.files import read_record
+from xpm_alchem.base.values import is_count, is_text, number_or_none, short
 
 DRIVER, DRIVER_VERSION = "xpm-alchem driver state", 1
 _ADVICE = "Restore it from a backup, or remove it: then the strategy is performed afresh."

@@ -19,11 +19,11 @@ import filelock
 
 from xpm_alchem import gufe_seam
 from xpm_alchem.attempts import Attempt, AttemptLog, Launched, Outcome
+from xpm_alchem.base.errors import FormatError, SupersededError, TaskBusyError, UntrustedModuleError
+from xpm_alchem.base.files import set_aside
 from xpm_alchem.deadline import Deadline
 from xpm_alchem.directory import TaskDirectory, TaskSummary
-from xpm_alchem.errors import FormatError, SupersededError, TaskBusyError, UntrustedModuleError
 from xpm_alchem.fence import Fence, inherit
-from xpm_alchem.files import set_aside
 from xpm_alchem.interrupts import Interrupts, Stopped
 from xpm_alchem.measures import Durations, Usage, versions
 from xpm_alchem.trust import check_module

@@ -29,11 +29,11 @@ with warnings.catch_warnings():  # pydantic and openff warn at import about thin
     from gufe.tokenization import JSON_HANDLER, GufeKey, GufeTokenizable
 
 from xpm_alchem import files_of_gufe_0_4
-from xpm_alchem.errors import FormatError, MissingPackageError, XpmAlchemError
-from xpm_alchem.files import atomic_write, read_bytes
+from xpm_alchem.base.errors import FormatError, MissingPackageError, XpmAlchemError
+from xpm_alchem.base.files import atomic_write, read_bytes
+from xpm_alchem.base.quiet import quiet
+from xpm_alchem.base.values import text
 from xpm_alchem.keyed_chain import Chain, flatten
-from xpm_alchem.quiet import quiet
-from xpm_alchem.values import text
 
 GUFE_VERSION: str = str(getattr(gufe, "__version__", "unknown"))
 IS_GUFE_0_4 = not hasattr(GufeTokenizable, "to_json")  # keyed-chain JSON came with 1.1

@@ -11,9 +11,9 @@ from typing import Any
 import attrs
 
 from xpm_alchem.attempts import Attempt, AttemptLog, Outcome
+from xpm_alchem.base.errors import FormatError
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory, TaskSummary
-from xpm_alchem.errors import FormatError
 from xpm_alchem.execution import close_lost
 from xpm_alchem.fence import Orders, fence_off, give_orders
 from xpm_alchem.launchers.base import AttemptLauncher

@@ -8,10 +8,10 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.errors import FormatError
-from xpm_alchem.files import read_record, write_record
+from xpm_alchem.base.errors import FormatError
+from xpm_alchem.base.files import read_record, write_record
+from xpm_alchem.base.values import text
 from xpm_alchem.network_index import Edge, Index, Leg, TransformationRecord
-from xpm_alchem.values import text
 
 INDEX, INDEX_VERSION = "xpm-alchem network index", 1
 

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from xpm_alchem.values import printable
+from xpm_alchem.base.values import printable
 
 _LONGEST = 200  # characters of what a command said
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.errors import NetworkError
+from xpm_alchem.base.errors import NetworkError
+from xpm_alchem.base.near_miss import nearest
 from xpm_alchem.keyed_chain import Chain, keys_in
-from xpm_alchem.near_miss import nearest
 
 ENVIRONMENTS = ("vacuum", "solvent", "complex")  # the order in which ddG = dG(later) - dG(earlier) is taken
 _PROTEINS = ("ProteinComponent", "SolvatedPDBComponent", "ProteinMembraneComponent")

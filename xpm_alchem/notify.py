@@ -9,10 +9,10 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from xpm_alchem.durations import duration
-from xpm_alchem.errors import CampaignError
-from xpm_alchem.near_miss import check_keys, unknown_key
-from xpm_alchem.values import short
+from xpm_alchem.base.durations import duration
+from xpm_alchem.base.errors import CampaignError
+from xpm_alchem.base.near_miss import check_keys, unknown_key
+from xpm_alchem.base.values import short
 
 EVENTS = SATISFIED, ERROR, BUDGET = "satisfied", "error", "budget"
 _LONGEST_SECONDS = 3600.0

@@ -10,15 +10,15 @@ from typing import Any
 import attrs
 import yaml
 
-from xpm_alchem import safe_yaml
+from xpm_alchem.base import safe_yaml
+from xpm_alchem.base.durations import duration
+from xpm_alchem.base.errors import CampaignError
+from xpm_alchem.base.files import read_bytes
+from xpm_alchem.base.near_miss import check_keys
+from xpm_alchem.base.values import short
 from xpm_alchem.budget import Budget
 from xpm_alchem.default_rules import RULE_NAMES
-from xpm_alchem.durations import duration
-from xpm_alchem.errors import CampaignError
-from xpm_alchem.files import read_bytes
-from xpm_alchem.near_miss import check_keys
 from xpm_alchem.notify import Notify
-from xpm_alchem.values import short
 
 MODES = ("partial", "full", "disabled")
 SCALINGS = ("linear", "exponential")

@@ -9,9 +9,9 @@ from typing import Any
 import attrs
 import yaml
 
-from xpm_alchem import safe_yaml
+from xpm_alchem.base import safe_yaml
+from xpm_alchem.base.near_miss import check_keys
 from xpm_alchem.budget import Budget
-from xpm_alchem.near_miss import check_keys
 from xpm_alchem.plan import Plan, RestartPattern, StrategyPlan, parse_plan
 
 

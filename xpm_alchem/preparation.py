@@ -8,8 +8,8 @@ from typing import Any
 
 import attrs
 
+from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.campaign import CampaignRecords, campaign_path
-from xpm_alchem.errors import CampaignError
 from xpm_alchem.experimental import read_experimental
 from xpm_alchem.network import Network, load_network, read_network
 from xpm_alchem.plan import Plan, read_plan, read_plan_text

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import psutil
 
-from xpm_alchem.values import count, number, number_or_none, text, text_or_none
+from xpm_alchem.base.values import count, number, number_or_none, text, text_or_none
 
 HOST = socket.gethostname()
 _TOLERANCE = 2.0  # seconds; where no boot is known a start is told by a clock that is adjusted

@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, overload
 
+from xpm_alchem.base.disk_cache import DiskCache
+from xpm_alchem.base.errors import FormatError
 from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.disk_cache import DiskCache
-from xpm_alchem.errors import FormatError
 from xpm_alchem.network import Network
 from xpm_alchem.task_state import TaskState, TaskStatus
 from xpm_alchem.trust import check_module

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xpm_alchem.errors import InputError
-from xpm_alchem.near_miss import unknown_key
+from xpm_alchem.base.errors import InputError
+from xpm_alchem.base.near_miss import unknown_key
+from xpm_alchem.base.values import short
 from xpm_alchem.plan import RestartPattern
-from xpm_alchem.values import short
 
 Patterns = tuple[RestartPattern, ...]
 

@@ -13,8 +13,8 @@ import attrs
 
 from xpm_alchem.amounts import same_unit
 from xpm_alchem.attempts import Attempt
+from xpm_alchem.base.values import count, is_count, is_text, number_or_none
 from xpm_alchem.lost_work import lost_seconds
-from xpm_alchem.values import count, is_count, is_text, number_or_none
 
 _HOUR = 3600.0
 

@@ -16,8 +16,8 @@ from typing import IO, Any
 
 import attrs
 
+from xpm_alchem.base.files import atomic_write
 from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.files import atomic_write
 
 PRINTED = ("stdout", "stderr")
 KEPT_ATTEMPTS = 10

@@ -9,9 +9,9 @@ from typing import Any
 
 import attrs
 
+from xpm_alchem.base.values import count, is_count, number, number_or_none, text, text_or_none
 from xpm_alchem.hosts import HostHistory
 from xpm_alchem.spending import Ledger
-from xpm_alchem.values import count, is_count, number, number_or_none, text, text_or_none
 
 
 class TaskStatus(StrEnum):

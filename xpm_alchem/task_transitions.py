@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from xpm_alchem.errors import InputError
-from xpm_alchem.near_miss import unknown_key
+from xpm_alchem.base.errors import InputError
+from xpm_alchem.base.near_miss import unknown_key
 from xpm_alchem.task_state import LARGEST_PRIORITY, TaskState, TaskStatus, is_priority
 
 _WAITING, _RUNNING, _COMPLETE, _ERROR, _INVALID, _DELETED = TaskStatus

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 
-from xpm_alchem.errors import MissingPackageError, UntrustedModuleError
+from xpm_alchem.base.errors import MissingPackageError, UntrustedModuleError
 
 TRUSTED = ("gufe", "openfe", "feflow", "stratocaster", "xpm_alchem")
 # gufe's own value types (paths, arrays, times, units): decoded by gufe itself, no module is imported for their sake.

@@ -8,9 +8,9 @@ from typing import Any
 
 import attrs
 
+from xpm_alchem.base.errors import CampaignLockedError, InputError, XpmAlchemError
 from xpm_alchem.budget import Budget
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.errors import CampaignLockedError, InputError, XpmAlchemError
 from xpm_alchem.imports import take_in_import
 from xpm_alchem.plan import parse_plan, read_plan_text
 from xpm_alchem.plan_text import with_budget, with_restarts, with_strategy

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import yaml
 
-from xpm_alchem import safe_yaml
-from xpm_alchem.errors import CampaignError, WorkspaceError
-from xpm_alchem.files import read_bytes
-from xpm_alchem.near_miss import check_keys, unknown_key
+from xpm_alchem.base import safe_yaml
+from xpm_alchem.base.errors import CampaignError, WorkspaceError
+from xpm_alchem.base.files import read_bytes
+from xpm_alchem.base.near_miss import check_keys, unknown_key
 
 if TYPE_CHECKING:  # looking at a campaign by its directory needs no experimaestro, whose import takes 0.3 s
     from experimaestro.settings import Settings, WorkspaceSettings

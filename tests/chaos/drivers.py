@@ -15,7 +15,7 @@ import attrs
 from campaigns import SmallCampaign
 from chaos.invocation import Invocation
 
-from xpm_alchem.errors import XpmAlchemError
+from xpm_alchem.base.errors import XpmAlchemError
 
 ALLOWED_CODES = (0, 1, 3, -signal.SIGKILL, -signal.SIGTERM)
 MAY_BE_REFUSED = (

@@ -23,7 +23,7 @@ from chaos.wholeness import Wholeness
 from slurm_cluster import SlurmCluster
 from storm import SlurmStorm, Storm
 
-from xpm_alchem.errors import XpmAlchemError
+from xpm_alchem.base.errors import XpmAlchemError
 
 REPEATS = 4
 SLURMD_TIMEOUT = 10  # seconds

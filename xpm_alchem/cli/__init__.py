@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from xpm_alchem import __version__
-from xpm_alchem.errors import XpmAlchemError
+from xpm_alchem.base.errors import XpmAlchemError
 
 _COMMANDS = {
     "init": "start",

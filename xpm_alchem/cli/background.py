@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
+from xpm_alchem.base.errors import XpmAlchemError
 from xpm_alchem.cli.display import Display
 from xpm_alchem.cli.options import console
 from xpm_alchem.client import Campaign
-from xpm_alchem.errors import XpmAlchemError
 
 
 def main(path: str, launcher: str | None = None) -> int:

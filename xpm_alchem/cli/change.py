@@ -7,9 +7,9 @@ from typing import NoReturn
 
 import click
 
+from xpm_alchem.base.errors import InputError
 from xpm_alchem.cli.options import campaign_argument, console, say_tasks, tasks_argument, workspace_option
 from xpm_alchem.client import Campaign
-from xpm_alchem.errors import InputError
 
 
 @click.command("stop")

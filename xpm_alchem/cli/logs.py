@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
+from xpm_alchem.base.errors import InputError
 from xpm_alchem.cli.options import campaign_argument, json_option, workspace_option
 from xpm_alchem.client import Campaign
-from xpm_alchem.errors import InputError
 from xpm_alchem.report.log_views import STREAMS
 from xpm_alchem.task_logs import LogFile, tail
 

@@ -14,9 +14,9 @@ from rich.console import Console
 
 from xpm_alchem.advice import advice
 from xpm_alchem.amounts import said
+from xpm_alchem.base.errors import InputError, MissingPackageError, XpmAlchemError
 from xpm_alchem.cli.options import campaign_argument, console, workspace_option
 from xpm_alchem.client import Campaign
-from xpm_alchem.errors import InputError, MissingPackageError, XpmAlchemError
 from xpm_alchem.network import Network, load_network
 from xpm_alchem.plan import read_plan
 from xpm_alchem.preparation import Forecast, Preparation

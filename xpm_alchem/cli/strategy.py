@@ -7,10 +7,10 @@ from typing import Any
 import click
 import yaml
 
-from xpm_alchem import safe_yaml
+from xpm_alchem.base import safe_yaml
+from xpm_alchem.base.errors import InputError
 from xpm_alchem.cli.options import json_option, output, workspace_option
 from xpm_alchem.client import Campaign
-from xpm_alchem.errors import InputError
 from xpm_alchem.plan import MODES, NORMALIZATIONS, SCALINGS
 from xpm_alchem.report import strategy_tables
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from xpm_alchem.base.errors import InputError
 from xpm_alchem.cli.change import cancel_command, retry_command
 from xpm_alchem.cli.options import (
     campaign_argument,
@@ -14,7 +15,6 @@ from xpm_alchem.cli.options import (
     workspace_option,
 )
 from xpm_alchem.client import Campaign
-from xpm_alchem.errors import InputError
 from xpm_alchem.report import task_tables
 from xpm_alchem.task_state import DEFAULT_PRIORITY, TaskStatus
 from xpm_alchem.task_wishes import TaskChange

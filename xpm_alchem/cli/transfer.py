@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
+from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.cli.options import campaign_argument, workspace_option
 from xpm_alchem.client import Campaign
-from xpm_alchem.errors import CampaignError
 
 
 @click.command("export")

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import attrs
 
+from xpm_alchem.base.disk_cache import is_whole
+from xpm_alchem.base.errors import CampaignError, FormatError, NetworkError, UntrustedModuleError, XpmAlchemError
+from xpm_alchem.base.files import Journal
 from xpm_alchem.campaign import GIVEN, INBOX, TASKS, CampaignRecords
-from xpm_alchem.disk_cache import is_whole
 from xpm_alchem.doctor import mending
 from xpm_alchem.doctor.check import Check, Finding, fault, ok, warning
 from xpm_alchem.doctor.journals import JournalLines
 from xpm_alchem.doctor.litter import entries_of, is_stale, size_of, stale_temporaries
 from xpm_alchem.driver_state import DRIVER, DRIVER_VERSION, read_driver_state
-from xpm_alchem.errors import CampaignError, FormatError, NetworkError, UntrustedModuleError, XpmAlchemError
-from xpm_alchem.files import Journal
 from xpm_alchem.holder import Holder
 from xpm_alchem.index_record import read_index
 from xpm_alchem.launchers.slurm_batch import Batch

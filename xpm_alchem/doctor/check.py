@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.errors import XpmAlchemError
+from xpm_alchem.base.errors import XpmAlchemError
 
 ENVIRONMENT, CAMPAIGN = "environment", "campaign"
 

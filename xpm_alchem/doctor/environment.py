@@ -16,10 +16,10 @@ from pathlib import Path
 
 import psutil
 
+from xpm_alchem.base.errors import UntrustedModuleError
+from xpm_alchem.base.quiet import quiet
 from xpm_alchem.doctor.check import Check, Finding, fault, ok, warning
 from xpm_alchem.doctor.site import Site
-from xpm_alchem.errors import UntrustedModuleError
-from xpm_alchem.quiet import quiet
 from xpm_alchem.trust import VALUE_TYPES, check_module
 
 _TOLD = ("xpm-alchem", "experimaestro", "gufe", "openfe", "stratocaster", "openmm")

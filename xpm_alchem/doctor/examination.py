@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from xpm_alchem.base.errors import CampaignError, InputError
 from xpm_alchem.campaign import CampaignRecords, campaign_path
 from xpm_alchem.doctor.campaign_files import CampaignFiles
 from xpm_alchem.doctor.check import CAMPAIGN, ENVIRONMENT, Check, Finding, Verdict, broken, perform
@@ -15,7 +16,6 @@ from xpm_alchem.doctor.file_system import file_system_checks
 from xpm_alchem.doctor.mending import mend
 from xpm_alchem.doctor.site import Site, find_site
 from xpm_alchem.doctor.survey import Progress, Survey
-from xpm_alchem.errors import CampaignError, InputError
 from xpm_alchem.holder import Holder
 from xpm_alchem.plan import read_plan
 from xpm_alchem.preparation import workspace_path

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import psutil
 
+from xpm_alchem.base.files import atomic_write
 from xpm_alchem.doctor.check import Check, Finding, fault, ok, warning
-from xpm_alchem.files import atomic_write
 
 CLOCK_SECONDS = 5.0  # a difference between clocks that is worth a warning
 _LEAST_BYTES, _FEW_BYTES = 100 << 20, 5 << 30

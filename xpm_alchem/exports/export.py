@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from xpm_alchem.analysis import Analysis, NetworkAnalysis
+from xpm_alchem.base.errors import FormatError, InputError
+from xpm_alchem.base.near_miss import unknown_key
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory, TaskSummary
-from xpm_alchem.errors import FormatError, InputError
 from xpm_alchem.exports.cinnabar_csv import cinnabar_csv
 from xpm_alchem.exports.gather_tables import ddg_table, dg_table, raw_table
 from xpm_alchem.exports.own_tables import own_tables
 from xpm_alchem.exports.target import check_directory, check_file, write_directory, write_text
-from xpm_alchem.near_miss import unknown_key
 from xpm_alchem.report.result_views import analyse, results_view, some_of
 from xpm_alchem.report.views import tasks_now
 from xpm_alchem.task_state import TaskState, TaskStatus, grouped

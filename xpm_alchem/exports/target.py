@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from xpm_alchem.errors import FormatError, InputError
-from xpm_alchem.files import atomic_write, one_sentence, read_record, write_record
+from xpm_alchem.base.errors import FormatError, InputError
+from xpm_alchem.base.files import atomic_write, one_sentence, read_record, write_record
 
 MANIFEST, MANIFEST_VERSION = "xpm-alchem export", 1
 _NAME = "export.json"

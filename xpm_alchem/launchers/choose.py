@@ -9,15 +9,15 @@ from experimaestro.launcherfinder import LauncherRegistry, parse
 from experimaestro.launchers.direct import DirectLauncher
 from experimaestro.launchers.slurm import SlurmLauncher as XpmSlurmLauncher
 
-from xpm_alchem.durations import duration
-from xpm_alchem.errors import CampaignError
+from xpm_alchem.base.durations import duration
+from xpm_alchem.base.errors import CampaignError
+from xpm_alchem.base.near_miss import check_keys, unknown_key
+from xpm_alchem.base.values import short
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.launchers.local import LocalLauncher, LocalProfile
 from xpm_alchem.launchers.price import Price
 from xpm_alchem.launchers.slurm import SlurmLauncher
 from xpm_alchem.launchers.slurm_profile import SlurmProfile
-from xpm_alchem.near_miss import check_keys, unknown_key
-from xpm_alchem.values import short
 
 _KINDS = ("local", "slurm")
 _LOCAL_KEYS = ("kind", "slots", "threads", "gpus", "time_limit", "margin", "grace", "env", "price")

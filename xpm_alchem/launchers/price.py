@@ -9,9 +9,9 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.errors import CampaignError
-from xpm_alchem.near_miss import check_keys
-from xpm_alchem.values import short
+from xpm_alchem.base.errors import CampaignError
+from xpm_alchem.base.near_miss import check_keys
+from xpm_alchem.base.values import short
 
 _PARTS = ("core_hour", "gpu_hour", "job_hour")
 _EXAMPLE = "{core_hour: 0.02, gpu_hour: 1.5, unit: EUR}"

@@ -25,9 +25,9 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.errors import FormatError
-from xpm_alchem.files import atomic_write, read_bytes, read_record, write_record
-from xpm_alchem.values import is_count, is_text, number_or_none, short
+from xpm_alchem.base.errors import FormatError
+from xpm_alchem.base.files import atomic_write, read_bytes, read_record, write_record
+from xpm_alchem.base.values import is_count, is_text, number_or_none, short
 
 BATCH = "xpm-alchem slurm batch"
 BATCH_VERSION = 1

@@ -13,7 +13,7 @@ from pathlib import Path
 import attrs
 
 from xpm_alchem.attempts import Outcome
-from xpm_alchem.errors import XpmAlchemError
+from xpm_alchem.base.errors import XpmAlchemError
 
 _ENDED = {
     "COMPLETED": Outcome.LOST,  # of an attempt that did not say how it ended

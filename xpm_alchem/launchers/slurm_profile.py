@@ -13,12 +13,12 @@ from typing import Any
 
 import attrs
 
+from xpm_alchem.base.durations import duration
+from xpm_alchem.base.errors import CampaignError
+from xpm_alchem.base.near_miss import check_keys
+from xpm_alchem.base.values import short
 from xpm_alchem.demand import Demand
-from xpm_alchem.durations import duration
-from xpm_alchem.errors import CampaignError
 from xpm_alchem.launchers.price import Price, count_gpus
-from xpm_alchem.near_miss import check_keys
-from xpm_alchem.values import short
 
 _MEMORY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", re.IGNORECASE)
 _MEGABYTES = {"K": 1 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024**2}

@@ -15,8 +15,8 @@ from pathlib import Path
 import attrs
 
 from xpm_alchem.attempts import AttemptLog
+from xpm_alchem.base.errors import FormatError
 from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.errors import FormatError
 from xpm_alchem.fence import Orders, give_orders
 from xpm_alchem.launchers.slurm_batch import Batch, parse_launch
 from xpm_alchem.launchers.slurm_commands import JobState, Slurm, SlurmError, Trouble

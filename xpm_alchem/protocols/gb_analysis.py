@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from xpm_alchem.base.quiet import quiet
 from xpm_alchem.protocols.packages import load_package
-from xpm_alchem.quiet import quiet
 
 GAS_CONSTANT = 8.314462618e-3  # kJ/mol/K, CODATA 2018
 KJ_PER_KCAL = 4.184

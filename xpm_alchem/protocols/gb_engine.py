@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from xpm_alchem.files import atomic_write
+from xpm_alchem.base.files import atomic_write
 from xpm_alchem.protocols.gb_system import Edge
 from xpm_alchem.protocols.packages import load_package
 

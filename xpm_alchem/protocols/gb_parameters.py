@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from xpm_alchem.base.quiet import quiet
 from xpm_alchem.protocols.charged_molecule import SDF_PROPERTY, stored_charges
 from xpm_alchem.protocols.packages import load_package
-from xpm_alchem.quiet import quiet
 
 CHARGE_SUM_TOLERANCE = 0.01  # e; stored charges are rounded
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from xpm_alchem.files import write_json
+from xpm_alchem.base.files import write_json
 from xpm_alchem.gufe_seam import ProtocolUnitBase
 from xpm_alchem.protocols.atom_mapping import common_mapping
 from xpm_alchem.protocols.gb_analysis import analyse

@@ -6,8 +6,8 @@ import importlib
 import sys
 from typing import Any
 
-from xpm_alchem.errors import MissingPackageError
-from xpm_alchem.quiet import quiet
+from xpm_alchem.base.errors import MissingPackageError
+from xpm_alchem.base.quiet import quiet
 
 # What to ask for: the name on conda-forge of the package that brings a module.
 CONDA_NAMES = {

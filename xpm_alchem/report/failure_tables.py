@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from xpm_alchem.base.values import printable
 from xpm_alchem.report.tables import when
 from xpm_alchem.report.views import View
-from xpm_alchem.values import printable
 
 _SHOWN = 20  # kinds of failure
 _NAMES = 3

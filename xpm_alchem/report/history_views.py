@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from xpm_alchem.base.values import number
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.report.budget_views import spent_view
 from xpm_alchem.report.views import View
 from xpm_alchem.task_state import CampaignState, TaskStatus
-from xpm_alchem.values import number
 
 
 def history_view(records: CampaignRecords) -> View:

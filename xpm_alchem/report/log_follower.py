@@ -11,9 +11,9 @@ from typing import IO
 import attrs
 
 from xpm_alchem.attempts import Attempt, AttemptLog
+from xpm_alchem.base.errors import FormatError
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.errors import FormatError
 from xpm_alchem.report.log_views import job_logs, printed_logs
 from xpm_alchem.report.views import task_now
 from xpm_alchem.task_logs import PRINTED, LogFile, chunks, seek_tail, unit_logs

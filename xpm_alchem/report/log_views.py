@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from xpm_alchem.attempts import Attempt, AttemptLog
+from xpm_alchem.base.errors import FormatError, InputError
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.errors import FormatError, InputError
 from xpm_alchem.fence import Orders
 from xpm_alchem.launchers.slurm_batch import parse_launch
 from xpm_alchem.report.views import View, find_task, task_now

@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from xpm_alchem.amounts import said
+from xpm_alchem.base.values import local_time
 from xpm_alchem.report.rows import Rows
 from xpm_alchem.report.views import View
-from xpm_alchem.values import local_time
 
 
 def number(value: Any, digits: int = 2) -> str:

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from xpm_alchem.base.errors import FormatError, InputError
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory, TaskSummary
-from xpm_alchem.errors import FormatError, InputError
 from xpm_alchem.report.budget_views import PricedLauncher, spent_view
 from xpm_alchem.report.pace_views import pace_view
 from xpm_alchem.results import transformation_results

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from xpm_alchem.base.errors import InputError
 from xpm_alchem.client import Campaign
-from xpm_alchem.errors import InputError
 
 _DISABLED = "disabled"
 

@@ -16,7 +16,7 @@ from textual.containers import VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from xpm_alchem.values import printable
+from xpm_alchem.base.values import printable
 
 _LONGEST = 200_000  # characters that are shown, the last ones
 

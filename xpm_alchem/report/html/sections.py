@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from xpm_alchem.amounts import said
+from xpm_alchem.base.values import local_time
 from xpm_alchem.report.budget_tables import budget_lines, leg_costs, transformation_costs
 from xpm_alchem.report.failure_tables import failure_head, restarted_lines, standing_lines
 from xpm_alchem.report.html.course_figures import (
@@ -30,7 +31,6 @@ from xpm_alchem.report.result_rows import (
     unpaired_sentence,
 )
 from xpm_alchem.report.views import View
-from xpm_alchem.values import local_time
 
 _WORST_CYCLES = 100
 

@@ -6,8 +6,8 @@ import math
 import re
 from typing import Any
 
-from xpm_alchem.errors import CampaignError
-from xpm_alchem.values import short
+from xpm_alchem.base.errors import CampaignError
+from xpm_alchem.base.values import short
 
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*")
 _UNITS = {

@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from xpm_alchem.errors import FormatError, WorkspaceError
-from xpm_alchem.values import is_count, short
+from xpm_alchem.base.errors import FormatError, WorkspaceError
+from xpm_alchem.base.values import is_count, short
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 

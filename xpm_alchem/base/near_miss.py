@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Iterable
 
-from xpm_alchem.errors import CampaignError
-from xpm_alchem.values import text
+from xpm_alchem.base.errors import CampaignError
+from xpm_alchem.base.values import text
 
 
 def unknown_key(key: object, known: Iterable[str], where: str, *, what: str = "unknown key") -> str:

@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from xpm_alchem.errors import FormatError
-from xpm_alchem.files import atomic_write, read_bytes
+from xpm_alchem.base.errors import FormatError
+from xpm_alchem.base.files import atomic_write, read_bytes
 
 FORMAT, FORMAT_VERSION = "xpm-alchem cache entry", 1
 _KEPT_FRACTION = 0.9  # of the bound, when something must go: the directory is not read again on each write
