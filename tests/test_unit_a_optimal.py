@@ -16,8 +16,8 @@ from dummy_protocol import dummy_network
 from proposals import edge, network_of, system
 
 from xpm_alchem import gufe_seam as seam
-from xpm_alchem.node_values import Legs
-from xpm_alchem.repeat_variances import VariancePrior
+from xpm_alchem.estimation.node_values import Legs
+from xpm_alchem.estimation.repeat_variances import VariancePrior
 from xpm_alchem.strategies import make_strategy
 from xpm_alchem.strategies.a_optimal import AOptimalStrategy, AOptimalStrategySettings
 from xpm_alchem.strategies.legs import network_legs

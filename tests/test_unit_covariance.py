@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from xpm_alchem import covariance
-from xpm_alchem.covariance import Covariance, Topology
+from xpm_alchem.estimation import covariance
+from xpm_alchem.estimation.covariance import Covariance, Topology
 
 
 @st.composite

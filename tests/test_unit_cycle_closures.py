@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xpm_alchem import cycle_basis as cycle_basis_module
-from xpm_alchem.covariance import Topology
 from xpm_alchem.cycle_basis import cycle_basis
 from xpm_alchem.cycle_closures import CycleClosure, cycle_closures
+from xpm_alchem.estimation.covariance import Topology
 
 EXAMPLES = settings(deadline=None, derandomize=True, max_examples=60)
 GRAPHS = st.sets(st.sampled_from(list(itertools.combinations(range(8), 2))), max_size=16)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xpm_alchem.covariance import Topology
-from xpm_alchem.node_values import USUAL_TAU, Legs, fit_nodes, floor_errors
-from xpm_alchem.repeat_variances import VariancePrior, fit_prior
+from xpm_alchem.estimation.covariance import Topology
+from xpm_alchem.estimation.node_values import USUAL_TAU, Legs, fit_nodes, floor_errors
+from xpm_alchem.estimation.repeat_variances import VariancePrior, fit_prior
 
 
 def ring(nodes: int, chords: int, rng) -> Topology:

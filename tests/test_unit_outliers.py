@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xpm_alchem.covariance import Covariance, Topology
+from xpm_alchem.estimation.covariance import Covariance, Topology
 from xpm_alchem.outliers import edge_outliers, edge_residuals, repeat_outliers
 from xpm_alchem.results import TransformationResult
 from xpm_alchem.scatter import Scatter

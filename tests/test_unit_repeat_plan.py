@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xpm_alchem.covariance import Covariance, Topology
-from xpm_alchem.node_values import Legs, fit_nodes
-from xpm_alchem.repeat_variances import VariancePrior
+from xpm_alchem.estimation.covariance import Covariance, Topology
+from xpm_alchem.estimation.node_values import Legs, fit_nodes
+from xpm_alchem.estimation.repeat_variances import VariancePrior
 from xpm_alchem.strategies.repeat_plan import AllocationState
 
 NODES = 40

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from xpm_alchem.repeat_variances import VariancePrior, fit_prior
+from xpm_alchem.estimation.repeat_variances import VariancePrior, fit_prior
 
 
 def drawn(n: int, degrees: float, scale: float, slope: float, repeats: int, seed: int = 1):

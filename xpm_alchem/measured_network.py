@@ -9,9 +9,9 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from xpm_alchem.covariance import Topology
-from xpm_alchem.node_values import Legs
-from xpm_alchem.repeat_variances import VariancePrior
+from xpm_alchem.estimation.covariance import Topology
+from xpm_alchem.estimation.node_values import Legs
+from xpm_alchem.estimation.repeat_variances import VariancePrior
 from xpm_alchem.results import EdgeResult, TransformationResult
 from xpm_alchem.scatter import Scatter, squares_of
 

@@ -12,8 +12,8 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from xpm_alchem.covariance import Covariance, Topology
-from xpm_alchem.node_values import Legs, NodeValues, fit_nodes
+from xpm_alchem.estimation.covariance import Covariance, Topology
+from xpm_alchem.estimation.node_values import Legs, NodeValues, fit_nodes
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtr
 
-from xpm_alchem.covariance import Covariance, Topology
+from xpm_alchem.estimation.covariance import Covariance, Topology
 from xpm_alchem.results import TransformationResult
 from xpm_alchem.scatter import Scatter
 

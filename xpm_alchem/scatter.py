@@ -13,7 +13,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from xpm_alchem.repeat_variances import PROTOCOL_VARIANCE, VariancePrior, fit_prior
+from xpm_alchem.estimation.repeat_variances import PROTOCOL_VARIANCE, VariancePrior, fit_prior
 from xpm_alchem.results import TransformationResult
 
 Floats = NDArray[np.float64]

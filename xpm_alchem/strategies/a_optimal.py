@@ -10,7 +10,7 @@ import numpy as np
 from attrs import validators
 from numpy.typing import NDArray
 
-from xpm_alchem.node_values import Legs
+from xpm_alchem.estimation.node_values import Legs
 from xpm_alchem.strategies.base import Strategy
 from xpm_alchem.strategies.legs import NetworkLegs, network_legs
 from xpm_alchem.strategies.netbfe import prior_spread

@@ -8,7 +8,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from xpm_alchem.covariance import Topology
+from xpm_alchem.estimation.covariance import Topology
 from xpm_alchem.network_index import TransformationRecord, change_between, pair_legs
 
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
-from xpm_alchem.covariance import Covariance
-from xpm_alchem.node_values import Legs, NodeValues, edge_weights, fit_nodes, floor_errors
-from xpm_alchem.repeat_variances import GUESSED_VARIANCE, PROTOCOL_VARIANCE, VariancePrior, fit_prior
+from xpm_alchem.estimation.covariance import Covariance
+from xpm_alchem.estimation.node_values import Legs, NodeValues, edge_weights, fit_nodes, floor_errors
+from xpm_alchem.estimation.repeat_variances import GUESSED_VARIANCE, PROTOCOL_VARIANCE, VariancePrior, fit_prior
 from xpm_alchem.strategies.legs import NetworkLegs
 from xpm_alchem.strategies.observations import Observation
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.csgraph import shortest_path
 
-from xpm_alchem.blas_threads import one_blas_thread
+from xpm_alchem.estimation.blas_threads import one_blas_thread
 
 Floats = NDArray[np.float64]
 Place = tuple[float, float]

@@ -18,8 +18,8 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from xpm_alchem.covariance import Covariance, Topology
-from xpm_alchem.repeat_variances import VariancePrior, Variances
+from xpm_alchem.estimation.covariance import Covariance, Topology
+from xpm_alchem.estimation.repeat_variances import VariancePrior, Variances
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

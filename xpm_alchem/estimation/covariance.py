@@ -17,7 +17,7 @@ from scipy.linalg import blas, lapack
 from scipy.sparse import csgraph
 from scipy.sparse.linalg import splu
 
-from xpm_alchem.blas_threads import one_blas_thread
+from xpm_alchem.estimation.blas_threads import one_blas_thread
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

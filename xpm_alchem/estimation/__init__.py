@@ -1,0 +1,1 @@
+"""Pure numerics: covariances, variances, values of nodes."""
