@@ -19,7 +19,7 @@ from xpm_alchem.base.errors import FormatError, InputError, WorkspaceError
 from xpm_alchem.base.files import atomic_write, read_bytes
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory, TaskSummary
-from xpm_alchem.keyed_chain import flatten
+from xpm_alchem.gufe_seam.keyed_chain import flatten
 from xpm_alchem.network_index import TransformationRecord, content_ids
 from xpm_alchem.quickrun_file import Origin, QuickrunFile, looks_like_one, origin_of_transformation, read_quickrun_file
 from xpm_alchem.task_state import TaskState, TaskStatus, grouped, number_repeats

@@ -11,7 +11,7 @@ from typing import Any
 from xpm_alchem.base.errors import NetworkError
 from xpm_alchem.base.files import read_bytes
 from xpm_alchem.base.values import text
-from xpm_alchem.keyed_chain import Chain, flatten, modules_in, subchain
+from xpm_alchem.gufe_seam.keyed_chain import Chain, flatten, modules_in, subchain
 from xpm_alchem.network_index import Index, index_chain
 from xpm_alchem.trust import check_module, require_packages
 

@@ -17,7 +17,7 @@ import attrs
 
 from xpm_alchem.base.errors import NetworkError
 from xpm_alchem.base.near_miss import nearest
-from xpm_alchem.keyed_chain import Chain, keys_in
+from xpm_alchem.gufe_seam.keyed_chain import Chain, keys_in
 
 ENVIRONMENTS = ("vacuum", "solvent", "complex")  # the order in which ddG = dG(later) - dG(earlier) is taken
 _PROTEINS = ("ProteinComponent", "SolvatedPDBComponent", "ProteinMembraneComponent")

@@ -49,8 +49,8 @@ def packages() -> Iterator[Finding]:
         except PackageNotFoundError:
             continue
     yield ok(f"{', '.join(told)} ({sys.executable})")
-    for module in ("experimaestro", "xpm_alchem.gufe_seam"):
-        name = module.removeprefix("xpm_alchem.").removesuffix("_seam")
+    for module in ("experimaestro", "xpm_alchem.gufe_seam.face"):
+        name = module.removeprefix("xpm_alchem.").partition("_seam")[0]
         problem = import_problem(module)
         if problem is not None:
             mend = f"install it in this environment again, for example: conda install -c conda-forge {name}"

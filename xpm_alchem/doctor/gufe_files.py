@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from xpm_alchem.keyed_chain import flatten
+from xpm_alchem.gufe_seam.keyed_chain import flatten
 
 
 class Unusable(Exception):
