@@ -58,8 +58,8 @@ def main() -> None:
 def shorten(source: Path, target: Path, count: int) -> list[str]:
     """Write a network of the first transformations with the shortest possible sampling; return their names."""
     from xpm_alchem import gufe_seam as seam
+    from xpm_alchem.network.trust import check_module
     from xpm_alchem.protocols.gb_hydration import GBHydrationProtocol, GBHydrationSettings
-    from xpm_alchem.trust import check_module
 
     network = seam.load(source, check_module(str(source)))
     sampling = {"n_windows": 2, "production_ps": 1.0, "equilibration_ps": 0.2, "segment_ps": 0.2, "sample_every": 10}

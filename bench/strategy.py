@@ -54,7 +54,7 @@ def one(directory: Path, strategy: str) -> dict[str, Any]:
     """Return the measurements of one network and strategy."""
     import attrs
 
-    from xpm_alchem.network import load_network
+    from xpm_alchem.network.loading import load_network
     from xpm_alchem.plan import StrategyPlan, read_plan
     from xpm_alchem.strategist import Strategist
     from xpm_alchem.strategy import StrategyState

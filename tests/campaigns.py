@@ -20,7 +20,7 @@ from xpm_alchem.attempts import Attempt, AttemptLog
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.execution import TaskSpec, run
-from xpm_alchem.network import load_network
+from xpm_alchem.network.loading import load_network
 
 _TRUST = ("dummy_protocol",)
 

@@ -15,8 +15,8 @@ import yaml
 from xpm_alchem.attempts import AttemptLog, Launched, Outcome, Priced
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.network import Network
-from xpm_alchem.network_index import Edge, Index, Leg, TransformationRecord
+from xpm_alchem.network.index import Edge, Index, Leg, TransformationRecord
+from xpm_alchem.network.loading import Network
 from xpm_alchem.plan import parse_plan
 
 BEGAN = 1_760_000_000.0  # when it all began, seconds since the epoch

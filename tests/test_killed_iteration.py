@@ -12,7 +12,7 @@ from dummy_protocol import dummy_network
 
 from xpm_alchem import gufe_seam
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.network import load_network
+from xpm_alchem.network.loading import load_network
 from xpm_alchem.plan import parse_plan
 
 PLANS = {

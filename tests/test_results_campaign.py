@@ -14,7 +14,7 @@ from report_pages import ReportPage
 from xpm_alchem import gufe_seam
 from xpm_alchem.base.errors import InputError, MissingPackageError
 from xpm_alchem.client import Campaign
-from xpm_alchem.network import load_network
+from xpm_alchem.network.loading import load_network
 
 EDGES = [(0, 1), (1, 2), (2, 0), (2, 3)]
 LEGS = ("vacuum", "solvent")

@@ -13,8 +13,8 @@ import pytest
 
 from xpm_alchem.analysis import Analysis
 from xpm_alchem.experimental import Measured, read_experimental
-from xpm_alchem.network import load_network
-from xpm_alchem.network_index import Edge, Index, Leg, TransformationRecord
+from xpm_alchem.network.index import Edge, Index, Leg, TransformationRecord
+from xpm_alchem.network.loading import load_network
 from xpm_alchem.task_state import TaskState, TaskStatus
 
 # cinnabar 0.2.3 (wrangle.FEMap of its own CSV): ddG = mean(complex) - mean(solvent), dddG = both legs' standard

@@ -28,8 +28,8 @@ from xpm_alchem.execution import TaskSpec, UnitsFailed, run
 from xpm_alchem.fence import give_orders
 from xpm_alchem.interrupts import Interrupts, Stopped
 from xpm_alchem.measures import Durations
+from xpm_alchem.network.trust import check_module
 from xpm_alchem.processes import HOST
-from xpm_alchem.trust import check_module
 
 TRUSTED = ("dummy_protocol",)
 SLEEP = {"do": "sleep", "seconds": 600, "times": 1}
@@ -301,7 +301,7 @@ def test_fresh_interpreters_killed_after_every_second_step_give_the_same_result(
         from pathlib import Path
         from xpm_alchem import gufe_seam as seam
         from xpm_alchem.execution import TaskSpec, run
-        from xpm_alchem.trust import check_module
+        from xpm_alchem.network.trust import check_module
         check = check_module("x", ("dummy_protocol",))
         load = lambda: seam.load(Path({str(tmp_path / "transformation.json")!r}), check)
         run(Path({str(task.files.path)!r}), TaskSpec("0123456789abcdef", 1, load, None, ("dummy_protocol",)))

@@ -16,8 +16,8 @@ from xpm_alchem import gufe_seam as seam
 from xpm_alchem.attempts import AttemptLog
 from xpm_alchem.base.errors import FormatError, UntrustedModuleError
 from xpm_alchem.execution import TaskSpec, run
-from xpm_alchem.network import load_network
-from xpm_alchem.trust import check_module
+from xpm_alchem.network.loading import load_network
+from xpm_alchem.network.trust import check_module
 
 CHECK = check_module("a test", ("dummy_protocol",))
 
@@ -41,7 +41,7 @@ REREAD = """
 import json, sys
 from pathlib import Path
 from xpm_alchem import gufe_seam as seam
-from xpm_alchem.trust import check_module
+from xpm_alchem.network.trust import check_module
 for path in map(Path, sys.argv[1:]):
     again = seam.load(path, check_module("a test", ("dummy_protocol",)))
     seam.save(again, path.with_suffix(".again"))

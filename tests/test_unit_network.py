@@ -17,12 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from xpm_alchem import gufe_seam as seam
-from xpm_alchem.advice import advice
 from xpm_alchem.base.errors import MissingPackageError, NetworkError, UntrustedModuleError, XpmAlchemError
 from xpm_alchem.gufe_seam.keyed_chain import flatten, keys_in, subchain
-from xpm_alchem.network import load_network
-from xpm_alchem.network_index import ENVIRONMENTS, TransformationRecord, pair_legs
-from xpm_alchem.trust import check_module
+from xpm_alchem.network.advice import advice
+from xpm_alchem.network.index import ENVIRONMENTS, TransformationRecord, pair_legs
+from xpm_alchem.network.loading import load_network
+from xpm_alchem.network.trust import check_module
 
 TRUSTED = ("dummy_protocol",)
 

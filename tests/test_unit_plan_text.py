@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xpm_alchem.base.errors import CampaignError
-from xpm_alchem.network import load_network
+from xpm_alchem.network.loading import load_network
 from xpm_alchem.plan import MODES, SCALINGS, StrategyPlan, parse_plan
 from xpm_alchem.plan_text import with_strategy
 from xpm_alchem.templates import campaign_template

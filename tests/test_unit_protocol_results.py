@@ -16,7 +16,7 @@ from xpm_alchem import gufe_seam as seam
 from xpm_alchem.base.errors import FormatError
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.execution import TaskSpec, run
-from xpm_alchem.network import load_network
+from xpm_alchem.network.loading import load_network
 from xpm_alchem.plan import Plan, StrategyPlan
 from xpm_alchem.protocol_results import ProtocolResults, ResultsByKey
 from xpm_alchem.strategist import Strategist

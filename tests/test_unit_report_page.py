@@ -12,7 +12,7 @@ from report_pages import ReportPage
 
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.client import Campaign
-from xpm_alchem.network import load_network
+from xpm_alchem.network.loading import load_network
 from xpm_alchem.report.html.material import Material
 from xpm_alchem.report.html.report import report_page
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xpm_alchem.network_index import Edge, Index, Leg, TransformationRecord
+from xpm_alchem.network.index import Edge, Index, Leg, TransformationRecord
 from xpm_alchem.results import CountedResult, edge_results, transformation_results
 from xpm_alchem.task_state import TaskState, TaskStatus
 

@@ -13,8 +13,8 @@ from xpm_alchem.convergence import running_estimates
 from xpm_alchem.cycle_closures import CycleClosure, cycle_closures
 from xpm_alchem.experimental import Measured
 from xpm_alchem.measured_network import MeasuredNetwork, measured_networks
+from xpm_alchem.network.index import Index
 from xpm_alchem.network_estimates import NetworkEstimate, estimate_values, steadied_values
-from xpm_alchem.network_index import Index
 from xpm_alchem.outliers import EdgeOutlier, RepeatOutlier, edge_outliers, edge_residuals, repeat_outliers
 from xpm_alchem.results import EdgeResult, TransformationResult, edge_results, transformation_results
 from xpm_alchem.scatter import Scatter

@@ -20,8 +20,8 @@ from xpm_alchem.driver_state import DRIVER, DRIVER_VERSION, read_driver_state
 from xpm_alchem.experimental import MOST_BYTES
 from xpm_alchem.holder import Holder
 from xpm_alchem.index_record import read_index, write_index
-from xpm_alchem.network import Network, load_network
-from xpm_alchem.network_index import Index
+from xpm_alchem.network.index import Index
+from xpm_alchem.network.loading import Network, load_network
 from xpm_alchem.plan import Plan, read_plan
 from xpm_alchem.task_state import CampaignState, TaskState
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
+from xpm_alchem.network.index import Index
 from xpm_alchem.network_estimates import NetworkEstimate
-from xpm_alchem.network_index import Index
 from xpm_alchem.results import TransformationResult, first_repeats
 
 

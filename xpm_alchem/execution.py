@@ -26,7 +26,7 @@ from xpm_alchem.directory import TaskDirectory, TaskSummary
 from xpm_alchem.fence import Fence, inherit
 from xpm_alchem.interrupts import Interrupts, Stopped
 from xpm_alchem.measures import Durations, Usage, versions
-from xpm_alchem.trust import check_module
+from xpm_alchem.network.trust import check_module
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _BUSY_SECONDS = 10.0  # the attempt before may still be on its way out

@@ -15,7 +15,7 @@ import attrs
 from xpm_alchem.base.errors import FormatError, InputError, WorkspaceError
 from xpm_alchem.base.files import read_bytes
 from xpm_alchem.base.values import short
-from xpm_alchem.energy_units import kcal_per_mol_of
+from xpm_alchem.network.energy_units import kcal_per_mol_of
 
 GAS_CONSTANT = 1.987204259e-3  # kcal/(mol K), CODATA 2018
 ROOM_TEMPERATURE = 298.15  # K

@@ -20,10 +20,16 @@ from xpm_alchem.base.files import atomic_write, read_bytes
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory, TaskSummary
 from xpm_alchem.gufe_seam.keyed_chain import flatten
-from xpm_alchem.network_index import TransformationRecord, content_ids
-from xpm_alchem.quickrun_file import Origin, QuickrunFile, looks_like_one, origin_of_transformation, read_quickrun_file
+from xpm_alchem.network.index import TransformationRecord, content_ids
+from xpm_alchem.network.quickrun_file import (
+    Origin,
+    QuickrunFile,
+    looks_like_one,
+    origin_of_transformation,
+    read_quickrun_file,
+)
+from xpm_alchem.network.trust import check_module
 from xpm_alchem.task_state import TaskState, TaskStatus, grouped, number_repeats
-from xpm_alchem.trust import check_module
 
 
 def files_in(paths: Iterable[Path]) -> Iterator[Path]:

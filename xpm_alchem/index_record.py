@@ -11,7 +11,7 @@ import attrs
 from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.files import read_record, write_record
 from xpm_alchem.base.values import text
-from xpm_alchem.network_index import Edge, Index, Leg, TransformationRecord
+from xpm_alchem.network.index import Edge, Index, Leg, TransformationRecord
 
 INDEX, INDEX_VERSION = "xpm-alchem network index", 1
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import attrs
 import networkx
 
-from xpm_alchem.network_index import Index
+from xpm_alchem.network.index import Index
 from xpm_alchem.task_state import TaskState, TaskStatus
 
 

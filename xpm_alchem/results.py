@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
-from xpm_alchem.network_index import Index, TransformationRecord
+from xpm_alchem.network.index import Index, TransformationRecord
 from xpm_alchem.task_state import TaskState, TaskStatus, mean_seconds
 
 

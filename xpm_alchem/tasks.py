@@ -29,8 +29,8 @@ from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.execution import TaskSpec, UnitEvent, run
 from xpm_alchem.interrupts import Stopped
 from xpm_alchem.launchers.base import AttemptLimits
-from xpm_alchem.network import load_network, load_transformation
-from xpm_alchem.network_index import TransformationRecord
+from xpm_alchem.network.index import TransformationRecord
+from xpm_alchem.network.loading import load_network, load_transformation
 
 
 class AlchemicalTransformation(Config):  # type: ignore[misc]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from xpm_alchem.network import Network
+from xpm_alchem.network.loading import Network
 
 _TEMPLATE = """\
 # A campaign of xpm-alchem: {transformations} transformations of {network_name}.

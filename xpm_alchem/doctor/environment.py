@@ -20,7 +20,7 @@ from xpm_alchem.base.errors import UntrustedModuleError
 from xpm_alchem.base.quiet import quiet
 from xpm_alchem.doctor.check import Check, Finding, fault, ok, warning
 from xpm_alchem.doctor.site import Site
-from xpm_alchem.trust import VALUE_TYPES, check_module
+from xpm_alchem.network.trust import VALUE_TYPES, check_module
 
 _TOLD = ("xpm-alchem", "experimaestro", "gufe", "openfe", "stratocaster", "openmm")
 _OLDEST_GUFE = (1, 6)  # beside 0.4, the only one on PyPI

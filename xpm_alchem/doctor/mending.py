@@ -23,8 +23,8 @@ from xpm_alchem.directory import TaskDirectory, TaskSummary
 from xpm_alchem.doctor.check import Repair
 from xpm_alchem.doctor.gufe_files import Unusable, check_result
 from xpm_alchem.doctor.litter import is_stale
+from xpm_alchem.network.trust import check_module
 from xpm_alchem.task_state import TaskState
-from xpm_alchem.trust import check_module
 
 
 def mend(repairs: Iterable[Repair]) -> Iterator[tuple[bool, str]]:

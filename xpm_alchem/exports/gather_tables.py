@@ -15,8 +15,8 @@ import attrs
 import numpy as np
 
 from xpm_alchem.analysis import Analysis, NetworkAnalysis
+from xpm_alchem.network.index import Index
 from xpm_alchem.network_estimates import NetworkEstimate, estimate_values
-from xpm_alchem.network_index import Index
 
 FAILED = "Error"  # openfe's word
 _BINDING = ("solvent", "complex")

@@ -14,7 +14,7 @@ from xpm_alchem.base.errors import FormatError
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.failure_lines import LineShape, failure_line, looks_passing
-from xpm_alchem.network_index import TransformationRecord
+from xpm_alchem.network.index import TransformationRecord
 from xpm_alchem.report.commands import Address
 from xpm_alchem.report.views import View, task_name
 from xpm_alchem.restarts import matches

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xpm_alchem.network_index import Index, TransformationRecord
+from xpm_alchem.network.index import Index, TransformationRecord
 from xpm_alchem.report.views import View
 
 # of an edge, the first that holds for any of its legs

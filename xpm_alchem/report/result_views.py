@@ -15,8 +15,8 @@ from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.comparison import Comparison
 from xpm_alchem.convergence import running_means
 from xpm_alchem.experimental import parse_experimental
+from xpm_alchem.network.index import Index
 from xpm_alchem.network_estimates import NetworkEstimate
-from xpm_alchem.network_index import Index
 from xpm_alchem.report.views import View, tasks_now
 from xpm_alchem.results import EdgeResult, TransformationResult
 from xpm_alchem.task_state import TaskState, TaskStatus, grouped

@@ -11,9 +11,9 @@ from typing import Any
 from xpm_alchem.base.errors import CampaignError, MissingPackageError
 from xpm_alchem.base.near_miss import check_keys, unknown_key
 from xpm_alchem.base.values import short
+from xpm_alchem.network.trust import check_module
 from xpm_alchem.plan import Plan
 from xpm_alchem.strategies.base import Strategy
-from xpm_alchem.trust import check_module
 
 # imported when one is chosen: scipy, which one of them needs, takes its time
 BUILT_IN = {

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpm_alchem.estimation.covariance import Topology
-from xpm_alchem.network_index import TransformationRecord, change_between, pair_legs
+from xpm_alchem.network.index import TransformationRecord, change_between, pair_legs
 
 
 @attrs.frozen(eq=False)

@@ -12,8 +12,8 @@ from xpm_alchem.base.errors import NetworkError
 from xpm_alchem.base.files import read_bytes
 from xpm_alchem.base.values import text
 from xpm_alchem.gufe_seam.keyed_chain import Chain, flatten, modules_in, subchain
-from xpm_alchem.network_index import Index, index_chain
-from xpm_alchem.trust import check_module, require_packages
+from xpm_alchem.network.index import Index, index_chain
+from xpm_alchem.network.trust import check_module, require_packages
 
 
 class Network:
@@ -91,7 +91,7 @@ def load_network(path: Path, trusted: Iterable[str] = ()) -> Network:
     path
         JSON of a gufe AlchemicalNetwork, as gufe and ``openfe plan-rbfe-network`` write it.
     trusted
-        Packages the user trusts beside those of `xpm_alchem.trust`.
+        Packages the user trusts beside those of `xpm_alchem.network.trust`.
 
     Raises
     ------

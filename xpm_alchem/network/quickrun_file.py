@@ -13,9 +13,9 @@ import attrs
 
 from xpm_alchem.base.errors import FormatError, InputError, WorkspaceError
 from xpm_alchem.base.files import read_bytes
-from xpm_alchem.energy_units import kcal_per_mol_of
 from xpm_alchem.gufe_seam.keyed_chain import Chain, flatten, is_object, modules_in
-from xpm_alchem.network_index import content_ids
+from xpm_alchem.network.energy_units import kcal_per_mol_of
+from xpm_alchem.network.index import content_ids
 
 _KEYS = ("estimate", "uncertainty", "protocol_result", "unit_results")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from xpm_alchem.network import Network
+from xpm_alchem.network.loading import Network
 
 _PICOSECONDS = {"femtosecond": 1e-3, "picosecond": 1.0, "nanosecond": 1e3, "microsecond": 1e6}
 

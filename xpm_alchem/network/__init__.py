@@ -1,0 +1,1 @@
+"""A network as it was given: read, checked, indexed."""
