@@ -55,7 +55,7 @@ def one(directory: Path, strategy: str) -> dict[str, Any]:
     import attrs
 
     from xpm_alchem.network.loading import load_network
-    from xpm_alchem.plan import StrategyPlan, read_plan
+    from xpm_alchem.plan.campaign_yaml import StrategyPlan, read_plan
     from xpm_alchem.strategist import Strategist
     from xpm_alchem.strategy import StrategyState
     from xpm_alchem.task_state import CampaignState

@@ -17,7 +17,7 @@ from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.network.index import Edge, Index, Leg, TransformationRecord
 from xpm_alchem.network.loading import Network
-from xpm_alchem.plan import parse_plan
+from xpm_alchem.plan.campaign_yaml import parse_plan
 
 BEGAN = 1_760_000_000.0  # when it all began, seconds since the epoch
 HOUR = 3600.0

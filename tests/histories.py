@@ -14,7 +14,7 @@ from xpm_alchem.attempts import AttemptLog, Launched, Outcome
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.directory import TaskDirectory, TaskSummary
 from xpm_alchem.network.loading import load_network
-from xpm_alchem.plan import parse_plan
+from xpm_alchem.plan.campaign_yaml import parse_plan
 from xpm_alchem.task_state import TaskState
 
 TRACEBACK = "Traceback (most recent call last):\n  File 'protocol.py', line 3, in _execute\n    simulate()\n"

@@ -13,7 +13,7 @@ from dummy_protocol import dummy_network
 from xpm_alchem import gufe_seam
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.network.loading import load_network
-from xpm_alchem.plan import parse_plan
+from xpm_alchem.plan.campaign_yaml import parse_plan
 
 PLANS = {
     "capped and extending": "{name: connectivity, settings: {max_runs: 4}, max_tasks_per_network: 7, "

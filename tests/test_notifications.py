@@ -17,12 +17,12 @@ from histories import PastCampaign
 
 from xpm_alchem.base import safe_yaml
 from xpm_alchem.base.errors import CampaignError
-from xpm_alchem.budget import Budget
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.messenger import post, run_command
 from xpm_alchem.notices import Notices
-from xpm_alchem.notify import Notify
-from xpm_alchem.plan import Plan, parse_plan
+from xpm_alchem.plan.budget import Budget
+from xpm_alchem.plan.campaign_yaml import Plan, parse_plan
+from xpm_alchem.plan.notify import Notify
 
 HEAD = "name: c\nnetwork: network.json\n"
 MESSAGE = {"campaign": "c", "event": "error", "sentence": "c: it broke", "path": "/somewhere"}

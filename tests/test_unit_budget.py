@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xpm_alchem.amounts import Amount, said, same_unit
 from xpm_alchem.base.errors import CampaignError
-from xpm_alchem.budget import Budget
-from xpm_alchem.plan import parse_plan
-from xpm_alchem.plan_text import with_budget
+from xpm_alchem.plan.amounts import Amount, said, same_unit
+from xpm_alchem.plan.budget import Budget
+from xpm_alchem.plan.campaign_yaml import parse_plan
+from xpm_alchem.plan.text import with_budget
 
 FILE = Path("/somewhere/campaign.yaml")
 HEAD = "name: a\nnetwork: n.json\n"

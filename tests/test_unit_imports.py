@@ -21,7 +21,7 @@ from xpm_alchem.execution import TaskSpec, run
 from xpm_alchem.imports import Importer
 from xpm_alchem.network.loading import load_network
 from xpm_alchem.network.quickrun_file import read_quickrun_file
-from xpm_alchem.plan import parse_plan
+from xpm_alchem.plan.campaign_yaml import parse_plan
 from xpm_alchem.report.why_views import why_view
 from xpm_alchem.results import transformation_results
 from xpm_alchem.task_state import TaskStatus, grouped, mean_seconds

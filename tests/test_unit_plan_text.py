@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.network.loading import load_network
-from xpm_alchem.plan import MODES, SCALINGS, StrategyPlan, parse_plan
-from xpm_alchem.plan_text import with_strategy
-from xpm_alchem.templates import campaign_template
+from xpm_alchem.plan.campaign_yaml import MODES, SCALINGS, StrategyPlan, parse_plan
+from xpm_alchem.plan.templates import campaign_template
+from xpm_alchem.plan.text import with_strategy
 
 FILE = Path("/somewhere/campaign.yaml")
 TEXT = """\

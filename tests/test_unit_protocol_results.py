@@ -17,7 +17,7 @@ from xpm_alchem.base.errors import FormatError
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.execution import TaskSpec, run
 from xpm_alchem.network.loading import load_network
-from xpm_alchem.plan import Plan, StrategyPlan
+from xpm_alchem.plan.campaign_yaml import Plan, StrategyPlan
 from xpm_alchem.protocol_results import ProtocolResults, ResultsByKey
 from xpm_alchem.strategist import Strategist
 from xpm_alchem.strategy import DORMANT, ERROR, StrategyState

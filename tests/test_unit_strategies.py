@@ -22,7 +22,7 @@ from xpm_alchem.base.errors import CampaignError, MissingPackageError, Untrusted
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.execution import TaskSpec, run
 from xpm_alchem.network.loading import load_network
-from xpm_alchem.plan import Plan, StrategyPlan
+from xpm_alchem.plan.campaign_yaml import Plan, StrategyPlan
 from xpm_alchem.strategies import BUILT_IN, make_strategy, strategy_class
 from xpm_alchem.strategies.base import StrategyResult
 from xpm_alchem.strategies.connectivity import ConnectivityStrategy, ConnectivityStrategySettings

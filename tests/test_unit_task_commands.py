@@ -21,7 +21,7 @@ from xpm_alchem.driver import Driver
 from xpm_alchem.fence import Orders
 from xpm_alchem.launchers.local import LocalLauncher
 from xpm_alchem.network.loading import load_network
-from xpm_alchem.plan import parse_plan
+from xpm_alchem.plan.campaign_yaml import parse_plan
 from xpm_alchem.report.task_tables import tasks_table
 from xpm_alchem.task_state import TaskStatus
 from xpm_alchem.wishes import take_in

@@ -21,8 +21,8 @@ from enum import StrEnum
 import attrs
 import numpy as np
 
-from xpm_alchem.amounts import said
-from xpm_alchem.budget import Budget
+from xpm_alchem.plan.amounts import said
+from xpm_alchem.plan.budget import Budget
 from xpm_alchem.spending import InFlight, Span
 
 HOUR = 3600.0

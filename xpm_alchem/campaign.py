@@ -22,7 +22,7 @@ from xpm_alchem.holder import Holder
 from xpm_alchem.index_record import read_index, write_index
 from xpm_alchem.network.index import Index
 from xpm_alchem.network.loading import Network, load_network
-from xpm_alchem.plan import Plan, read_plan
+from xpm_alchem.plan.campaign_yaml import Plan, read_plan
 from xpm_alchem.task_state import CampaignState, TaskState
 
 GIVEN = "given.yaml"  # the plan as a file gave it last

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.plan import StrategyPlan
+from xpm_alchem.plan.campaign_yaml import StrategyPlan
 from xpm_alchem.strategy import Counts, Proposal
 from xpm_alchem.task_state import TaskState, TaskStatus, number_repeats
 

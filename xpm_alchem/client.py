@@ -17,7 +17,7 @@ from xpm_alchem.client_restarts import RestartVerbs
 from xpm_alchem.client_results import ResultVerbs
 from xpm_alchem.client_tasks import TaskVerbs
 from xpm_alchem.network.loading import Network
-from xpm_alchem.plan import read_plan
+from xpm_alchem.plan.campaign_yaml import read_plan
 from xpm_alchem.preparation import Forecast, Preparation, workspace_path
 from xpm_alchem.report import failure_views, log_views, strategy_views, views, why_views
 from xpm_alchem.report.commands import Address

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 import attrs
 
-from xpm_alchem.amounts import said
-from xpm_alchem.budget import Budget
+from xpm_alchem.plan.amounts import said
+from xpm_alchem.plan.budget import Budget
 from xpm_alchem.spending import Ledger
 from xpm_alchem.task_state import TaskState, TaskStatus
 

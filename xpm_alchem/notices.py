@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
-from xpm_alchem.amounts import said
 from xpm_alchem.base.values import printable
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.harvest import DriverEvent
-from xpm_alchem.notify import BUDGET, ERROR, SATISFIED
-from xpm_alchem.plan import Plan
+from xpm_alchem.plan.amounts import said
+from xpm_alchem.plan.campaign_yaml import Plan
+from xpm_alchem.plan.notify import BUDGET, ERROR, SATISFIED
 from xpm_alchem.task_state import TaskState, TaskStatus
 
 _STANDING, _ENDED = "error", "ended in error"  # kinds of occurrences of the event 'error'

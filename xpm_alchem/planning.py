@@ -17,7 +17,7 @@ from xpm_alchem.changes import UNWANTED, Changes, cancelled, events, is_to_end
 from xpm_alchem.creation import created
 from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.harvest import DriverEvent
-from xpm_alchem.plan import Plan
+from xpm_alchem.plan.campaign_yaml import Plan
 from xpm_alchem.strategist import Strategist
 from xpm_alchem.strategy import DORMANT, ERROR, StrategyState, is_due
 from xpm_alchem.task_state import TaskState, TaskStatus, grouped, mean_seconds

@@ -12,7 +12,7 @@ from xpm_alchem.closing import closed_transformations
 from xpm_alchem.explanation import Explanation
 from xpm_alchem.for_ever import more_weights
 from xpm_alchem.network.loading import Network
-from xpm_alchem.plan import Plan
+from xpm_alchem.plan.campaign_yaml import Plan
 from xpm_alchem.protocol_results import ProtocolResults, ResultsByKey
 from xpm_alchem.results import CountedResult, transformation_results
 from xpm_alchem.strategies import planned_strategy

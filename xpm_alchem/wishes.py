@@ -9,12 +9,12 @@ from typing import Any
 import attrs
 
 from xpm_alchem.base.errors import CampaignLockedError, InputError, XpmAlchemError
-from xpm_alchem.budget import Budget
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.imports import take_in_import
-from xpm_alchem.plan import parse_plan, read_plan_text
-from xpm_alchem.plan_text import with_budget, with_restarts, with_strategy
-from xpm_alchem.restart_patterns import changed_patterns
+from xpm_alchem.plan.budget import Budget
+from xpm_alchem.plan.campaign_yaml import parse_plan, read_plan_text
+from xpm_alchem.plan.restart_patterns import changed_patterns
+from xpm_alchem.plan.text import with_budget, with_restarts, with_strategy
 from xpm_alchem.restarts import RestartPolicy
 from xpm_alchem.second_look import look_again
 from xpm_alchem.strategy import DORMANT, StrategyState

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 from chaos.plan_history import PlanHistory
 
-from xpm_alchem.plan import Plan
+from xpm_alchem.plan.campaign_yaml import Plan
 
 NUMBER = {"uniform": "repeats", "connectivity": "max_runs", "radial-growth": "max_runs"}
 

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from xpm_alchem.base.errors import XpmAlchemError
-from xpm_alchem.plan import Plan, read_plan
+from xpm_alchem.plan.campaign_yaml import Plan, read_plan
 
 _SLACK = 5.0  # seconds between the writing of a plan and its coming into force, on a slow disk
 

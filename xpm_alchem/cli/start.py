@@ -12,18 +12,18 @@ from typing import NoReturn
 import click
 from rich.console import Console
 
-from xpm_alchem.amounts import said
 from xpm_alchem.base.errors import InputError, MissingPackageError, XpmAlchemError
 from xpm_alchem.cli.options import campaign_argument, console, workspace_option
 from xpm_alchem.client import Campaign
 from xpm_alchem.network.advice import advice
 from xpm_alchem.network.loading import Network, load_network
 from xpm_alchem.network.trust import require_packages
-from xpm_alchem.plan import read_plan
+from xpm_alchem.plan.amounts import said
+from xpm_alchem.plan.campaign_yaml import read_plan
+from xpm_alchem.plan.templates import campaign_template
 from xpm_alchem.preparation import Forecast, Preparation
 from xpm_alchem.report import tables
 from xpm_alchem.report.views import tasks_now
-from xpm_alchem.templates import campaign_template
 
 _DETACHED_SECONDS = 60.0
 

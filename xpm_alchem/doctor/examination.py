@@ -17,7 +17,7 @@ from xpm_alchem.doctor.mending import mend
 from xpm_alchem.doctor.site import Site, find_site
 from xpm_alchem.doctor.survey import Progress, Survey
 from xpm_alchem.holder import Holder
-from xpm_alchem.plan import read_plan
+from xpm_alchem.plan.campaign_yaml import read_plan
 from xpm_alchem.preparation import workspace_path
 from xpm_alchem.workspace import find_workspace, read_settings
 

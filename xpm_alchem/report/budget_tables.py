@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from xpm_alchem.amounts import said
+from xpm_alchem.plan.amounts import said
 from xpm_alchem.report.rows import Rows
 from xpm_alchem.report.tables import table_of, when
 from xpm_alchem.report.views import View

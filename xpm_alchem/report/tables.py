@@ -10,8 +10,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from xpm_alchem.amounts import said
 from xpm_alchem.base.values import local_time
+from xpm_alchem.plan.amounts import said
 from xpm_alchem.report.rows import Rows
 from xpm_alchem.report.views import View
 

@@ -12,7 +12,7 @@ from xpm_alchem.base.errors import CampaignError, MissingPackageError
 from xpm_alchem.base.near_miss import check_keys, unknown_key
 from xpm_alchem.base.values import short
 from xpm_alchem.network.trust import check_module
-from xpm_alchem.plan import Plan
+from xpm_alchem.plan.campaign_yaml import Plan
 from xpm_alchem.strategies.base import Strategy
 
 # imported when one is chosen: scipy, which one of them needs, takes its time

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 from rich.text import Text
 
-from xpm_alchem.amounts import said
+from xpm_alchem.plan.amounts import said
 from xpm_alchem.report.tables import number
 from xpm_alchem.report.views import View
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.amounts import said
+from xpm_alchem.plan.amounts import said
 from xpm_alchem.report.html import colours
 from xpm_alchem.report.html.figure import MANY, Trace, figure, lines, safe, shortened
 from xpm_alchem.report.html.layout import Place, places

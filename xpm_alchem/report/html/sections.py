@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xpm_alchem.amounts import said
 from xpm_alchem.base.values import local_time
+from xpm_alchem.plan.amounts import said
 from xpm_alchem.report.budget_tables import budget_lines, leg_costs, transformation_costs
 from xpm_alchem.report.failure_tables import failure_head, restarted_lines, standing_lines
 from xpm_alchem.report.html.course_figures import (

@@ -8,10 +8,10 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.amounts import Amount, said, same_unit
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.near_miss import check_keys
 from xpm_alchem.base.values import short
+from xpm_alchem.plan.amounts import Amount, said, same_unit
 
 NEVER = "never"
 FINISH, STOP = "finish", "stop"

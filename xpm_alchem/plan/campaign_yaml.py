@@ -16,9 +16,9 @@ from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.files import read_bytes
 from xpm_alchem.base.near_miss import check_keys
 from xpm_alchem.base.values import short
-from xpm_alchem.budget import Budget
-from xpm_alchem.default_rules import RULE_NAMES
-from xpm_alchem.notify import Notify
+from xpm_alchem.plan.budget import Budget
+from xpm_alchem.plan.default_rules import RULE_NAMES
+from xpm_alchem.plan.notify import Notify
 
 MODES = ("partial", "full", "disabled")
 SCALINGS = ("linear", "exponential")

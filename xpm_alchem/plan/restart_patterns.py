@@ -8,7 +8,7 @@ from typing import Any
 from xpm_alchem.base.errors import InputError
 from xpm_alchem.base.near_miss import unknown_key
 from xpm_alchem.base.values import short
-from xpm_alchem.plan import RestartPattern
+from xpm_alchem.plan.campaign_yaml import RestartPattern
 
 Patterns = tuple[RestartPattern, ...]
 

@@ -1,0 +1,1 @@
+"""campaign.yaml: its sections, and its text."""
