@@ -16,10 +16,10 @@ import yaml
 from dummy_protocol import dummy_network
 
 from xpm_alchem import gufe_seam
-from xpm_alchem.attempts import Attempt, AttemptLog
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.execution import TaskSpec, run
+from xpm_alchem.execution.attempts import Attempt, AttemptLog
+from xpm_alchem.execution.dag_run import TaskSpec, run
+from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.loading import load_network
 
 _TRUST = ("dummy_protocol",)

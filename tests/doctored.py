@@ -12,7 +12,7 @@ from typing import Any
 from campaigns import SmallCampaign
 
 from xpm_alchem.client import Campaign
-from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution.directory import TaskDirectory
 
 HOURS_AGO = time.time() - 3 * 3600
 

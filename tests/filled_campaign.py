@@ -12,9 +12,9 @@ from typing import Any
 import attrs
 import yaml
 
-from xpm_alchem.attempts import AttemptLog, Launched, Outcome, Priced
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution.attempts import AttemptLog, Launched, Outcome, Priced
+from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.index import Edge, Index, Leg, TransformationRecord
 from xpm_alchem.network.loading import Network
 from xpm_alchem.plan.campaign_yaml import parse_plan

@@ -22,15 +22,15 @@ from gufe.tokenization import TOKENIZABLE_REGISTRY
 from rich.console import Console
 
 from xpm_alchem import workspace as settings
-from xpm_alchem.attempts import AttemptLog, Launched
 from xpm_alchem.base.errors import XpmAlchemError
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.client import Campaign
-from xpm_alchem.directory import TaskDirectory
 from xpm_alchem.driver import Driver
-from xpm_alchem.execution import TaskSpec, UnitsFailed, run
-from xpm_alchem.fence import Orders, give_orders
-from xpm_alchem.interrupts import Stopped
+from xpm_alchem.execution.attempts import AttemptLog, Launched
+from xpm_alchem.execution.dag_run import TaskSpec, UnitsFailed, run
+from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.execution.fence import Orders, give_orders
+from xpm_alchem.execution.interrupts import Stopped
 from xpm_alchem.launchers.choose import choose_launcher
 from xpm_alchem.launchers.local import LocalLauncher, LocalProfile
 from xpm_alchem.launchers.slurm_batch import Batch

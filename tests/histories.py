@@ -10,9 +10,9 @@ import yaml
 from dummy_protocol import dummy_network
 
 from xpm_alchem import gufe_seam
-from xpm_alchem.attempts import AttemptLog, Launched, Outcome
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.directory import TaskDirectory, TaskSummary
+from xpm_alchem.execution.attempts import AttemptLog, Launched, Outcome
+from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.network.loading import load_network
 from xpm_alchem.plan.campaign_yaml import parse_plan
 from xpm_alchem.task_state import TaskState

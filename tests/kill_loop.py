@@ -15,10 +15,10 @@ from pathlib import Path
 
 import psutil
 
-from xpm_alchem.attempts import AttemptLog
 from xpm_alchem.base.errors import XpmAlchemError
 from xpm_alchem.client import Campaign
-from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.directory import TaskDirectory
 
 
 def kill_loop(plan: Path, *, kills: int, seed: int, longest: float = 4.0) -> Counter[str]:

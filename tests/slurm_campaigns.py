@@ -10,7 +10,7 @@ from typing import Any
 from campaigns import SmallCampaign, wait_for
 from pytest import MonkeyPatch
 
-from xpm_alchem.attempts import Attempt
+from xpm_alchem.execution.attempts import Attempt
 
 ONE_EDGE = [(0, 1)]
 

@@ -35,7 +35,7 @@ from slurm_counter import SlurmCounter
 from storm import SlurmStorm, campaign_processes
 
 from xpm_alchem.base.errors import XpmAlchemError
-from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution.directory import TaskDirectory
 
 TESTS = Path(__file__).parent
 REPEATS = 10

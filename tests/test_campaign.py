@@ -14,7 +14,7 @@ import psutil
 import pytest
 from campaigns import SmallCampaign, wait_for
 
-from xpm_alchem.attempts import Outcome
+from xpm_alchem.execution.attempts import Outcome
 
 EDGES = [(0, 1), (1, 2)]
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from fuzzed_campaign import name_with
 
 from xpm_alchem.cli import main
-from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution.directory import TaskDirectory
 
 STRATEGY = """
 import attrs

@@ -13,9 +13,9 @@ import psutil
 import pytest
 from campaigns import SmallCampaign, wait_for
 
-from xpm_alchem.attempts import Outcome
-from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.task_logs import kept_printed
+from xpm_alchem.execution.attempts import Outcome
+from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.execution.task_logs import kept_printed
 
 TASK = "ligand_0_ligand_1_vacuum:1"
 KERNEL = {"do": "raise", "message": "GPU kernel timed out at 0x7f12ab, step 3"}

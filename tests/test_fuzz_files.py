@@ -35,7 +35,7 @@ from fuzzed_campaign import (
     think,
 )
 
-from xpm_alchem.fence import give_orders
+from xpm_alchem.execution.fence import give_orders
 
 LEAST = {  # cases
     "test_index": 250,

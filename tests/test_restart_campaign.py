@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from campaigns import SmallCampaign, wait_for
 
-from xpm_alchem.attempts import Outcome
 from xpm_alchem.client import Campaign
-from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution.attempts import Outcome
+from xpm_alchem.execution.directory import TaskDirectory
 
 NAN = "Particle coordinate is NaN"
 ONE_SLOT = {"kind": "local", "slots": 1}

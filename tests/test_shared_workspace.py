@@ -17,8 +17,8 @@ from conftest import NO_SKIPS
 from fuzzed_campaign import name_with, snapshot
 
 from xpm_alchem import gufe_seam
-from xpm_alchem.attempts import AttemptLog, Outcome
-from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution.attempts import AttemptLog, Outcome
+from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.task_state import TaskState, TaskStatus
 
 OWNER, GROUP = 65534, 54321

@@ -10,8 +10,8 @@ import pytest
 from campaigns import wait_for
 from slurm_campaigns import ONE_EDGE, SlurmCampaign, wrap
 
-from xpm_alchem.attempts import Outcome
 from xpm_alchem.client import Campaign
+from xpm_alchem.execution.attempts import Outcome
 
 pytestmark = pytest.mark.slurm
 

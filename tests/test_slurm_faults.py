@@ -15,7 +15,7 @@ import pytest
 from campaigns import SmallCampaign, wait_for
 from slurm_campaigns import SlurmCampaign, wrap
 
-from xpm_alchem.attempts import Attempt, Outcome
+from xpm_alchem.execution.attempts import Attempt, Outcome
 
 pytestmark = pytest.mark.slurm
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from xpm_alchem.attempts import AttemptLog, Outcome
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution.attempts import AttemptLog, Outcome
+from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.gufe_seam import AlchemicalNetwork, ChemicalSystem, SolventComponent, Transformation, save
 from xpm_alchem.protocols.gb_hydration import GBHydrationProtocol, GBHydrationSettings
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from slurm_campaigns import SlurmCampaign
 
-from xpm_alchem.attempts import Outcome
+from xpm_alchem.execution.attempts import Outcome
 
 pytestmark = pytest.mark.slurm
 TASK = "ligand_0_ligand_1_vacuum:1"

@@ -11,8 +11,8 @@ from campaigns import SmallCampaign, wait_for
 from dummy_protocol import seeds
 
 from xpm_alchem import gufe_seam
-from xpm_alchem.attempts import Outcome
-from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution.attempts import Outcome
+from xpm_alchem.execution.directory import TaskDirectory
 
 STRATEGY = """
 from pathlib import Path

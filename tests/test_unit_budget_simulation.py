@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xpm_alchem import budget_watch
-from xpm_alchem.attempts import Outcome
+from xpm_alchem.execution.attempts import Outcome
 from xpm_alchem.lost_work import lost_seconds
 from xpm_alchem.plan.budget import Budget
 from xpm_alchem.task_state import TaskStatus

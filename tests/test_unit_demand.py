@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xpm_alchem.attempts import Attempt, AttemptLog, Launched, Outcome
-from xpm_alchem.demand import Demand, demand
-from xpm_alchem.processes import ProcessIdentity
+from xpm_alchem.execution.attempts import Attempt, AttemptLog, Launched, Outcome
+from xpm_alchem.execution.demand import Demand, demand
+from xpm_alchem.execution.processes import ProcessIdentity
 
 ME = ProcessIdentity("here", 1, 0.0)
 TIMEOUT, MEMORY, LOST, NODE = Outcome.TIMEOUT, Outcome.OUT_OF_MEMORY, Outcome.LOST, Outcome.NODE_FAILURE

@@ -18,15 +18,15 @@ from campaigns import SmallCampaign
 from conftest import TESTS
 from doctored import HOURS_AGO, Patient, append, change, make_old, told, truncate, wrong
 
-from xpm_alchem.attempts import AttemptLog
 from xpm_alchem.base.disk_cache import DiskCache
 from xpm_alchem.base.errors import CampaignLockedError
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.directory import TaskSummary
 from xpm_alchem.doctor.campaign_files import CampaignFiles
 from xpm_alchem.doctor.check import CAMPAIGN, perform
 from xpm_alchem.doctor.survey import Survey
-from xpm_alchem.processes import HOST, ProcessIdentity
+from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.directory import TaskSummary
+from xpm_alchem.execution.processes import HOST, ProcessIdentity
 from xpm_alchem.task_state import TaskStatus
 
 

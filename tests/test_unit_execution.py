@@ -19,17 +19,17 @@ import pytest
 from dummy_protocol import dummy_network, times_left
 
 from xpm_alchem import gufe_seam as seam
-from xpm_alchem.attempts import AttemptLog, Launched, Outcome
 from xpm_alchem.base.errors import FormatError, TaskBusyError
 from xpm_alchem.base.files import write_json
-from xpm_alchem.deadline import Deadline
-from xpm_alchem.directory import TaskDirectory, TaskSummary
-from xpm_alchem.execution import TaskSpec, UnitsFailed, run
-from xpm_alchem.fence import give_orders
-from xpm_alchem.interrupts import Interrupts, Stopped
-from xpm_alchem.measures import Durations
+from xpm_alchem.execution.attempts import AttemptLog, Launched, Outcome
+from xpm_alchem.execution.dag_run import TaskSpec, UnitsFailed, run
+from xpm_alchem.execution.deadline import Deadline
+from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
+from xpm_alchem.execution.fence import give_orders
+from xpm_alchem.execution.interrupts import Interrupts, Stopped
+from xpm_alchem.execution.measures import Durations
+from xpm_alchem.execution.processes import HOST
 from xpm_alchem.network.trust import check_module
-from xpm_alchem.processes import HOST
 
 TRUSTED = ("dummy_protocol",)
 SLEEP = {"do": "sleep", "seconds": 600, "times": 1}
@@ -300,7 +300,7 @@ def test_fresh_interpreters_killed_after_every_second_step_give_the_same_result(
     program = textwrap.dedent(f"""
         from pathlib import Path
         from xpm_alchem import gufe_seam as seam
-        from xpm_alchem.execution import TaskSpec, run
+        from xpm_alchem.execution.dag_run import TaskSpec, run
         from xpm_alchem.network.trust import check_module
         check = check_module("x", ("dummy_protocol",))
         load = lambda: seam.load(Path({str(tmp_path / "transformation.json")!r}), check)
@@ -605,7 +605,7 @@ def test_a_second_sigterm_does_not_disturb_what_obeys_the_first():
 
 
 def test_an_interrupt_that_is_lost_in_a_finalizer_comes_again(monkeypatch):
-    monkeypatch.setattr("xpm_alchem.interrupts._AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr("xpm_alchem.execution.interrupts._AGAIN_SECONDS", 0.05)
     interrupts, lost = Interrupts(None), []
     monkeypatch.setattr(sys, "unraisablehook", lambda dropped: lost.append(dropped.exc_type))
 
@@ -624,7 +624,7 @@ def test_an_interrupt_that_is_lost_in_a_finalizer_comes_again(monkeypatch):
 
 
 def test_an_interrupt_just_before_a_unit_s_own_code_comes_again(monkeypatch):
-    monkeypatch.setattr("xpm_alchem.interrupts._AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr("xpm_alchem.execution.interrupts._AGAIN_SECONDS", 0.05)
     interrupts, wishes = Interrupts(None), []
 
     def _execute():
@@ -638,7 +638,7 @@ def test_an_interrupt_just_before_a_unit_s_own_code_comes_again(monkeypatch):
 
 
 def test_an_interrupt_does_not_come_again_while_the_unit_keeps_its_state(monkeypatch):
-    monkeypatch.setattr("xpm_alchem.interrupts._AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("xpm_alchem.execution.interrupts._AGAIN_SECONDS", 0.01)
     left, kept = [0.05], []
     interrupts = Interrupts(Deadline(lambda: left[0], margin=0.0))
 
@@ -753,7 +753,7 @@ def test_durations_expect_the_longest_fresh_run_of_a_kind_and_nothing_of_one_tha
 
 # ------------------------------------------------------------------------------------------------ two at one task
 def test_two_attempts_at_one_task_are_not_possible(task, monkeypatch):
-    monkeypatch.setattr("xpm_alchem.execution._BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("xpm_alchem.execution.dag_run._BUSY_SECONDS", 0.2)
     task.script(simulate_0=SLEEP)
     pid = in_sleep(task)
     try:

@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 from histories import TRACEBACK, PastCampaign
 
-from xpm_alchem.attempts import AttemptLog, Outcome
 from xpm_alchem.cli import main
 from xpm_alchem.client import Campaign
+from xpm_alchem.execution.attempts import AttemptLog, Outcome
 from xpm_alchem.report.commands import Address
 from xpm_alchem.task_state import TaskState
 

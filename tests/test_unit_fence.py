@@ -20,14 +20,15 @@ from dummy_protocol import times_left
 from stacks import stacks
 from test_unit_execution import SLEEP, TOLD_TO_END, Task, task_of, wait_until
 
-from xpm_alchem import fence, gufe_seam
-from xpm_alchem.attempts import AttemptLog, Launched, Outcome
+from xpm_alchem import gufe_seam
 from xpm_alchem.base.errors import FormatError, SupersededError, TaskBusyError
 from xpm_alchem.base.files import atomic_write, write_json
-from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.execution import UnitsFailed, newest_checkpoint, run
-from xpm_alchem.fence import Fence, Orders, fence_off, give_orders, inherit
-from xpm_alchem.interrupts import Stopped
+from xpm_alchem.execution import fence
+from xpm_alchem.execution.attempts import AttemptLog, Launched, Outcome
+from xpm_alchem.execution.dag_run import UnitsFailed, newest_checkpoint, run
+from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.execution.fence import Fence, Orders, fence_off, give_orders, inherit
+from xpm_alchem.execution.interrupts import Stopped
 
 FORK = multiprocessing.get_context("fork")
 MINE = Launched(job="7_0", launch="batch-1/0", node="n1")
@@ -36,9 +37,9 @@ MINE = Launched(job="7_0", launch="batch-1/0", node="n1")
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch):
     """Attempts look at their orders all the time, and nobody waits long for anybody."""
-    monkeypatch.setattr("xpm_alchem.interrupts._ORDERS_SECONDS", 0.02)
-    monkeypatch.setattr("xpm_alchem.execution._BUSY_SECONDS", 0.2)
-    monkeypatch.setattr("xpm_alchem.fence._COPY_PAUSE", 0.05)
+    monkeypatch.setattr("xpm_alchem.execution.interrupts._ORDERS_SECONDS", 0.02)
+    monkeypatch.setattr("xpm_alchem.execution.dag_run._BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("xpm_alchem.execution.fence._COPY_PAUSE", 0.05)
 
 
 @pytest.fixture
@@ -214,7 +215,7 @@ def test_a_job_that_is_requeued_goes_on_with_an_attempt_that_was_ended(task, sto
 
 
 def test_an_attempt_that_waited_for_the_one_before_looks_at_its_orders_again(task, monkeypatch):
-    monkeypatch.setattr("xpm_alchem.execution._BUSY_SECONDS", 60.0)
+    monkeypatch.setattr("xpm_alchem.execution.dag_run._BUSY_SECONDS", 60.0)
     give_orders(task.files.path, launch="batch-1/0")
     with lock_held(task.files.lock):
         pid = task.fork(launched=MINE)
@@ -343,7 +344,7 @@ def fencing(tmp_path, monkeypatch):
 
     The attempts look at their orders between units only: as if they had been frozen until the unit's end.
     """
-    monkeypatch.setattr("xpm_alchem.interrupts._ORDERS_SECONDS", 60.0)
+    monkeypatch.setattr("xpm_alchem.execution.interrupts._ORDERS_SECONDS", 60.0)
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "fencing_protocol.py").write_text(
         textwrap.dedent("""
@@ -351,7 +352,7 @@ def fencing(tmp_path, monkeypatch):
         from pathlib import Path
         import dummy_protocol as dummy
         from xpm_alchem import gufe_seam as seam
-        from xpm_alchem.fence import fence_off
+        from xpm_alchem.execution.fence import fence_off
 
         class Fencing(seam.ProtocolUnitBase):
             @staticmethod
@@ -511,7 +512,7 @@ def test_an_order_to_stop_interrupts_a_unit_and_its_checkpoint_is_kept(task, und
 
 
 def test_an_order_to_stop_between_units_is_heeded_before_the_next(task, monkeypatch):
-    monkeypatch.setattr("xpm_alchem.interrupts._ORDERS_SECONDS", 60.0)
+    monkeypatch.setattr("xpm_alchem.execution.interrupts._ORDERS_SECONDS", 60.0)
     with pytest.raises(Stopped, match="enough"):
         task.run(on_unit=lambda event: give_orders(task.files.path, stop="enough"))
     assert task.units_done() == ["setup"]
@@ -526,7 +527,7 @@ def test_no_unit_is_begun_while_the_order_to_stop_stands(task):
 
 
 def test_a_fence_comes_before_an_order_to_stop(task, monkeypatch):
-    monkeypatch.setattr("xpm_alchem.interrupts._ORDERS_SECONDS", 60.0)
+    monkeypatch.setattr("xpm_alchem.execution.interrupts._ORDERS_SECONDS", 60.0)
 
     def both(event) -> None:
         fence_off(task.files.path)
@@ -640,8 +641,8 @@ def writer(path: Path, pause: float, times: int = 1_000_000):
 
 @pytest.mark.parametrize("pause", [0.0, 0.02], ids=["all the time", "now and then"])
 def test_a_checkpoint_that_is_still_written_to_is_not_taken_over(left, monkeypatch, pause):
-    monkeypatch.setattr("xpm_alchem.fence._COPY_PAUSE", 0.5)
-    monkeypatch.setattr("xpm_alchem.fence._COPY_TRIES", 3)
+    monkeypatch.setattr("xpm_alchem.execution.fence._COPY_PAUSE", 0.5)
+    monkeypatch.setattr("xpm_alchem.execution.fence._COPY_TRIES", 3)
     files, leave = left
     path = leave(0, "x")
     with writer(path, pause):
@@ -650,8 +651,8 @@ def test_a_checkpoint_that_is_still_written_to_is_not_taken_over(left, monkeypat
 
 
 def test_a_checkpoint_is_taken_over_when_its_writer_has_stopped(left, monkeypatch):
-    monkeypatch.setattr("xpm_alchem.fence._COPY_PAUSE", 0.5)
-    monkeypatch.setattr("xpm_alchem.fence._COPY_TRIES", 100)
+    monkeypatch.setattr("xpm_alchem.execution.fence._COPY_PAUSE", 0.5)
+    monkeypatch.setattr("xpm_alchem.execution.fence._COPY_TRIES", 100)
     files, leave = left
     path = leave(0, "x")
     with writer(path, 0.01, times=20) as thread:
@@ -661,8 +662,8 @@ def test_a_checkpoint_is_taken_over_when_its_writer_has_stopped(left, monkeypatc
 
 
 def test_a_unit_whose_checkpoint_is_still_written_to_starts_fresh_and_says_so(task, undisturbed, monkeypatch):
-    monkeypatch.setattr("xpm_alchem.fence._COPY_TRIES", 2)
-    monkeypatch.setattr("xpm_alchem.fence._COPY_PAUSE", 0.5)
+    monkeypatch.setattr("xpm_alchem.execution.fence._COPY_TRIES", 2)
+    monkeypatch.setattr("xpm_alchem.execution.fence._COPY_PAUSE", 0.5)
     pid = at_work(task)
     key = task.key("simulate 0")
     fence_off(task.files.path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from xpm_alchem.demand import demand
+from xpm_alchem.execution.demand import demand
 from xpm_alchem.hosts import AVOIDED_SECONDS, HostHistory
 from xpm_alchem.task_state import CampaignState
 

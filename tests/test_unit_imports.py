@@ -11,13 +11,13 @@ from dummy_protocol import DummyResult, dummy_network
 
 from xpm_alchem import gufe_seam as seam
 from xpm_alchem import wishes
-from xpm_alchem.attempts import AttemptLog
 from xpm_alchem.base.errors import InputError, NetworkError, UntrustedModuleError
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.changes import counts_of
 from xpm_alchem.client import Campaign
-from xpm_alchem.directory import TaskDirectory, TaskSummary
-from xpm_alchem.execution import TaskSpec, run
+from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.dag_run import TaskSpec, run
+from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.imports import Importer
 from xpm_alchem.network.loading import load_network
 from xpm_alchem.network.quickrun_file import read_quickrun_file

@@ -10,11 +10,11 @@ import pytest
 from click.testing import CliRunner, Result
 from histories import PastCampaign
 
-from xpm_alchem.attempts import AttemptLog, Outcome
 from xpm_alchem.cli import main
 from xpm_alchem.client import Campaign
-from xpm_alchem.fence import give_orders
-from xpm_alchem.task_logs import keep_printed
+from xpm_alchem.execution.attempts import AttemptLog, Outcome
+from xpm_alchem.execution.fence import give_orders
+from xpm_alchem.execution.task_logs import keep_printed
 
 
 @pytest.fixture

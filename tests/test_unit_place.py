@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from xpm_alchem.attempts import AttemptLog
 from xpm_alchem.base.errors import UntrustedModuleError
-from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.execution.place import is_copy, place_of
 from xpm_alchem.holder import Holder
 from xpm_alchem.network.trust import check_module
-from xpm_alchem.place import is_copy, place_of
 
 
 def test_a_copy_is_one_and_a_directory_that_has_another_name_is_not(tmp_path: Path) -> None:

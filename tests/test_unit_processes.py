@@ -14,7 +14,7 @@ import attrs
 import psutil
 import pytest
 
-from xpm_alchem.processes import HOST, ProcessIdentity, kill_session, session_members
+from xpm_alchem.execution.processes import HOST, ProcessIdentity, kill_session, session_members
 
 SLEEP = "import time; time.sleep(600)"
 WITH_CHILDREN = (
@@ -173,7 +173,7 @@ def test_an_empty_session_is_no_error(sleeper):
 
 def test_a_process_does_not_kill_itself_with_its_session():
     program = (
-        "import subprocess, sys; from xpm_alchem.processes import kill_own_session\n"
+        "import subprocess, sys; from xpm_alchem.execution.processes import kill_own_session\n"
         f"child = subprocess.Popen([sys.executable, '-c', {SLEEP!r}])\n"
         "print(kill_own_session(), child.wait())\n"
     )

@@ -14,8 +14,8 @@ from dummy_protocol import DummyProtocol, dummy_network
 
 from xpm_alchem import gufe_seam as seam
 from xpm_alchem.base.errors import FormatError
-from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.execution import TaskSpec, run
+from xpm_alchem.execution.dag_run import TaskSpec, run
+from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.loading import load_network
 from xpm_alchem.plan.campaign_yaml import Plan, StrategyPlan
 from xpm_alchem.protocol_results import ProtocolResults, ResultsByKey

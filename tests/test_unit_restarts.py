@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xpm_alchem.attempts import Attempt, AttemptLog, Outcome
+from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
+from xpm_alchem.execution.processes import ProcessIdentity
 from xpm_alchem.plan.campaign_yaml import RestartPattern
 from xpm_alchem.plan.default_rules import RULES
-from xpm_alchem.processes import ProcessIdentity
 from xpm_alchem.restarts import DONE, RESUME, STOP, WAIT, RestartPolicy
 from xpm_alchem.restarts import decide as decide_by
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xpm_alchem.attempts import Outcome
+from xpm_alchem.execution.attempts import Outcome
 from xpm_alchem.launchers.slurm_commands import JobState, Slurm, SlurmError, Trouble, parse_time_left
 
 SUBMISSION = "sbatch: error: Batch job submission failed: "

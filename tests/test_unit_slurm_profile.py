@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from xpm_alchem.base import safe_yaml
 from xpm_alchem.base.errors import CampaignError
-from xpm_alchem.demand import Demand
+from xpm_alchem.execution.demand import Demand
 from xpm_alchem.launchers.choose import choose_launcher
 from xpm_alchem.launchers.slurm import SlurmLauncher
 from xpm_alchem.launchers.slurm_profile import SlurmProfile

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from campaigns import wait_for
 
-from xpm_alchem.fence import Orders
+from xpm_alchem.execution.fence import Orders
 from xpm_alchem.launchers.slurm_commands import Slurm
 from xpm_alchem.launchers.slurm_profile import SlurmProfile
 from xpm_alchem.launchers.slurm_queue import SlurmQueue

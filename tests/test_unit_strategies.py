@@ -19,8 +19,8 @@ from proposals import NEEDS_STRATOCASTER, counted, edge, network_of, system, wei
 
 from xpm_alchem import gufe_seam as seam
 from xpm_alchem.base.errors import CampaignError, MissingPackageError, UntrustedModuleError
-from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.execution import TaskSpec, run
+from xpm_alchem.execution.dag_run import TaskSpec, run
+from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.loading import load_network
 from xpm_alchem.plan.campaign_yaml import Plan, StrategyPlan
 from xpm_alchem.strategies import BUILT_IN, make_strategy, strategy_class

@@ -10,15 +10,15 @@ from click.testing import CliRunner
 from dummy_protocol import dummy_network
 
 from xpm_alchem import gufe_seam
-from xpm_alchem.attempts import AttemptLog, Outcome
 from xpm_alchem.base.errors import CampaignError, InputError
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.changes import counts_of
 from xpm_alchem.cli import main
 from xpm_alchem.client import Campaign
-from xpm_alchem.directory import TaskDirectory, TaskSummary
 from xpm_alchem.driver import Driver
-from xpm_alchem.fence import Orders
+from xpm_alchem.execution.attempts import AttemptLog, Outcome
+from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
+from xpm_alchem.execution.fence import Orders
 from xpm_alchem.launchers.local import LocalLauncher
 from xpm_alchem.network.loading import load_network
 from xpm_alchem.plan.campaign_yaml import parse_plan

@@ -10,8 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xpm_alchem import submission
-from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.task_logs import KEPT_ATTEMPTS, KEPT_BYTES, keep_printed, kept_printed, last_lines, tail, unit_logs
+from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.execution.task_logs import (
+    KEPT_ATTEMPTS,
+    KEPT_BYTES,
+    keep_printed,
+    kept_printed,
+    last_lines,
+    tail,
+    unit_logs,
+)
 
 HUGE = 3 * 2**30
 

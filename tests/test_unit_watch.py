@@ -21,9 +21,9 @@ from histories import PastCampaign
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from xpm_alchem.attempts import Outcome
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.client import Campaign
+from xpm_alchem.execution.attempts import Outcome
 from xpm_alchem.report.commands import Address
 from xpm_alchem.watch.app import WatchApp
 from xpm_alchem.watch.columns import columns_for, shortened

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 import attrs
 
 from xpm_alchem.admission import HOUR, Admission, Commitment, Verdict, Word
-from xpm_alchem.attempts import AttemptLog
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.closing import BY_BUDGET, Closed, closed_transformations
-from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.expected_costs import ExpectedSeconds
 from xpm_alchem.harvest import DriverEvent
 from xpm_alchem.launchers.base import AttemptLauncher

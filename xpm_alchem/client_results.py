@@ -10,7 +10,7 @@ import attrs
 
 from xpm_alchem.base.errors import InputError
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.trust import check_module
 from xpm_alchem.report.views import View, find_task, tasks_now
 from xpm_alchem.task_state import TaskState, TaskStatus, grouped

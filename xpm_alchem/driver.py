@@ -14,13 +14,13 @@ from typing import Any
 from experimaestro.settings import WorkspaceSettings
 
 from xpm_alchem.admission import Word
-from xpm_alchem.attempts import AttemptLog
 from xpm_alchem.base.errors import WorkspaceError
 from xpm_alchem.budget_watch import USED_UP, BudgetWatch
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.demand import demand
-from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.fence import give_orders
+from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.demand import demand
+from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.execution.fence import give_orders
 from xpm_alchem.harvest import DriverEvent, Harvest
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.notices import Notices

@@ -10,12 +10,12 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.attempts import Attempt, AttemptLog, Outcome
 from xpm_alchem.base.errors import FormatError
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.directory import TaskDirectory, TaskSummary
-from xpm_alchem.execution import close_lost
-from xpm_alchem.fence import Orders, fence_off, give_orders
+from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
+from xpm_alchem.execution.dag_run import close_lost
+from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
+from xpm_alchem.execution.fence import Orders, fence_off, give_orders
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.left_out import left_out
 from xpm_alchem.restarts import DONE, RETRY, STOP, STOPPED, WAIT, RestartPolicy, decide

@@ -10,8 +10,8 @@ import attrs
 from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.files import read_record, write_record
 from xpm_alchem.base.values import local_time, number
-from xpm_alchem.place import is_copy, place_of
-from xpm_alchem.processes import ProcessIdentity
+from xpm_alchem.execution.place import is_copy, place_of
+from xpm_alchem.execution.processes import ProcessIdentity
 
 HOLDER, HOLDER_VERSION = "xpm-alchem driver state", 1
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.attempts import Outcome
+from xpm_alchem.execution.attempts import Outcome
 
 IN_A_ROW = 2  # different tasks
 AVOIDED_SECONDS = 24 * 3600.0  # after its last failure a machine gets another chance

@@ -14,11 +14,11 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.attempts import AttemptLog
 from xpm_alchem.base.errors import FormatError, InputError, WorkspaceError
 from xpm_alchem.base.files import atomic_write, read_bytes
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.directory import TaskDirectory, TaskSummary
+from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.gufe_seam.keyed_chain import flatten
 from xpm_alchem.network.index import TransformationRecord, content_ids
 from xpm_alchem.network.quickrun_file import (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xpm_alchem.attempts import Attempt, Outcome
+from xpm_alchem.execution.attempts import Attempt, Outcome
 
 
 def lost_seconds(attempts: Sequence[Attempt]) -> dict[int, float]:

@@ -10,12 +10,12 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.attempts import AttemptLog
 from xpm_alchem.base.files import set_aside
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.changes import UNWANTED, Changes, cancelled, events, is_to_end
 from xpm_alchem.creation import created
-from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.harvest import DriverEvent
 from xpm_alchem.plan.campaign_yaml import Plan
 from xpm_alchem.strategist import Strategist

@@ -12,7 +12,7 @@ from typing import Any, overload
 
 from xpm_alchem.base.disk_cache import DiskCache
 from xpm_alchem.base.errors import FormatError
-from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.loading import Network
 from xpm_alchem.network.trust import check_module
 from xpm_alchem.task_state import TaskState, TaskStatus

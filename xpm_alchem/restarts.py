@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from xpm_alchem.attempts import Attempt, Outcome
+from xpm_alchem.execution.attempts import Attempt, Outcome
 from xpm_alchem.plan.campaign_yaml import Plan, RestartPattern
 from xpm_alchem.plan.default_rules import RULES, Rule
 

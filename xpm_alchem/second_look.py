@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from xpm_alchem.attempts import AttemptLog
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.fence import give_orders
+from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.execution.fence import give_orders
 from xpm_alchem.restarts import RESUME, RestartPolicy, decide
 from xpm_alchem.task_state import TaskState, TaskStatus
 

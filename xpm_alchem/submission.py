@@ -19,9 +19,9 @@ from experimaestro.connectors import Process
 from experimaestro.experiments.configuration import DirtyGitAction
 from experimaestro.settings import WorkspaceSettings
 
-from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.execution.task_logs import keep_printed
 from xpm_alchem.launchers.base import AttemptLauncher
-from xpm_alchem.task_logs import keep_printed
 from xpm_alchem.tasks import RunTransformation
 
 

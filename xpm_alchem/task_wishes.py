@@ -7,13 +7,13 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.attempts import AttemptLog, Outcome
 from xpm_alchem.base.errors import InputError
 from xpm_alchem.campaign import CampaignRecords
 from xpm_alchem.changes import NewTask
 from xpm_alchem.creation import created
-from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.fence import give_orders
+from xpm_alchem.execution.attempts import AttemptLog, Outcome
+from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.execution.fence import give_orders
 from xpm_alchem.restarts import RETRY
 from xpm_alchem.task_state import DEFAULT_PRIORITY, TaskState, TaskStatus, grouped, number_repeats
 from xpm_alchem.task_transitions import (

@@ -24,10 +24,10 @@ from experimaestro import (
 )
 from experimaestro.taskglobals import Env
 
-from xpm_alchem.deadline import Deadline
-from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.execution import TaskSpec, UnitEvent, run
-from xpm_alchem.interrupts import Stopped
+from xpm_alchem.execution.dag_run import TaskSpec, UnitEvent, run
+from xpm_alchem.execution.deadline import Deadline
+from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.execution.interrupts import Stopped
 from xpm_alchem.launchers.base import AttemptLimits
 from xpm_alchem.network.index import TransformationRecord
 from xpm_alchem.network.loading import load_network, load_transformation

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from xpm_alchem.attempts import AttemptLog
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.fence import give_orders
+from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.execution.fence import give_orders
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.task_state import TaskState
 

@@ -15,8 +15,8 @@ from chaos import misfortunes
 from chaos.journal_model import JournalModel
 from chaos.plan_history import PlanHistory
 
-from xpm_alchem.attempts import Attempt, AttemptLog, Outcome
-from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
+from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.plan.default_rules import RULES
 from xpm_alchem.restarts import RestartPolicy, decide
 

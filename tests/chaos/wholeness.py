@@ -17,8 +17,8 @@ from storm import campaign_processes
 
 from xpm_alchem import gufe_seam
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.directory import TaskDirectory, TaskSummary
-from xpm_alchem.processes import session_members
+from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
+from xpm_alchem.execution.processes import session_members
 from xpm_alchem.task_state import TaskStatus
 
 _TEMPORARY = re.compile(r"\.(\d+)\.[0-9a-f]{8}\.tmp$")

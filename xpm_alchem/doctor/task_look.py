@@ -9,16 +9,16 @@ from pathlib import Path
 
 import attrs
 
-from xpm_alchem.attempts import Attempt, AttemptLog, Outcome
 from xpm_alchem.base.errors import FormatError
-from xpm_alchem.directory import TaskDirectory, TaskSummary
 from xpm_alchem.doctor import mending
 from xpm_alchem.doctor.check import Repair
 from xpm_alchem.doctor.gufe_files import Unusable, check_result, check_unit_result, units_of
 from xpm_alchem.doctor.journals import JournalLines
 from xpm_alchem.doctor.litter import entries_of, size_of, stale_temporaries
 from xpm_alchem.doctor.problems import Kind, Problem
-from xpm_alchem.fence import Orders
+from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
+from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
+from xpm_alchem.execution.fence import Orders
 from xpm_alchem.task_state import TaskState, TaskStatus
 
 _NEWER = "newer"

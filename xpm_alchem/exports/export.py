@@ -14,7 +14,7 @@ from xpm_alchem.analysis import Analysis, NetworkAnalysis
 from xpm_alchem.base.errors import FormatError, InputError
 from xpm_alchem.base.near_miss import unknown_key
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.directory import TaskDirectory, TaskSummary
+from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.exports.cinnabar_csv import cinnabar_csv
 from xpm_alchem.exports.gather_tables import ddg_table, dg_table, raw_table
 from xpm_alchem.exports.own_tables import own_tables

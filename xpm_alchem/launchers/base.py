@@ -10,10 +10,10 @@ import attrs
 from experimaestro.launchers import Launcher
 from experimaestro.taskglobals import LauncherInformation
 
-from xpm_alchem.attempts import Attempt, Launched, Outcome
-from xpm_alchem.deadline import Deadline
-from xpm_alchem.demand import Demand
-from xpm_alchem.fence import give_orders
+from xpm_alchem.execution.attempts import Attempt, Launched, Outcome
+from xpm_alchem.execution.deadline import Deadline
+from xpm_alchem.execution.demand import Demand
+from xpm_alchem.execution.fence import give_orders
 
 
 @attrs.frozen

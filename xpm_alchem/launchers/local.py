@@ -20,11 +20,11 @@ from experimaestro.connectors.local import LocalConnector
 from experimaestro.launchers.direct import DirectLauncher
 from experimaestro.taskglobals import Env
 
-from xpm_alchem.attempts import Attempt, Outcome
+from xpm_alchem.execution.attempts import Attempt, Outcome
+from xpm_alchem.execution.place import is_copy, place_of
+from xpm_alchem.execution.processes import HOST, ProcessIdentity, kill_own_session, kill_session
 from xpm_alchem.launchers.base import AttemptLauncher, AttemptLimits, Ending
 from xpm_alchem.launchers.price import Price
-from xpm_alchem.place import is_copy, place_of
-from xpm_alchem.processes import HOST, ProcessIdentity, kill_own_session, kill_session
 
 _POLL_SECONDS = 0.2
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENMM_CPU_THREADS")

@@ -14,10 +14,10 @@ from experimaestro.connectors import Process, ProcessBuilder, ProcessState
 from experimaestro.connectors.local import LocalConnector
 from experimaestro.scriptbuilder import PythonScriptBuilder
 
-from xpm_alchem.attempts import Attempt, Launched, Outcome
 from xpm_alchem.base.errors import CampaignError
-from xpm_alchem.demand import Demand
-from xpm_alchem.fence import give_orders
+from xpm_alchem.execution.attempts import Attempt, Launched, Outcome
+from xpm_alchem.execution.demand import Demand
+from xpm_alchem.execution.fence import give_orders
 from xpm_alchem.launchers.base import AttemptLauncher, Ending
 from xpm_alchem.launchers.slurm_commands import Slurm, SlurmError, Trouble
 from xpm_alchem.launchers.slurm_entry import Entry, outcome_of

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import attrs
 
-from xpm_alchem.attempts import Outcome
 from xpm_alchem.base.errors import XpmAlchemError
+from xpm_alchem.execution.attempts import Outcome
 
 _ENDED = {
     "COMPLETED": Outcome.LOST,  # of an attempt that did not say how it ended

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from xpm_alchem.fence import Orders
+from xpm_alchem.execution.fence import Orders
 from xpm_alchem.launchers.slurm_batch import Batch
 from xpm_alchem.launchers.slurm_commands import Slurm
 

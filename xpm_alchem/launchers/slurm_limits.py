@@ -10,8 +10,8 @@ from typing import Any
 
 from experimaestro.taskglobals import Env
 
-from xpm_alchem.attempts import Launched
-from xpm_alchem.deadline import Deadline
+from xpm_alchem.execution.attempts import Launched
+from xpm_alchem.execution.deadline import Deadline
 from xpm_alchem.launchers.base import AttemptLimits
 from xpm_alchem.launchers.slurm_commands import Slurm
 

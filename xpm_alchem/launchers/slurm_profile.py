@@ -17,7 +17,7 @@ from xpm_alchem.base.durations import duration
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.near_miss import check_keys
 from xpm_alchem.base.values import short
-from xpm_alchem.demand import Demand
+from xpm_alchem.execution.demand import Demand
 from xpm_alchem.launchers.price import Price, count_gpus
 
 _MEMORY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", re.IGNORECASE)

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import attrs
 
-from xpm_alchem.attempts import AttemptLog
 from xpm_alchem.base.errors import FormatError
-from xpm_alchem.directory import TaskDirectory
-from xpm_alchem.fence import Orders, give_orders
+from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.execution.fence import Orders, give_orders
 from xpm_alchem.launchers.slurm_batch import Batch, parse_launch
 from xpm_alchem.launchers.slurm_commands import JobState, Slurm, SlurmError, Trouble
 from xpm_alchem.launchers.slurm_entry import Entry

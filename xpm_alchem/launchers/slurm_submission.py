@@ -10,7 +10,7 @@ from pathlib import Path
 
 import attrs
 
-from xpm_alchem.fence import give_orders
+from xpm_alchem.execution.fence import give_orders
 from xpm_alchem.launchers.slurm_batch import Batch
 from xpm_alchem.launchers.slurm_commands import Slurm, SlurmError, Trouble
 from xpm_alchem.launchers.slurm_entry import Entry

@@ -9,10 +9,10 @@ from itertools import islice
 
 import attrs
 
-from xpm_alchem.attempts import Attempt, AttemptLog, Outcome
 from xpm_alchem.base.errors import FormatError
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
+from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.failure_lines import LineShape, failure_line, looks_passing
 from xpm_alchem.network.index import TransformationRecord
 from xpm_alchem.report.commands import Address

@@ -10,11 +10,11 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
-from xpm_alchem.attempts import Attempt, AttemptLog
 from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.files import read_bytes
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution.attempts import Attempt, AttemptLog
+from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.report.strategy_views import strategy_view
 from xpm_alchem.report.views import View, task_name
 from xpm_alchem.task_state import TaskState

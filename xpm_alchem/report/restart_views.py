@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from xpm_alchem.attempts import Attempt, AttemptLog
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution.attempts import Attempt, AttemptLog
+from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.plan.default_rules import RULES
 from xpm_alchem.report.views import View
 from xpm_alchem.restarts import matches, rule_matches

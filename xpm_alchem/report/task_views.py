@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from xpm_alchem.attempts import AttemptLog
 from xpm_alchem.base.errors import InputError
 from xpm_alchem.base.near_miss import unknown_key
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.report.views import View, find_task, tasks_now
 from xpm_alchem.task_state import TaskState, TaskStatus
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from xpm_alchem.base.errors import FormatError, InputError
 from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.directory import TaskDirectory, TaskSummary
+from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.report.budget_views import PricedLauncher, spent_view
 from xpm_alchem.report.pace_views import pace_view
 from xpm_alchem.results import transformation_results

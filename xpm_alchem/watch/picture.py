@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 
 from xpm_alchem.client import Campaign
-from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.report.views import View, strategy_status, tasks_now
 from xpm_alchem.task_state import TaskState, grouped
 

@@ -12,8 +12,8 @@ import attrs
 
 from xpm_alchem.base.files import Journal
 from xpm_alchem.base.values import count, is_count, number, number_or_none, text, text_or_none
-from xpm_alchem.place import is_copy, place_of
-from xpm_alchem.processes import HOST, ProcessIdentity
+from xpm_alchem.execution.place import is_copy, place_of
+from xpm_alchem.execution.processes import HOST, ProcessIdentity
 
 ATTEMPTS = "xpm-alchem attempts"
 

@@ -18,14 +18,14 @@ import attrs
 import filelock
 
 from xpm_alchem import gufe_seam
-from xpm_alchem.attempts import Attempt, AttemptLog, Launched, Outcome
 from xpm_alchem.base.errors import FormatError, SupersededError, TaskBusyError, UntrustedModuleError
 from xpm_alchem.base.files import set_aside
-from xpm_alchem.deadline import Deadline
-from xpm_alchem.directory import TaskDirectory, TaskSummary
-from xpm_alchem.fence import Fence, inherit
-from xpm_alchem.interrupts import Interrupts, Stopped
-from xpm_alchem.measures import Durations, Usage, versions
+from xpm_alchem.execution.attempts import Attempt, AttemptLog, Launched, Outcome
+from xpm_alchem.execution.deadline import Deadline
+from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
+from xpm_alchem.execution.fence import Fence, inherit
+from xpm_alchem.execution.interrupts import Interrupts, Stopped
+from xpm_alchem.execution.measures import Durations, Usage, versions
 from xpm_alchem.network.trust import check_module
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)

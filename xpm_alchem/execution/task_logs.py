@@ -17,7 +17,7 @@ from typing import IO, Any
 import attrs
 
 from xpm_alchem.base.files import atomic_write
-from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution.directory import TaskDirectory
 
 PRINTED = ("stdout", "stderr")
 KEPT_ATTEMPTS = 10

@@ -15,11 +15,11 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.attempts import Priced
 from xpm_alchem.base.errors import FormatError, SupersededError
 from xpm_alchem.base.files import read_record, write_record
 from xpm_alchem.base.values import is_count, is_text, number_or_none, short
-from xpm_alchem.directory import TaskDirectory
+from xpm_alchem.execution.attempts import Priced
+from xpm_alchem.execution.directory import TaskDirectory
 
 ORDERS = "xpm-alchem orders"
 ORDERS_VERSION = 1

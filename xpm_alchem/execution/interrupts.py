@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-from xpm_alchem.deadline import Deadline
+from xpm_alchem.execution.deadline import Deadline
 from xpm_alchem.gufe_seam import ExecutionInterrupt
 
 INTERRUPT_SIGNAL = signal.SIGUSR1  # what a launcher, or our own watch on the deadline, sends before the limit

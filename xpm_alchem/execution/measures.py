@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 from xpm_alchem import __version__
-from xpm_alchem.attempts import Attempt
+from xpm_alchem.execution.attempts import Attempt
 
 _PACKAGES = ("gufe", "openfe", "openmm", "feflow")
 

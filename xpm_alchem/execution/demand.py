@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from xpm_alchem.attempts import Attempt, Outcome
+from xpm_alchem.execution.attempts import Attempt, Outcome
 
 _FREE_TIMEOUTS = 1  # without progress; the next one asks for more time
 _AVOIDED = (Outcome.NODE_FAILURE, Outcome.LOST)

@@ -1,0 +1,1 @@
+"""One DAG in one directory: attempts, fence, interrupts, logs."""
