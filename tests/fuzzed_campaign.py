@@ -33,10 +33,10 @@ from xpm_alchem.execution.fence import Orders, give_orders
 from xpm_alchem.execution.interrupts import Stopped
 from xpm_alchem.launchers.choose import choose_launcher
 from xpm_alchem.launchers.local import LocalLauncher, LocalProfile
-from xpm_alchem.launchers.slurm_batch import Batch
-from xpm_alchem.launchers.slurm_commands import Slurm
-from xpm_alchem.launchers.slurm_job import _Worker
-from xpm_alchem.launchers.slurm_queue import SlurmQueue, remove_old
+from xpm_alchem.launchers.slurm.batch import Batch
+from xpm_alchem.launchers.slurm.commands import Slurm
+from xpm_alchem.launchers.slurm.job import _Worker
+from xpm_alchem.launchers.slurm.queue import SlurmQueue, remove_old
 from xpm_alchem.protocol_results import ProtocolResults
 from xpm_alchem.report.result_tables import results_table
 from xpm_alchem.report.strategy_tables import explain_table, health_table, strategy_table

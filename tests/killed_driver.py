@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from xpm_alchem.client import Campaign
-from xpm_alchem.launchers import slurm_queue
-from xpm_alchem.launchers.slurm_batch import Batch
-from xpm_alchem.launchers.slurm_commands import Slurm
+from xpm_alchem.launchers.slurm import queue as slurm_queue
+from xpm_alchem.launchers.slurm.batch import Batch
+from xpm_alchem.launchers.slurm.commands import Slurm
 
 POINTS = {
     "before the intent": (Batch, "write", "before"),

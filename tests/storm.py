@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import psutil
 from slurm_cluster import SlurmCluster
 
-_TASKS = ("run.py", "xpm_alchem.launchers.slurm_job")  # what an attempt's commands end with
+_TASKS = ("run.py", "xpm_alchem.launchers.slurm.job")  # what an attempt's commands end with
 
 
 class Victim(Protocol):

@@ -11,7 +11,7 @@ import pytest
 
 from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.files import write_json
-from xpm_alchem.launchers.slurm_batch import Batch, parse_launch
+from xpm_alchem.launchers.slurm.batch import Batch, parse_launch
 
 FORK = multiprocessing.get_context("fork")
 

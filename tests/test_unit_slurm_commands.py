@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xpm_alchem.execution.attempts import Outcome
-from xpm_alchem.launchers.slurm_commands import JobState, Slurm, SlurmError, Trouble, parse_time_left
+from xpm_alchem.launchers.slurm.commands import JobState, Slurm, SlurmError, Trouble, parse_time_left
 
 SUBMISSION = "sbatch: error: Batch job submission failed: "
 

@@ -9,9 +9,9 @@ import pytest
 from campaigns import wait_for
 
 from xpm_alchem.execution.fence import Orders
-from xpm_alchem.launchers.slurm_commands import Slurm
-from xpm_alchem.launchers.slurm_profile import SlurmProfile
-from xpm_alchem.launchers.slurm_queue import SlurmQueue
+from xpm_alchem.launchers.slurm.commands import Slurm
+from xpm_alchem.launchers.slurm.profile import SlurmProfile
+from xpm_alchem.launchers.slurm.queue import SlurmQueue
 
 REFUSED = "sbatch: error: Batch job submission failed: "
 Submit = Callable[[str, SlurmProfile], Path]

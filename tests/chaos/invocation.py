@@ -29,7 +29,7 @@ _FORK.set_forkserver_preload(
         "xpm_alchem.strategies",
         "xpm_alchem.strategist",
         "xpm_alchem.launchers.choose",
-        "xpm_alchem.launchers.slurm",
+        "xpm_alchem.launchers.slurm.launcher",
         "xpm_alchem.report.strategy_views",
         "dummy_protocol",
     ]

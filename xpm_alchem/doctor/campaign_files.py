@@ -21,7 +21,7 @@ from xpm_alchem.doctor.litter import entries_of, is_stale, size_of, stale_tempor
 from xpm_alchem.driver_state import DRIVER, DRIVER_VERSION, read_driver_state
 from xpm_alchem.holder import Holder
 from xpm_alchem.index_record import read_index
-from xpm_alchem.launchers.slurm_batch import Batch
+from xpm_alchem.launchers.slurm.batch import Batch
 from xpm_alchem.network.index import Index
 from xpm_alchem.network.loading import load_network
 

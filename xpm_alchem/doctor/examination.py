@@ -72,7 +72,7 @@ def _environment(site: Site) -> list[tuple[str, Check]]:
             checks.append(("workspace", partial(list, [broken(error)])))
     if site.launcher is not None:  # then experimaestro can be imported
         from xpm_alchem.doctor.slurm_site import slurm_checks
-        from xpm_alchem.launchers.slurm import SlurmLauncher
+        from xpm_alchem.launchers.slurm.launcher import SlurmLauncher
 
         if isinstance(site.launcher, SlurmLauncher):
             checks += slurm_checks(site.launcher)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from xpm_alchem.doctor.check import Check, Finding, fault, ok, warning
 from xpm_alchem.launchers.base import AttemptLauncher
-from xpm_alchem.launchers.slurm_commands import Slurm, SlurmError, Trouble
+from xpm_alchem.launchers.slurm.commands import Slurm, SlurmError, Trouble
 
 _NEEDED = ("sbatch", "squeue", "scancel")
 _USEFUL = {

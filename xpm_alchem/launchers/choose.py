@@ -16,8 +16,8 @@ from xpm_alchem.base.values import short
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.launchers.local import LocalLauncher, LocalProfile
 from xpm_alchem.launchers.price import Price
-from xpm_alchem.launchers.slurm import SlurmLauncher
-from xpm_alchem.launchers.slurm_profile import SlurmProfile
+from xpm_alchem.launchers.slurm.launcher import SlurmLauncher
+from xpm_alchem.launchers.slurm.profile import SlurmProfile
 
 _KINDS = ("local", "slurm")
 _LOCAL_KEYS = ("kind", "slots", "threads", "gpus", "time_limit", "margin", "grace", "env", "price")

@@ -226,7 +226,7 @@ class SlurmProfile:
             threads = f"$(( (${{SLURM_CPUS_PER_TASK:-1}} + {self.side_by_side - 1}) / {self.side_by_side} ))"
         lines += [f"export {variable}={threads}" for variable in _THREAD_VARIABLES]
         lines += [f"export {variable}={shlex.quote(value)}" for variable, value in self.env]
-        command = [sys.executable, "-m", "xpm_alchem.launchers.slurm_job", str(directory)]
+        command = [sys.executable, "-m", "xpm_alchem.launchers.slurm.job", str(directory)]
         lines.append(f"exec {shlex.join(command)}")
         return "\n".join(lines) + "\n"
 

@@ -18,11 +18,11 @@ from xpm_alchem.base.errors import FormatError
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import Orders, give_orders
-from xpm_alchem.launchers.slurm_batch import Batch, parse_launch
-from xpm_alchem.launchers.slurm_commands import JobState, Slurm, SlurmError, Trouble
-from xpm_alchem.launchers.slurm_entry import Entry
-from xpm_alchem.launchers.slurm_profile import SlurmProfile
-from xpm_alchem.launchers.slurm_submission import Submission
+from xpm_alchem.launchers.slurm.batch import Batch, parse_launch
+from xpm_alchem.launchers.slurm.commands import JobState, Slurm, SlurmError, Trouble
+from xpm_alchem.launchers.slurm.entry import Entry
+from xpm_alchem.launchers.slurm.profile import SlurmProfile
+from xpm_alchem.launchers.slurm.submission import Submission
 
 _log = logging.getLogger("xpm.alchem.slurm")
 

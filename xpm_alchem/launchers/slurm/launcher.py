@@ -19,10 +19,10 @@ from xpm_alchem.execution.attempts import Attempt, Launched, Outcome
 from xpm_alchem.execution.demand import Demand
 from xpm_alchem.execution.fence import give_orders
 from xpm_alchem.launchers.base import AttemptLauncher, Ending
-from xpm_alchem.launchers.slurm_commands import Slurm, SlurmError, Trouble
-from xpm_alchem.launchers.slurm_entry import Entry, outcome_of
-from xpm_alchem.launchers.slurm_profile import SlurmProfile
-from xpm_alchem.launchers.slurm_queue import SlurmQueue, remove_old
+from xpm_alchem.launchers.slurm.commands import Slurm, SlurmError, Trouble
+from xpm_alchem.launchers.slurm.entry import Entry, outcome_of
+from xpm_alchem.launchers.slurm.profile import SlurmProfile
+from xpm_alchem.launchers.slurm.queue import SlurmQueue, remove_old
 
 _WAIT_SECONDS = 0.5
 _VERDICT_SECONDS = 30.0
@@ -61,7 +61,7 @@ class SlurmLauncher(AttemptLauncher):
 
     def launcher_info_code(self) -> str:
         """Return the lines of an attempt's script that tell it of its job."""
-        return "    from xpm_alchem.launchers.slurm_limits import limit_this_job\n    limit_this_job()\n"
+        return "    from xpm_alchem.launchers.slurm.limits import limit_this_job\n    limit_this_job()\n"
 
     # --------------------------------------------------------------------------------------------------- the driver's
     @property

@@ -8,9 +8,9 @@ from pathlib import Path
 import attrs
 
 from xpm_alchem.execution.attempts import Outcome
-from xpm_alchem.launchers.slurm_batch import Batch
-from xpm_alchem.launchers.slurm_commands import JobState
-from xpm_alchem.launchers.slurm_profile import SlurmProfile
+from xpm_alchem.launchers.slurm.batch import Batch
+from xpm_alchem.launchers.slurm.commands import JobState
+from xpm_alchem.launchers.slurm.profile import SlurmProfile
 
 
 @attrs.define

@@ -11,10 +11,10 @@ from pathlib import Path
 import attrs
 
 from xpm_alchem.execution.fence import give_orders
-from xpm_alchem.launchers.slurm_batch import Batch
-from xpm_alchem.launchers.slurm_commands import Slurm, SlurmError, Trouble
-from xpm_alchem.launchers.slurm_entry import Entry
-from xpm_alchem.launchers.slurm_profile import SlurmProfile
+from xpm_alchem.launchers.slurm.batch import Batch
+from xpm_alchem.launchers.slurm.commands import Slurm, SlurmError, Trouble
+from xpm_alchem.launchers.slurm.entry import Entry
+from xpm_alchem.launchers.slurm.profile import SlurmProfile
 
 _GATHER_SECONDS, _GATHER_MOST = 0.3, 5.0  # to wait for more tasks to send along, after the last one and in all
 _RETRY_LEAST, _RETRY_MOST = 2.0, 300.0

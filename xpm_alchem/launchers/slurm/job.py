@@ -1,0 +1,165 @@
+"""What a SLURM job runs on its node: ``python -m xpm_alchem.launchers.slurm.job BATCH``.
+
+It starts the task's process, hands SLURM's signals on to it, and notes how it ended: on the disk, so that nobody has to
+ask SLURM. A job of several tasks takes on one after another until its time is nearly over; what is left is for other
+jobs of its pool.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from xpm_alchem.execution.fence import Orders
+from xpm_alchem.launchers.slurm.batch import Batch
+from xpm_alchem.launchers.slurm.commands import Slurm
+
+_LEAST_SECONDS = 30.0  # a task that would get less than this beside the margin is left to another job
+_LINGER_SECONDS = 10.0  # for the next task to become ready
+_POLL_SECONDS = 0.1
+_LOOK_SECONDS = 2.0  # between two looks at the pool that found nothing
+_POOL_DAYS = 7
+
+
+def main() -> int:
+    """Run the task or the tasks of this job; return its exit code."""
+    path = Path(sys.argv[1])
+    batch = Batch.read(path)
+    if batch is None:
+        sys.stderr.write(f"{path}: no such batch\n")
+        return 2
+    job = submitted_as = os.environ["SLURM_JOB_ID"]
+    index = 0
+    if batch.is_array:
+        submitted_as = os.environ["SLURM_ARRAY_JOB_ID"]
+        index = int(os.environ["SLURM_ARRAY_TASK_ID"])
+        job = f"{submitted_as}_{index}"
+    if batch.job() is None:  # the driver that ran sbatch was killed before it heard the answer, or has not heard it yet
+        batch.set_job(submitted_as)
+    return _Worker(batch, job, index if batch.tasks_per_job == 1 else None).run()
+
+
+class _Worker:
+    """A job at work.
+
+    Parameters
+    ----------
+    batch, job
+        Its batch, and its id.
+    only
+        The one task it is for; None if it takes on what it finds in its pool.
+    """
+
+    def __init__(self, batch: Batch, job: str, only: int | None) -> None:
+        self._batch, self._job, self._only = batch, job, only
+        self._children: dict[tuple[Path, int], subprocess.Popen[bytes]] = {}
+        self._codes: list[int] = []
+        self._stopping = False
+        self._end = float("inf") if batch.limit is None else time.time() + batch.limit
+        self._asked = self._looked = 0.0
+
+    def run(self) -> int:
+        for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._hand_on)
+        if self._only is None:
+            self._run_pool()
+        elif _may_run(self._batch, self._only):
+            self._start(self._batch, self._only)
+            while self._children:
+                self._reap()
+                time.sleep(_POLL_SECONDS)
+        else:
+            sys.stderr.write(f"{self._batch.launch(self._only)}: given to another job meanwhile; nothing to do\n")
+        return next((abs(code) for code in self._codes if code), 0)
+
+    def _run_pool(self) -> None:
+        idle_since = time.time()
+        while True:
+            self._reap()
+            while len(self._children) < self._batch.side_by_side and self._has_time():
+                if not self._take_one():
+                    break
+            if self._children:
+                idle_since = time.time()
+            elif not self._has_time() or time.time() - idle_since > _LINGER_SECONDS:
+                return
+            time.sleep(_POLL_SECONDS)
+
+    def _hand_on(self, number: int, frame: object) -> None:
+        self._stopping = True
+        for child in list(self._children.values()):
+            if child.poll() is None:
+                child.send_signal(number)
+
+    def _reap(self) -> None:
+        for (path, number), child in list(self._children.items()):
+            if (code := child.poll()) is not None:
+                batch = self._batch if path == self._batch.path else Batch.read(path)
+                if batch is not None:
+                    batch.set_ended(number, code)
+                self._codes.append(code)
+                del self._children[path, number]
+
+    def _start(self, batch: Batch, number: int) -> None:
+        script = Path(batch.scripts[number])
+        facts = {"job": self._job, "launch": batch.launch(number), "margin": self._batch.margin}
+        facts["end"] = None if self._end == float("inf") else self._end
+        with open(script.with_suffix(".out"), "ab") as out, open(script.with_suffix(".err"), "ab") as err:
+            self._children[batch.path, number] = subprocess.Popen(
+                [sys.executable, str(script)],
+                env={**os.environ, "XPM_ALCHEM_SLURM": json.dumps(facts)},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                preexec_fn=_ignore_the_warning,
+            )
+
+    # -------------------------------------------------------------------------------------------- several tasks a job
+    def _has_time(self) -> bool:
+        now = time.time()
+        need = self._batch.margin + _LEAST_SECONDS
+        if now - self._asked > 60.0 and (self._batch.limit is None or self._end - now < need + 60.0):
+            self._asked = now
+            left = Slurm().time_left(os.environ["SLURM_JOB_ID"])
+            self._end = self._end if left is None else now + left
+        return not self._stopping and self._end - now > need
+
+    def _take_one(self) -> bool:
+        if time.time() - self._looked < _LOOK_SECONDS:
+            return False
+        for batch, number in self._open():
+            if batch.claim(number, self._job, self._batch.job_name):
+                self._start(batch, number)
+                return True
+        self._looked = time.time()
+        return False
+
+    def _open(self) -> Iterator[tuple[Batch, int]]:
+        """Yield the tasks that nobody has taken on: of this batch first, then of others of its pool, oldest first."""
+        others = sorted(path.parent for path in self._batch.path.parent.glob("*/batch.json"))
+        for path in [self._batch.path, *(path for path in others if path != self._batch.path)]:
+            batch = self._batch if path == self._batch.path else Batch.read(path)
+            if batch is None or batch.pool != self._batch.pool or batch.made < time.time() - _POOL_DAYS * 86400:
+                continue
+            for number in range(len(batch.scripts)):
+                if batch.claimed_by(number) is None and _may_run(batch, number):
+                    yield batch, number
+
+
+def _may_run(batch: Batch, number: int) -> bool:
+    return Orders.read(Path(batch.scripts[number]).parent).launch == batch.launch(number)
+
+
+def _ignore_the_warning() -> None:
+    """SIGUSR1 must not kill an attempt that does not handle it yet; it looks at its limit itself when it begins."""
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
