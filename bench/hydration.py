@@ -15,10 +15,10 @@ from typing import Any
 import yaml
 from common import ROOT, options, own_place, print_table
 
+from xpm_alchem.campaign.task_state import TaskStatus, grouped
 from xpm_alchem.client import Campaign
 from xpm_alchem.results import CountedResult, transformation_results
 from xpm_alchem.strategies import make_strategy
-from xpm_alchem.task_state import TaskStatus, grouped
 
 EXPERIMENT = ROOT / "experiments" / "hydration"
 PILOT = 3

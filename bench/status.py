@@ -46,7 +46,7 @@ def main() -> None:
 
 def make_campaign(place: Path, size: int) -> Path:
     """Make a campaign with the package's own writers, as if it had run; return its directory."""
-    from xpm_alchem.campaign import CampaignRecords
+    from xpm_alchem.campaign.records import CampaignRecords
     from xpm_alchem.network.loading import load_network
     from xpm_alchem.plan.campaign_yaml import read_plan
 

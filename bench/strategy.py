@@ -54,11 +54,11 @@ def one(directory: Path, strategy: str) -> dict[str, Any]:
     """Return the measurements of one network and strategy."""
     import attrs
 
+    from xpm_alchem.campaign.task_state import CampaignState
     from xpm_alchem.network.loading import load_network
     from xpm_alchem.plan.campaign_yaml import StrategyPlan, read_plan
     from xpm_alchem.strategist import Strategist
     from xpm_alchem.strategy import StrategyState
-    from xpm_alchem.task_state import CampaignState
 
     plan = read_plan(directory / "campaign.yaml")
     plan = attrs.evolve(plan, strategy=StrategyPlan(name=strategy, settings=STRATEGIES[strategy]))

@@ -13,10 +13,10 @@ import attrs
 from xpm_alchem import budget_watch
 from xpm_alchem.admission import Word
 from xpm_alchem.budget_watch import BudgetWatch
+from xpm_alchem.campaign.task_state import CampaignState, TaskState, TaskStatus
 from xpm_alchem.execution.attempts import Attempt, Outcome
 from xpm_alchem.execution.processes import ProcessIdentity
 from xpm_alchem.plan.budget import Budget
-from xpm_alchem.task_state import CampaignState, TaskState, TaskStatus
 
 HOUR = 3600.0
 EPOCH = 1_800_000_000.0

@@ -16,7 +16,7 @@ import yaml
 from dummy_protocol import dummy_network
 
 from xpm_alchem import gufe_seam
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.execution.attempts import Attempt, AttemptLog
 from xpm_alchem.execution.dag_run import TaskSpec, run
 from xpm_alchem.execution.directory import TaskDirectory

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import yaml
 
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.execution.attempts import AttemptLog, Launched, Outcome, Priced
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.index import Edge, Index, Leg, TransformationRecord

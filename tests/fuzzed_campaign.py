@@ -21,9 +21,10 @@ from dummy_protocol import times_left
 from gufe.tokenization import TOKENIZABLE_REGISTRY
 from rich.console import Console
 
-from xpm_alchem import workspace as settings
 from xpm_alchem.base.errors import XpmAlchemError
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign import workspace as settings
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.client import Campaign
 from xpm_alchem.driver import Driver
 from xpm_alchem.execution.attempts import AttemptLog, Launched
@@ -43,7 +44,6 @@ from xpm_alchem.report.strategy_tables import explain_table, health_table, strat
 from xpm_alchem.report.strategy_views import strategy_view
 from xpm_alchem.report.tables import list_table, show_table, status_table, summary_table
 from xpm_alchem.report.why_tables import why_table
-from xpm_alchem.task_state import TaskState, TaskStatus, grouped
 
 TRUSTED = ("dummy_protocol",)
 NOT_TO_BE_IMPORTED = "must_not_be_imported"

@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from xpm_alchem.base import files
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.workspace import find_workspace, read_settings
 from xpm_alchem.driver import Driver
 from xpm_alchem.launchers.local import LocalLauncher
 from xpm_alchem.planning import Planning
 from xpm_alchem.strategist import Strategist
-from xpm_alchem.workspace import find_workspace, read_settings
 
 
 def driver(path: Path) -> Driver:

@@ -313,8 +313,8 @@ def test_a_campaign_of_somebody_else_is_read_only(tmp_path: Path) -> None:
 
 
 def test_settings_example_is_valid(own_home: Path) -> None:
+    from xpm_alchem.campaign.workspace import find_workspace, read_settings
     from xpm_alchem.launchers.choose import choose_launcher
-    from xpm_alchem.workspace import find_workspace, read_settings
 
     path = own_home / ".config" / "experimaestro" / "settings.yaml"
     path.parent.mkdir(parents=True)

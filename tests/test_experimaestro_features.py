@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
 
 ROOT = Path(__file__).parent.parent
 TRUSTED = ["dummy_protocol", "recording_protocol"]
@@ -93,7 +93,7 @@ def _environment(content: Any) -> dict[str, str] | None:
 
 def statuses(place: Path) -> list[str]:
     """Return the status of each task of the lab's campaign."""
-    from xpm_alchem.campaign import CampaignRecords
+    from xpm_alchem.campaign.records import CampaignRecords
 
     return [str(task.status) for task in CampaignRecords.open(place).state().tasks.values()]
 

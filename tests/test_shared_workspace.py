@@ -17,9 +17,9 @@ from conftest import NO_SKIPS
 from fuzzed_campaign import name_with, snapshot
 
 from xpm_alchem import gufe_seam
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.execution.attempts import AttemptLog, Outcome
 from xpm_alchem.execution.directory import TaskDirectory
-from xpm_alchem.task_state import TaskState, TaskStatus
 
 OWNER, GROUP = 65534, 54321
 POWERS = "-dac_override,-dac_read_search,-fowner,-chown"  # root without them is somebody who owns nothing here
@@ -115,7 +115,7 @@ PRESS_P = """
 import sys
 from pathlib import Path
 from test_unit_watch import SMALL, watch
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
 
 async def pause(watched):
     print(watched.screen)

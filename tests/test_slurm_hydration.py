@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.execution.attempts import AttemptLog, Outcome
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.gufe_seam import AlchemicalNetwork, ChemicalSystem, SolventComponent, Transformation, save

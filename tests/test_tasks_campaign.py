@@ -14,11 +14,11 @@ from click.testing import CliRunner
 from dummy_protocol import seeds
 
 from xpm_alchem import gufe_seam
+from xpm_alchem.campaign.task_state import TaskState
 from xpm_alchem.cli import main
 from xpm_alchem.client import Campaign
 from xpm_alchem.execution.attempts import Attempt, Outcome
 from xpm_alchem.execution.directory import TaskDirectory
-from xpm_alchem.task_state import TaskState
 
 A, B = "ligand_0_ligand_1_vacuum", "ligand_1_ligand_2_vacuum"
 BY_HAND = {"name": None, "mode": "disabled"}

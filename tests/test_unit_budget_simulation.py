@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xpm_alchem import budget_watch
+from xpm_alchem.campaign.lost_work import lost_seconds
+from xpm_alchem.campaign.task_state import TaskStatus
 from xpm_alchem.execution.attempts import Outcome
-from xpm_alchem.lost_work import lost_seconds
 from xpm_alchem.plan.budget import Budget
-from xpm_alchem.task_state import TaskStatus
 
 totals = st.none() | st.floats(0.0, 60.0)
 rates = st.none() | st.floats(4.0, 20.0)

@@ -20,14 +20,14 @@ from doctored import HOURS_AGO, Patient, append, change, make_old, told, truncat
 
 from xpm_alchem.base.disk_cache import DiskCache
 from xpm_alchem.base.errors import CampaignLockedError
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import TaskStatus
 from xpm_alchem.doctor.campaign_files import CampaignFiles
 from xpm_alchem.doctor.check import CAMPAIGN, perform
 from xpm_alchem.doctor.survey import Survey
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.directory import TaskSummary
 from xpm_alchem.execution.processes import HOST, ProcessIdentity
-from xpm_alchem.task_state import TaskStatus
 
 
 @pytest.fixture(scope="module")

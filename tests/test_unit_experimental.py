@@ -7,7 +7,7 @@ import math
 import pytest
 
 from xpm_alchem.base.errors import InputError
-from xpm_alchem.experimental import Measured, parse_experimental, read_experimental
+from xpm_alchem.campaign.experimental import Measured, parse_experimental, read_experimental
 
 RT = 1.987204259e-3 * 298.15
 

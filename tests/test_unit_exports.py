@@ -10,7 +10,7 @@ import pytest
 from test_unit_analysis import analysis, index_of, tyk2_analysis  # noqa: F401
 
 from xpm_alchem.base.errors import InputError
-from xpm_alchem.experimental import Measured, parse_experimental
+from xpm_alchem.campaign.experimental import Measured, parse_experimental
 from xpm_alchem.exports import target
 from xpm_alchem.exports.cinnabar_csv import cinnabar_csv
 from xpm_alchem.exports.gather_tables import ddg_table, dg_table, raw_table, rounded

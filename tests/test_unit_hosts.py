@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from xpm_alchem.campaign.hosts import AVOIDED_SECONDS, HostHistory
+from xpm_alchem.campaign.task_state import CampaignState
 from xpm_alchem.execution.demand import demand
-from xpm_alchem.hosts import AVOIDED_SECONDS, HostHistory
-from xpm_alchem.task_state import CampaignState
 
 
 def history(*events: tuple) -> HostHistory:

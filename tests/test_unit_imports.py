@@ -12,7 +12,8 @@ from dummy_protocol import DummyResult, dummy_network
 from xpm_alchem import gufe_seam as seam
 from xpm_alchem import wishes
 from xpm_alchem.base.errors import InputError, NetworkError, UntrustedModuleError
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import TaskStatus, grouped, mean_seconds
 from xpm_alchem.changes import counts_of
 from xpm_alchem.client import Campaign
 from xpm_alchem.execution.attempts import AttemptLog
@@ -24,7 +25,6 @@ from xpm_alchem.network.quickrun_file import read_quickrun_file
 from xpm_alchem.plan.campaign_yaml import parse_plan
 from xpm_alchem.report.why_views import why_view
 from xpm_alchem.results import transformation_results
-from xpm_alchem.task_state import TaskStatus, grouped, mean_seconds
 
 TRUSTED = ("dummy_protocol",)
 PLAN = "name: test\nnetwork: network.json\ntrusted_modules: [dummy_protocol]\n"

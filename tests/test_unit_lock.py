@@ -9,7 +9,7 @@ import pytest
 from campaigns import SmallCampaign
 
 from xpm_alchem.base.errors import CampaignLockedError
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.client import Campaign
 from xpm_alchem.planning import Planning
 
@@ -56,7 +56,7 @@ def test_a_driver_is_not_waited_for(records: CampaignRecords) -> None:
 
 
 def test_a_command_that_holds_the_lock_for_ever_is_told(records: CampaignRecords, monkeypatch) -> None:
-    monkeypatch.setattr("xpm_alchem.campaign._BRIEF_SECONDS", 0.2)
+    monkeypatch.setattr("xpm_alchem.campaign.records._BRIEF_SECONDS", 0.2)
     held, release = threading.Event(), threading.Event()
     thread = hold(records.path, held, release, is_brief=True)
     try:

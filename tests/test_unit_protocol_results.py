@@ -14,6 +14,7 @@ from dummy_protocol import DummyProtocol, dummy_network
 
 from xpm_alchem import gufe_seam as seam
 from xpm_alchem.base.errors import FormatError
+from xpm_alchem.campaign.task_state import CampaignState
 from xpm_alchem.execution.dag_run import TaskSpec, run
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.loading import load_network
@@ -21,7 +22,6 @@ from xpm_alchem.plan.campaign_yaml import Plan, StrategyPlan
 from xpm_alchem.protocol_results import ProtocolResults, ResultsByKey
 from xpm_alchem.strategist import Strategist
 from xpm_alchem.strategy import DORMANT, ERROR, StrategyState
-from xpm_alchem.task_state import CampaignState
 
 TRUSTED = ("dummy_protocol",)
 REPEATS = 3

@@ -10,7 +10,7 @@ import pytest
 from filled_campaign import filled_campaign, network_index, random_network, scattered, tyk2_repeats
 from report_pages import ReportPage
 
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.client import Campaign
 from xpm_alchem.network.loading import load_network
 from xpm_alchem.report.html.material import Material

@@ -10,7 +10,7 @@ import pytest
 from filled_campaign import filled_campaign, network_index, scattered
 from report_pages import ReportPage
 
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.client import Campaign
 from xpm_alchem.report.html.material import Material
 from xpm_alchem.report.html.report import report_page

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.network.index import Edge, Index, Leg, TransformationRecord
 from xpm_alchem.results import CountedResult, edge_results, transformation_results
-from xpm_alchem.task_state import TaskState, TaskStatus
 
 
 def record(id_, environment):

@@ -19,6 +19,7 @@ from proposals import NEEDS_STRATOCASTER, counted, edge, network_of, system, wei
 
 from xpm_alchem import gufe_seam as seam
 from xpm_alchem.base.errors import CampaignError, MissingPackageError, UntrustedModuleError
+from xpm_alchem.campaign.task_state import CampaignState
 from xpm_alchem.execution.dag_run import TaskSpec, run
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.loading import load_network
@@ -29,7 +30,6 @@ from xpm_alchem.strategies.connectivity import ConnectivityStrategy, Connectivit
 from xpm_alchem.strategies.uniform import UniformStrategy, UniformStrategySettings
 from xpm_alchem.strategist import Strategist
 from xpm_alchem.strategy import DORMANT, ERROR, StrategyState
-from xpm_alchem.task_state import CampaignState
 
 TRUSTED = ("dummy_protocol",)
 THEIRS = "stratocaster.strategies:ConnectivityStrategy"

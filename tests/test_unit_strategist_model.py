@@ -7,10 +7,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from xpm_alchem.campaign.task_state import CampaignState, TaskState, TaskStatus, grouped
 from xpm_alchem.changes import Changes, cancelled, counts_of, events, is_to_end
 from xpm_alchem.plan.campaign_yaml import NORMALIZATIONS, SCALINGS, StrategyPlan
 from xpm_alchem.strategy import AWAKE, DORMANT, ERROR, StrategyState, is_due, iterate
-from xpm_alchem.task_state import CampaignState, TaskState, TaskStatus, grouped
 
 NAMES = ("a", "b", "c")
 OFTEN = ("full", "full", "partial", "partial", "disabled")

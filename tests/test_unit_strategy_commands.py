@@ -12,7 +12,9 @@ from dummy_protocol import dummy_network
 
 from xpm_alchem import gufe_seam
 from xpm_alchem.base.errors import CampaignError, InputError
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import TaskStatus
+from xpm_alchem.campaign.workspace import find_workspace, read_settings
 from xpm_alchem.cli import main
 from xpm_alchem.client import Campaign
 from xpm_alchem.driver import Driver
@@ -22,9 +24,7 @@ from xpm_alchem.plan.campaign_yaml import StrategyPlan, parse_plan
 from xpm_alchem.report.strategy_tables import explain_table
 from xpm_alchem.strategies.uniform import UniformStrategy, UniformStrategySettings
 from xpm_alchem.strategy import StrategyState
-from xpm_alchem.task_state import TaskStatus
 from xpm_alchem.wishes import take_in
-from xpm_alchem.workspace import find_workspace, read_settings
 
 TEXT = """\
 name: small

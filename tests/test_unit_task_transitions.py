@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xpm_alchem.base.errors import InputError
-from xpm_alchem.task_state import CampaignState, TaskState, TaskStatus, is_priority
-from xpm_alchem.task_transitions import (
+from xpm_alchem.campaign.task_state import CampaignState, TaskState, TaskStatus, is_priority
+from xpm_alchem.campaign.task_transitions import (
     ALLOWED,
     SET_BY_USER,
     check_extends,

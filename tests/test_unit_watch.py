@@ -21,7 +21,7 @@ from histories import PastCampaign
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.client import Campaign
 from xpm_alchem.execution.attempts import Outcome
 from xpm_alchem.report.commands import Address

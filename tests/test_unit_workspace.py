@@ -9,9 +9,9 @@ import pytest
 from experimaestro.launcherfinder import LauncherRegistry
 
 from xpm_alchem.base.errors import CampaignError, WorkspaceError, XpmAlchemError
+from xpm_alchem.campaign.workspace import check_writable, find_workspace, read_settings, settings_path
 from xpm_alchem.launchers.choose import choose_launcher
 from xpm_alchem.launchers.local import LocalLauncher
-from xpm_alchem.workspace import check_writable, find_workspace, read_settings, settings_path
 
 
 @pytest.fixture

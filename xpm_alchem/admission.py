@@ -21,9 +21,9 @@ from enum import StrEnum
 import attrs
 import numpy as np
 
+from xpm_alchem.campaign.spending import InFlight, Span
 from xpm_alchem.plan.amounts import said
 from xpm_alchem.plan.budget import Budget
-from xpm_alchem.spending import InFlight, Span
 
 HOUR = 3600.0
 _ROUNDING = 1e-9

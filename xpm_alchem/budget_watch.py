@@ -9,7 +9,9 @@ import attrs
 
 from xpm_alchem.admission import HOUR, Admission, Commitment, Verdict, Word
 from xpm_alchem.base.errors import CampaignError
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.spending import InFlight
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.closing import BY_BUDGET, Closed, closed_transformations
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
@@ -18,8 +20,6 @@ from xpm_alchem.harvest import DriverEvent
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.plan.amounts import same_unit
 from xpm_alchem.plan.budget import STOP, Budget
-from xpm_alchem.spending import InFlight
-from xpm_alchem.task_state import TaskState, TaskStatus, grouped
 
 USED_UP = "stopped: the budget is used up"
 _LOOK_SECONDS = 2.0  # between two looks at which attempts have begun

@@ -10,9 +10,9 @@ from typing import Any
 
 import attrs
 
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus, number_repeats
 from xpm_alchem.plan.campaign_yaml import StrategyPlan
 from xpm_alchem.strategy import Counts, Proposal
-from xpm_alchem.task_state import TaskState, TaskStatus, number_repeats
 
 UNWANTED = "the strategy no longer wants it (mode full)"
 ABOUT_TO_END = 0.8  # share of the expected time after which a running task is left alone

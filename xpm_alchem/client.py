@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from xpm_alchem import wishes
 from xpm_alchem.base.errors import CampaignError, CampaignLockedError
-from xpm_alchem.campaign import CampaignRecords, campaign_path, is_campaign, list_campaigns
+from xpm_alchem.campaign.records import CampaignRecords, campaign_path, is_campaign, list_campaigns
+from xpm_alchem.campaign.workspace import UserSettings, find_workspace, read_settings
 from xpm_alchem.client_budget import BudgetVerbs
 from xpm_alchem.client_restarts import RestartVerbs
 from xpm_alchem.client_results import ResultVerbs
@@ -23,7 +24,6 @@ from xpm_alchem.report import failure_views, log_views, strategy_views, views, w
 from xpm_alchem.report.commands import Address
 from xpm_alchem.report.log_follower import LogFollower, Piece
 from xpm_alchem.report.views import View
-from xpm_alchem.workspace import UserSettings, find_workspace, read_settings
 
 if TYPE_CHECKING:
     from xpm_alchem.driver import Driver

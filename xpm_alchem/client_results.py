@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from xpm_alchem.base.errors import InputError
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.trust import check_module
 from xpm_alchem.report.views import View, find_task, tasks_now
-from xpm_alchem.task_state import TaskState, TaskStatus, grouped
 
 
 @attrs.frozen

@@ -7,11 +7,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from xpm_alchem.base.errors import CampaignLockedError, InputError
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import DEFAULT_PRIORITY, TaskStatus
+from xpm_alchem.campaign.task_transitions import with_extending
 from xpm_alchem.report import task_views
 from xpm_alchem.report.views import View, find_task
-from xpm_alchem.task_state import DEFAULT_PRIORITY, TaskStatus
-from xpm_alchem.task_transitions import with_extending
 from xpm_alchem.task_wishes import TaskChange
 from xpm_alchem.wishes import change_tasks
 

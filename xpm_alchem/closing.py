@@ -11,10 +11,10 @@ from collections.abc import Mapping
 
 import attrs
 
+from xpm_alchem.campaign.spending import Ledger
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.plan.amounts import said
 from xpm_alchem.plan.budget import Budget
-from xpm_alchem.spending import Ledger
-from xpm_alchem.task_state import TaskState, TaskStatus
 
 BY_BUDGET = "budget"
 _ROUNDING = 1e-9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.changes import NewTask
 
 

@@ -16,7 +16,8 @@ from experimaestro.settings import WorkspaceSettings
 from xpm_alchem.admission import Word
 from xpm_alchem.base.errors import WorkspaceError
 from xpm_alchem.budget_watch import USED_UP, BudgetWatch
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.demand import demand
 from xpm_alchem.execution.directory import TaskDirectory
@@ -28,7 +29,6 @@ from xpm_alchem.planning import Planning
 from xpm_alchem.restarts import RestartPolicy
 from xpm_alchem.strategy import AWAKE, ERROR
 from xpm_alchem.submission import Job, Session, clear_markers, pid_file, quiet_experimaestro
-from xpm_alchem.task_state import TaskState, TaskStatus
 from xpm_alchem.tasks import make_task
 from xpm_alchem.wishes import STOPPED
 from xpm_alchem.withdrawal import Withdrawal

@@ -16,7 +16,8 @@ import attrs
 
 from xpm_alchem.base.errors import FormatError, InputError, WorkspaceError
 from xpm_alchem.base.files import atomic_write, read_bytes
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped, number_repeats
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.gufe_seam.keyed_chain import flatten
@@ -29,7 +30,6 @@ from xpm_alchem.network.quickrun_file import (
     read_quickrun_file,
 )
 from xpm_alchem.network.trust import check_module
-from xpm_alchem.task_state import TaskState, TaskStatus, grouped, number_repeats
 
 
 def files_in(paths: Iterable[Path]) -> Iterator[Path]:

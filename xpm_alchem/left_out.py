@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 import attrs
 import networkx
 
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.network.index import Index
-from xpm_alchem.task_state import TaskState, TaskStatus
 
 
 @attrs.frozen

@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable
 import attrs
 
 from xpm_alchem.base.values import printable
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.harvest import DriverEvent
 from xpm_alchem.plan.amounts import said
 from xpm_alchem.plan.campaign_yaml import Plan
 from xpm_alchem.plan.notify import BUDGET, ERROR, SATISFIED
-from xpm_alchem.task_state import TaskState, TaskStatus
 
 _STANDING, _ENDED = "error", "ended in error"  # kinds of occurrences of the event 'error'
 _LONGEST = 200  # characters of a reason

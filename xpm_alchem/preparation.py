@@ -9,12 +9,12 @@ from typing import Any
 import attrs
 
 from xpm_alchem.base.errors import CampaignError
-from xpm_alchem.campaign import CampaignRecords, campaign_path
-from xpm_alchem.experimental import read_experimental
+from xpm_alchem.campaign.experimental import read_experimental
+from xpm_alchem.campaign.records import CampaignRecords, campaign_path
+from xpm_alchem.campaign.task_state import CampaignState, grouped, number_repeats
+from xpm_alchem.campaign.workspace import UserSettings, check_writable, find_workspace, read_settings
 from xpm_alchem.network.loading import Network, load_network, read_network
 from xpm_alchem.plan.campaign_yaml import Plan, read_plan, read_plan_text
-from xpm_alchem.task_state import CampaignState, grouped, number_repeats
-from xpm_alchem.workspace import UserSettings, check_writable, find_workspace, read_settings
 
 
 @attrs.frozen

@@ -12,10 +12,10 @@ from typing import Any, overload
 
 from xpm_alchem.base.disk_cache import DiskCache
 from xpm_alchem.base.errors import FormatError
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.loading import Network
 from xpm_alchem.network.trust import check_module
-from xpm_alchem.task_state import TaskState, TaskStatus
 
 DISK_BOUND_BYTES = 1 << 30  # 1 GiB
 MEMORY_BOUND_BYTES = 1 << 28  # 256 MiB of JSON; a few times that of Python objects

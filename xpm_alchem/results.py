@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus, mean_seconds
 from xpm_alchem.network.index import Index, TransformationRecord
-from xpm_alchem.task_state import TaskState, TaskStatus, mean_seconds
 
 
 @attrs.frozen

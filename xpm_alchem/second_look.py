@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import give_orders
 from xpm_alchem.restarts import RESUME, RestartPolicy, decide
-from xpm_alchem.task_state import TaskState, TaskStatus
 
 
 def another_complete(records: CampaignRecords, task: TaskState) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from xpm_alchem.campaign.task_state import CampaignState, grouped
 from xpm_alchem.changes import Groups, counts_of
 from xpm_alchem.closing import closed_transformations
 from xpm_alchem.explanation import Explanation
@@ -18,7 +19,6 @@ from xpm_alchem.results import CountedResult, transformation_results
 from xpm_alchem.strategies import planned_strategy
 from xpm_alchem.strategies.base import Strategy
 from xpm_alchem.strategy import Counts, Proposal, StrategyState, Weights, iterate
-from xpm_alchem.task_state import CampaignState, grouped
 
 ToCome = Mapping[str, int]
 

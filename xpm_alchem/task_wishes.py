@@ -8,21 +8,21 @@ from typing import Any
 import attrs
 
 from xpm_alchem.base.errors import InputError
-from xpm_alchem.campaign import CampaignRecords
-from xpm_alchem.changes import NewTask
-from xpm_alchem.creation import created
-from xpm_alchem.execution.attempts import AttemptLog, Outcome
-from xpm_alchem.execution.directory import TaskDirectory
-from xpm_alchem.execution.fence import give_orders
-from xpm_alchem.restarts import RETRY
-from xpm_alchem.task_state import DEFAULT_PRIORITY, TaskState, TaskStatus, grouped, number_repeats
-from xpm_alchem.task_transitions import (
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import DEFAULT_PRIORITY, TaskState, TaskStatus, grouped, number_repeats
+from xpm_alchem.campaign.task_transitions import (
     check_extends,
     check_priority,
     check_transition,
     user_status,
     with_extending,
 )
+from xpm_alchem.changes import NewTask
+from xpm_alchem.creation import created
+from xpm_alchem.execution.attempts import AttemptLog, Outcome
+from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.execution.fence import give_orders
+from xpm_alchem.restarts import RETRY
 
 CANCELLED = "cancelled by the user"
 RETRIED = "retried by the user"

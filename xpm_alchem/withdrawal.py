@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import TaskState
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import give_orders
 from xpm_alchem.launchers.base import AttemptLauncher
-from xpm_alchem.task_state import TaskState
 
 PATIENCE_SECONDS = 300.0  # an attempt has to keep its state after it was ordered to stop
 _AGAIN_SECONDS = 30.0  # until a launcher is asked again to take an attempt back

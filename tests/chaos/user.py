@@ -13,8 +13,8 @@ from campaigns import SmallCampaign
 from chaos import misfortunes
 from chaos.drivers import Commands, Drivers
 
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.client import Campaign
-from xpm_alchem.task_state import TaskState, TaskStatus
 
 PATTERNS = (misfortunes.KNOWN, misfortunes.ODD, misfortunes.MEMORY)
 STRATEGIES = {"uniform": "repeats", "connectivity": "max_runs", "radial-growth": "max_runs"}

@@ -16,10 +16,10 @@ from slurm_cluster import SlurmCluster
 from storm import campaign_processes
 
 from xpm_alchem import gufe_seam
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import TaskStatus
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.execution.processes import session_members
-from xpm_alchem.task_state import TaskStatus
 
 _TEMPORARY = re.compile(r"\.(\d+)\.[0-9a-f]{8}\.tmp$")
 _ALIVE = ("PENDING", "RUNNING", "COMPLETING", "SUSPENDED")

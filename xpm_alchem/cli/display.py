@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import TaskState
 from xpm_alchem.harvest import DriverEvent
 from xpm_alchem.report.task_lines import said_of
 from xpm_alchem.report.views import status_view
-from xpm_alchem.task_state import TaskState
 
 
 class Display:

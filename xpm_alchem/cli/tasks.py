@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from xpm_alchem.base.errors import InputError
+from xpm_alchem.campaign.task_state import DEFAULT_PRIORITY, TaskStatus
 from xpm_alchem.cli.change import cancel_command, retry_command
 from xpm_alchem.cli.options import (
     campaign_argument,
@@ -16,7 +17,6 @@ from xpm_alchem.cli.options import (
 )
 from xpm_alchem.client import Campaign
 from xpm_alchem.report import task_tables
-from xpm_alchem.task_state import DEFAULT_PRIORITY, TaskStatus
 from xpm_alchem.task_wishes import TaskChange
 
 count_option = click.option("--count", type=int, default=1, show_default=True, metavar="N", help="How many.")

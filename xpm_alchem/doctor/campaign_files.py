@@ -13,14 +13,14 @@ import attrs
 from xpm_alchem.base.disk_cache import is_whole
 from xpm_alchem.base.errors import CampaignError, FormatError, NetworkError, UntrustedModuleError, XpmAlchemError
 from xpm_alchem.base.files import Journal
-from xpm_alchem.campaign import GIVEN, INBOX, TASKS, CampaignRecords
+from xpm_alchem.campaign.driver_state import DRIVER, DRIVER_VERSION, read_driver_state
+from xpm_alchem.campaign.holder import Holder
+from xpm_alchem.campaign.index_record import read_index
+from xpm_alchem.campaign.records import GIVEN, INBOX, TASKS, CampaignRecords
 from xpm_alchem.doctor import mending
 from xpm_alchem.doctor.check import Check, Finding, fault, ok, warning
 from xpm_alchem.doctor.journals import JournalLines
 from xpm_alchem.doctor.litter import entries_of, is_stale, size_of, stale_temporaries
-from xpm_alchem.driver_state import DRIVER, DRIVER_VERSION, read_driver_state
-from xpm_alchem.holder import Holder
-from xpm_alchem.index_record import read_index
 from xpm_alchem.launchers.slurm.batch import Batch
 from xpm_alchem.network.index import Index
 from xpm_alchem.network.loading import load_network

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from xpm_alchem.base.errors import CampaignError, InputError
-from xpm_alchem.campaign import CampaignRecords, campaign_path
+from xpm_alchem.campaign.holder import Holder
+from xpm_alchem.campaign.records import CampaignRecords, campaign_path
+from xpm_alchem.campaign.workspace import find_workspace, read_settings
 from xpm_alchem.doctor.campaign_files import CampaignFiles
 from xpm_alchem.doctor.check import CAMPAIGN, ENVIRONMENT, Check, Finding, Verdict, broken, perform
 from xpm_alchem.doctor.environment import environment_checks
@@ -16,10 +18,8 @@ from xpm_alchem.doctor.file_system import file_system_checks
 from xpm_alchem.doctor.mending import mend
 from xpm_alchem.doctor.site import Site, find_site
 from xpm_alchem.doctor.survey import Progress, Survey
-from xpm_alchem.holder import Holder
 from xpm_alchem.plan.campaign_yaml import read_plan
 from xpm_alchem.preparation import workspace_path
-from xpm_alchem.workspace import find_workspace, read_settings
 
 _FILES = ("index.json", "campaign.yaml", "network.json", "tasks.jsonl", "driver.json")
 _ROUNDS = 3  # a file that was made again may let another be made again

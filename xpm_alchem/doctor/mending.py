@@ -18,13 +18,13 @@ import filelock
 from xpm_alchem.base.disk_cache import is_whole
 from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.files import first_free, set_aside
+from xpm_alchem.campaign.task_state import TaskState
 from xpm_alchem.doctor.check import Repair
 from xpm_alchem.doctor.gufe_files import Unusable, check_result
 from xpm_alchem.doctor.litter import is_stale
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.network.trust import check_module
-from xpm_alchem.task_state import TaskState
 
 
 def mend(repairs: Iterable[Repair]) -> Iterator[tuple[bool, str]]:

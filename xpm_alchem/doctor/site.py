@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from xpm_alchem.base.errors import CampaignError, XpmAlchemError
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.workspace import UserSettings, find_workspace, read_settings, settings_path
 from xpm_alchem.doctor.check import Finding, broken, fault, warning
-from xpm_alchem.workspace import UserSettings, find_workspace, read_settings, settings_path
 
 if TYPE_CHECKING:
     from xpm_alchem.launchers.base import AttemptLauncher

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from functools import cached_property, partial
 from pathlib import Path
 
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import TaskState
 from xpm_alchem.doctor.campaign_files import names_by_id
 from xpm_alchem.doctor.check import Check, Finding, fault, ok, warning
 from xpm_alchem.doctor.file_system import CLOCK_SECONDS
 from xpm_alchem.doctor.litter import entries_of, size_of
 from xpm_alchem.doctor.problems import CHECKS, Kind, Problem, findings_of
 from xpm_alchem.doctor.task_look import ClockSample, TaskLook
-from xpm_alchem.task_state import TaskState
 
 JOBS = "jobs/xpm_alchem.run"
 Progress = Callable[[int, int], None]

@@ -10,6 +10,7 @@ from pathlib import Path
 import attrs
 
 from xpm_alchem.base.errors import FormatError
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.doctor import mending
 from xpm_alchem.doctor.check import Repair
 from xpm_alchem.doctor.gufe_files import Unusable, check_result, check_unit_result, units_of
@@ -19,7 +20,6 @@ from xpm_alchem.doctor.problems import Kind, Problem
 from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.execution.fence import Orders
-from xpm_alchem.task_state import TaskState, TaskStatus
 
 _NEWER = "newer"
 _FAR_FUTURE = 1e12  # seconds; a file that is damaged may say anything

@@ -13,7 +13,8 @@ from typing import Any
 from xpm_alchem.analysis import Analysis, NetworkAnalysis
 from xpm_alchem.base.errors import FormatError, InputError
 from xpm_alchem.base.near_miss import unknown_key
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.exports.cinnabar_csv import cinnabar_csv
 from xpm_alchem.exports.gather_tables import ddg_table, dg_table, raw_table
@@ -22,7 +23,6 @@ from xpm_alchem.exports.target import check_directory, check_file, write_directo
 from xpm_alchem.network.trust import check_module
 from xpm_alchem.report.result_views import analyse, results_view, some_of
 from xpm_alchem.report.views import tasks_now
-from xpm_alchem.task_state import TaskState, TaskStatus, grouped
 
 FORMATS = {
     "csv": "a directory of tables",

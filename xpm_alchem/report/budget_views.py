@@ -8,13 +8,13 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.lost_work import lost_seconds
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.spending import InFlight, Ledger, cost_between
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.closing import closed_transformations
 from xpm_alchem.execution.attempts import Attempt, AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
-from xpm_alchem.lost_work import lost_seconds
-from xpm_alchem.spending import InFlight, Ledger, cost_between
-from xpm_alchem.task_state import TaskState, TaskStatus, grouped
 
 _HOUR = 3600.0
 View = dict[str, Any]

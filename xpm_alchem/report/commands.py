@@ -6,7 +6,7 @@ import shlex
 
 import attrs
 
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
 
 
 @attrs.frozen

@@ -10,7 +10,8 @@ from itertools import islice
 import attrs
 
 from xpm_alchem.base.errors import FormatError
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.failure_lines import LineShape, failure_line, looks_passing
@@ -18,7 +19,6 @@ from xpm_alchem.network.index import TransformationRecord
 from xpm_alchem.report.commands import Address
 from xpm_alchem.report.views import View, task_name
 from xpm_alchem.restarts import matches
-from xpm_alchem.task_state import TaskState, TaskStatus
 
 _FAILURES = (Outcome.ERROR, Outcome.LOST, Outcome.OUT_OF_MEMORY, Outcome.NODE_FAILURE)
 _FAILED = re.compile(rb'"outcome": "(?:' + "|".join(_FAILURES).encode() + rb')"')  # as attempts.jsonl is written

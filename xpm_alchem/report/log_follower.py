@@ -11,13 +11,13 @@ from typing import IO
 import attrs
 
 from xpm_alchem.base.errors import FormatError
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.execution.attempts import Attempt, AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.task_logs import PRINTED, LogFile, chunks, seek_tail, unit_logs
 from xpm_alchem.report.log_views import job_logs, printed_logs
 from xpm_alchem.report.views import task_now
-from xpm_alchem.task_state import TaskState, TaskStatus
 
 _PAUSE_SECONDS = 0.3
 _LIST_SECONDS = 2.0  # between two looks for new logs of units

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from xpm_alchem.base.errors import FormatError, InputError
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.execution.attempts import Attempt, AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import Orders
 from xpm_alchem.execution.task_logs import PRINTED, LogFile, kept_printed, unit_logs
 from xpm_alchem.launchers.slurm.batch import parse_launch
 from xpm_alchem.report.views import View, find_task, task_now
-from xpm_alchem.task_state import TaskState, TaskStatus
 
 STREAMS = ("stdout", "stderr", "unit", "job")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.spending import InFlight, Ledger, Span, cost_between
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.expected_costs import ExpectedSeconds
 from xpm_alchem.pace import TaskAhead, TimeLeft, time_left
 from xpm_alchem.plan.campaign_yaml import Plan
 from xpm_alchem.report.budget_views import PricedLauncher, View, ledger_now
-from xpm_alchem.spending import InFlight, Ledger, Span, cost_between
-from xpm_alchem.task_state import TaskState, TaskStatus, grouped
 
 _HOUR = 3600.0
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.files import read_bytes
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import TaskState
 from xpm_alchem.execution.attempts import Attempt, AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.report.strategy_views import strategy_view
 from xpm_alchem.report.views import View, task_name
-from xpm_alchem.task_state import TaskState
 
 _OWN = ("xpm-alchem", "experimaestro", "gufe", "stratocaster")
 

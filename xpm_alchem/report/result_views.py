@@ -11,15 +11,15 @@ from typing import Any
 from xpm_alchem.analysis import Analysis, NetworkAnalysis
 from xpm_alchem.base.errors import InputError
 from xpm_alchem.base.near_miss import unknown_key
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.experimental import parse_experimental
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.comparison import Comparison
 from xpm_alchem.convergence import running_means
-from xpm_alchem.experimental import parse_experimental
 from xpm_alchem.network.index import Index
 from xpm_alchem.network_estimates import NetworkEstimate
 from xpm_alchem.report.views import View, tasks_now
 from xpm_alchem.results import EdgeResult, TransformationResult
-from xpm_alchem.task_state import TaskState, TaskStatus, grouped
 
 _NAMED = 6
 

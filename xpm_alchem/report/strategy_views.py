@@ -7,11 +7,11 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import CampaignState, TaskStatus, grouped
 from xpm_alchem.report.views import View, tasks_now
 from xpm_alchem.results import transformation_results
 from xpm_alchem.strategy import StrategyHealth, StrategyState, is_due
-from xpm_alchem.task_state import CampaignState, TaskStatus, grouped
 
 
 def strategy_view(records: CampaignRecords) -> View:

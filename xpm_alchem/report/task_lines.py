@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from xpm_alchem.task_state import TaskState, TaskStatus
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 
 
 def said_of(what: str, task: TaskState) -> str:

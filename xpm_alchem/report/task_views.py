@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from xpm_alchem.base.errors import InputError
 from xpm_alchem.base.near_miss import unknown_key
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.report.views import View, find_task, tasks_now
-from xpm_alchem.task_state import TaskState, TaskStatus
 
 
 def tasks_view(records: CampaignRecords, *, status: str | None = None, transformation: str | None = None) -> View:

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from xpm_alchem.base.errors import FormatError, InputError
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.report.budget_views import PricedLauncher, spent_view
 from xpm_alchem.report.pace_views import pace_view
 from xpm_alchem.results import transformation_results
-from xpm_alchem.task_state import TaskState, TaskStatus, grouped
 
 View = dict[str, Any]
 Tasks = Mapping[str, TaskState]

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.task_logs import last_lines, unit_logs
@@ -15,7 +16,6 @@ from xpm_alchem.report.budget_views import attempt_costs
 from xpm_alchem.report.commands import Address
 from xpm_alchem.report.log_views import job_logs, printed_logs
 from xpm_alchem.report.views import View, find_task, task_name, task_now, task_summary
-from xpm_alchem.task_state import TaskState, TaskStatus
 
 _STDERR_LINES = 20
 

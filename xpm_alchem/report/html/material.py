@@ -6,7 +6,7 @@ import time
 
 import attrs
 
-from xpm_alchem.campaign import CampaignRecords
+from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.report.failure_views import failures_view
 from xpm_alchem.report.graph_views import graph_view
 from xpm_alchem.report.history_views import history_view

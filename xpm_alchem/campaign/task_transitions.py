@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from xpm_alchem.base.errors import InputError
 from xpm_alchem.base.near_miss import unknown_key
-from xpm_alchem.task_state import LARGEST_PRIORITY, TaskState, TaskStatus, is_priority
+from xpm_alchem.campaign.task_state import LARGEST_PRIORITY, TaskState, TaskStatus, is_priority
 
 _WAITING, _RUNNING, _COMPLETE, _ERROR, _INVALID, _DELETED = TaskStatus
 ALLOWED: Mapping[TaskStatus, frozenset[TaskStatus]] = {

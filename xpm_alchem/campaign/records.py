@@ -16,14 +16,14 @@ import filelock
 
 from xpm_alchem.base.errors import CampaignError, CampaignLockedError, FormatError, NetworkError, WorkspaceError
 from xpm_alchem.base.files import Journal, atomic_write, not_through_links, read_bytes, read_record, write_record
-from xpm_alchem.driver_state import DRIVER, DRIVER_VERSION, read_driver_state
-from xpm_alchem.experimental import MOST_BYTES
-from xpm_alchem.holder import Holder
-from xpm_alchem.index_record import read_index, write_index
+from xpm_alchem.campaign.driver_state import DRIVER, DRIVER_VERSION, read_driver_state
+from xpm_alchem.campaign.experimental import MOST_BYTES
+from xpm_alchem.campaign.holder import Holder
+from xpm_alchem.campaign.index_record import read_index, write_index
+from xpm_alchem.campaign.task_state import CampaignState, TaskState
 from xpm_alchem.network.index import Index
 from xpm_alchem.network.loading import Network, load_network
 from xpm_alchem.plan.campaign_yaml import Plan, read_plan
-from xpm_alchem.task_state import CampaignState, TaskState
 
 GIVEN = "given.yaml"  # the plan as a file gave it last
 EXPERIMENTAL, EXPERIMENTAL_VERSION = "xpm-alchem experimental values", 1

@@ -10,8 +10,8 @@ from typing import Any
 import attrs
 
 from xpm_alchem.base.values import count, is_count, number, number_or_none, text, text_or_none
-from xpm_alchem.hosts import HostHistory
-from xpm_alchem.spending import Ledger
+from xpm_alchem.campaign.hosts import HostHistory
+from xpm_alchem.campaign.spending import Ledger
 
 
 class TaskStatus(StrEnum):

@@ -12,8 +12,8 @@ from typing import Any
 import attrs
 
 from xpm_alchem.base.values import count, is_count, is_text, number_or_none
+from xpm_alchem.campaign.lost_work import lost_seconds
 from xpm_alchem.execution.attempts import Attempt
-from xpm_alchem.lost_work import lost_seconds
 from xpm_alchem.plan.amounts import same_unit
 
 _HOUR = 3600.0

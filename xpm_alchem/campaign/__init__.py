@@ -1,0 +1,1 @@
+"""A campaign's records on disk, and the state they tell."""
