@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xpm_alchem.failure_lines import LineShape, failure_line, looks_passing
+from xpm_alchem.failures.failure_lines import LineShape, failure_line, looks_passing
 
 NAMES = ("ligand_7", "benzene", "gpu-node-12", "x")
 HEAD = "Traceback (most recent call last):\n  File 'a.py', line 3, in f\n    g()\n"

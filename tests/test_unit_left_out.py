@@ -9,7 +9,7 @@ from dummy_protocol import dummy_network
 
 from xpm_alchem import gufe_seam
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
-from xpm_alchem.left_out import left_out
+from xpm_alchem.failures.left_out import left_out
 from xpm_alchem.network.index import Index
 from xpm_alchem.network.loading import load_network
 

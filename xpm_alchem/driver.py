@@ -22,11 +22,11 @@ from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.demand import demand
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import give_orders
+from xpm_alchem.failures.restarts import RestartPolicy
 from xpm_alchem.harvest import DriverEvent, Harvest
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.notices import Notices
 from xpm_alchem.planning import Planning
-from xpm_alchem.restarts import RestartPolicy
 from xpm_alchem.strategy import AWAKE, ERROR
 from xpm_alchem.submission import Job, Session, clear_markers, pid_file, quiet_experimaestro
 from xpm_alchem.tasks import make_task

@@ -7,7 +7,7 @@ from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import give_orders
-from xpm_alchem.restarts import RESUME, RestartPolicy, decide
+from xpm_alchem.failures.restarts import RESUME, RestartPolicy, decide
 
 
 def another_complete(records: CampaignRecords, task: TaskState) -> bool:

@@ -22,7 +22,7 @@ from xpm_alchem.creation import created
 from xpm_alchem.execution.attempts import AttemptLog, Outcome
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import give_orders
-from xpm_alchem.restarts import RETRY
+from xpm_alchem.failures.restarts import RETRY
 
 CANCELLED = "cancelled by the user"
 RETRIED = "retried by the user"

@@ -17,8 +17,8 @@ from chaos.plan_history import PlanHistory
 
 from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
 from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.failures.restarts import RestartPolicy, decide
 from xpm_alchem.plan.default_rules import RULES
-from xpm_alchem.restarts import RestartPolicy, decide
 
 UNITS = {"setup", "simulate 0", "analyse"}
 RETRIES = 3  # of a workspace that says nothing

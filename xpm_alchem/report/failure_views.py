@@ -14,11 +14,11 @@ from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
 from xpm_alchem.execution.directory import TaskDirectory
-from xpm_alchem.failure_lines import LineShape, failure_line, looks_passing
+from xpm_alchem.failures.failure_lines import LineShape, failure_line, looks_passing
+from xpm_alchem.failures.restarts import matches
 from xpm_alchem.network.index import TransformationRecord
 from xpm_alchem.report.commands import Address
 from xpm_alchem.report.views import View, task_name
-from xpm_alchem.restarts import matches
 
 _FAILURES = (Outcome.ERROR, Outcome.LOST, Outcome.OUT_OF_MEMORY, Outcome.NODE_FAILURE)
 _FAILED = re.compile(rb'"outcome": "(?:' + "|".join(_FAILURES).encode() + rb')"')  # as attempts.jsonl is written

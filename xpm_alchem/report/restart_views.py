@@ -6,9 +6,9 @@ from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskStatus
 from xpm_alchem.execution.attempts import Attempt, AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.failures.restarts import matches, rule_matches
 from xpm_alchem.plan.default_rules import RULES
 from xpm_alchem.report.views import View
-from xpm_alchem.restarts import matches, rule_matches
 
 
 def restarts_view(records: CampaignRecords) -> View:

@@ -84,7 +84,7 @@ def status_view(records: CampaignRecords) -> View:
 
 
 def _left_out(records: CampaignRecords, tasks: Mapping[str, TaskState]) -> list[dict[str, Any]]:
-    from xpm_alchem.left_out import left_out  # networkx takes its time
+    from xpm_alchem.failures.left_out import left_out  # networkx takes its time
 
     return [
         {"id": one.transformation, "transformation": one.name, "cut_off": list(one.cut_off), "sentence": one.sentence}

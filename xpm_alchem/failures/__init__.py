@@ -1,0 +1,1 @@
+"""What failed, what is tried again, what is left out."""
