@@ -10,8 +10,8 @@ import pytest
 from histories import PastCampaign
 
 from xpm_alchem.base.errors import CampaignError
-from xpm_alchem.expected_costs import Expected
-from xpm_alchem.pace import TaskAhead, TimeLeft, time_left
+from xpm_alchem.costs.expected_costs import Expected
+from xpm_alchem.costs.pace import TaskAhead, TimeLeft, time_left
 from xpm_alchem.report.budget_views import PricedLauncher
 from xpm_alchem.report.tables import time_left as said_left
 from xpm_alchem.report.views import summary_view

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
-from xpm_alchem.admission import HOUR, Admission, Commitment, Verdict, Word
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.spending import InFlight
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
-from xpm_alchem.closing import BY_BUDGET, Closed, closed_transformations
+from xpm_alchem.costs.admission import HOUR, Admission, Commitment, Verdict, Word
+from xpm_alchem.costs.closing import BY_BUDGET, Closed, closed_transformations
+from xpm_alchem.costs.expected_costs import ExpectedSeconds
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
-from xpm_alchem.expected_costs import ExpectedSeconds
 from xpm_alchem.harvest import DriverEvent
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.plan.amounts import same_unit

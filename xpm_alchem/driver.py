@@ -13,11 +13,11 @@ from typing import Any
 
 from experimaestro.settings import WorkspaceSettings
 
-from xpm_alchem.admission import Word
 from xpm_alchem.base.errors import WorkspaceError
 from xpm_alchem.budget_watch import USED_UP, BudgetWatch
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
+from xpm_alchem.costs.admission import Word
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.demand import demand
 from xpm_alchem.execution.directory import TaskDirectory

@@ -186,7 +186,7 @@ class Preparation:
 
     def _expected_cost(self, state: CampaignState, transformations: list[str]) -> tuple[float, float] | None:
         """Return what one more task of each is expected to cost: if all were as cheap, or as dear, as one was."""
-        from xpm_alchem.expected_costs import ExpectedSeconds
+        from xpm_alchem.costs.expected_costs import ExpectedSeconds
 
         expected = ExpectedSeconds(self.network.index, state.tasks.values())
         seconds = [one for t in transformations if (one := expected.of(t)) is not None]

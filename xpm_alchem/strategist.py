@@ -9,7 +9,7 @@ from typing import Any
 
 from xpm_alchem.campaign.task_state import CampaignState, grouped
 from xpm_alchem.changes import Groups, counts_of
-from xpm_alchem.closing import closed_transformations
+from xpm_alchem.costs.closing import closed_transformations
 from xpm_alchem.explanation import Explanation
 from xpm_alchem.for_ever import more_weights
 from xpm_alchem.network.loading import Network

@@ -12,7 +12,7 @@ from xpm_alchem.campaign.lost_work import lost_seconds
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.spending import InFlight, Ledger, cost_between
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
-from xpm_alchem.closing import closed_transformations
+from xpm_alchem.costs.closing import closed_transformations
 from xpm_alchem.execution.attempts import Attempt, AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 
@@ -57,8 +57,8 @@ def budget_view(records: CampaignRecords, launcher: PricedLauncher) -> View:
 
     Attempts that have ended and that no driver has looked at yet are looked up on the disk.
     """
-    from xpm_alchem.admission import Admission, Commitment  # numpy takes its time
-    from xpm_alchem.expected_costs import ExpectedSeconds
+    from xpm_alchem.costs.admission import Admission, Commitment  # numpy takes its time
+    from xpm_alchem.costs.expected_costs import ExpectedSeconds
 
     now, state, plan = time.time(), records.state(), records.plan()
     unit = state.ledger.unit or launcher.unit or plan.budget.unit or ""

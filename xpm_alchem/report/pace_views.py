@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.spending import InFlight, Ledger, Span, cost_between
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
-from xpm_alchem.expected_costs import ExpectedSeconds
-from xpm_alchem.pace import TaskAhead, TimeLeft, time_left
+from xpm_alchem.costs.expected_costs import ExpectedSeconds
+from xpm_alchem.costs.pace import TaskAhead, TimeLeft, time_left
 from xpm_alchem.plan.campaign_yaml import Plan
 from xpm_alchem.report.budget_views import PricedLauncher, View, ledger_now
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import attrs
 
-from xpm_alchem.expected_costs import Expected
+from xpm_alchem.costs.expected_costs import Expected
 
 
 @attrs.frozen

@@ -1,0 +1,1 @@
+"""What attempts cost and will cost, and whether one more may begin."""
