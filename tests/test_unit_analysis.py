@@ -11,11 +11,11 @@ import attrs
 import numpy as np
 import pytest
 
-from xpm_alchem.analysis import Analysis
 from xpm_alchem.campaign.experimental import Measured, read_experimental
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.network.index import Edge, Index, Leg, TransformationRecord
 from xpm_alchem.network.loading import load_network
+from xpm_alchem.results.analysis import Analysis
 
 # cinnabar 0.2.3 (wrangle.FEMap of its own CSV): ddG = mean(complex) - mean(solvent), dddG = both legs' standard
 # deviations (n - 1) added in squares, as `openfe gather` of openfe 1.12.0 has it. Value and uncertainty, kcal/mol.

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xpm_alchem.comparison import compare
+from xpm_alchem.results.comparison import compare
 
 X = np.array([-9.0, -8.5, -10.2, -7.7, -9.9])
 Y = np.array([0.2, 0.1, -1.5, 1.4, -0.2])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xpm_alchem.convergence import RunningMean, numbers_of_repeats, running_means
+from xpm_alchem.results.convergence import RunningMean, numbers_of_repeats, running_means
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)

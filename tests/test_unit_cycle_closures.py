@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xpm_alchem import cycle_basis as cycle_basis_module
-from xpm_alchem.cycle_basis import cycle_basis
-from xpm_alchem.cycle_closures import CycleClosure, cycle_closures
 from xpm_alchem.estimation.covariance import Topology
+from xpm_alchem.results import cycle_basis as cycle_basis_module
+from xpm_alchem.results.cycle_basis import cycle_basis
+from xpm_alchem.results.cycle_closures import CycleClosure, cycle_closures
 
 EXAMPLES = settings(deadline=None, derandomize=True, max_examples=60)
 GRAPHS = st.sets(st.sampled_from(list(itertools.combinations(range(8), 2))), max_size=16)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from xpm_alchem.estimation.covariance import Topology
 from xpm_alchem.estimation.node_values import Legs
 from xpm_alchem.estimation.repeat_variances import VariancePrior
-from xpm_alchem.network_estimates import LEAST_ERROR, estimate_values, steadied_values
+from xpm_alchem.results.network_estimates import LEAST_ERROR, estimate_values, steadied_values
 
 
 def topology(nodes, ends):

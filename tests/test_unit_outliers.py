@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from xpm_alchem.estimation.covariance import Covariance, Topology
-from xpm_alchem.outliers import edge_outliers, edge_residuals, repeat_outliers
-from xpm_alchem.results import TransformationResult
-from xpm_alchem.scatter import Scatter
+from xpm_alchem.results.estimates import TransformationResult
+from xpm_alchem.results.outliers import edge_outliers, edge_residuals, repeat_outliers
+from xpm_alchem.results.scatter import Scatter
 
 
 def results(*repeats, uncertainty=None):

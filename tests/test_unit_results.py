@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.network.index import Edge, Index, Leg, TransformationRecord
-from xpm_alchem.results import CountedResult, edge_results, transformation_results
+from xpm_alchem.results.estimates import CountedResult, edge_results, transformation_results
 
 
 def record(id_, environment):

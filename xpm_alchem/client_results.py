@@ -189,7 +189,7 @@ class ResultVerbs:
         NetworkError
             There is none of that name.
         """
-        from xpm_alchem.protocol_results import ProtocolResults
+        from xpm_alchem.results.protocol_results import ProtocolResults
 
         records = self._records
         stable_id = records.index.find(transformation).id

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from xpm_alchem.results import CountedResult
+from xpm_alchem.results.estimates import CountedResult
 
 BATCH = 0.25  # repeats on their way at once, for each transformation
 _PRIOR_DEGREES = 1.0  # how much the others' scatter counts where there are few repeats

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from xpm_alchem.analysis import NetworkAnalysis
 from xpm_alchem.base.errors import InputError
+from xpm_alchem.results.analysis import NetworkAnalysis
 
 _WORDS = ("Experiment", "Calculate", "Relative")  # a line that holds one begins a block
 

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from xpm_alchem.analysis import Analysis, NetworkAnalysis
 from xpm_alchem.base.errors import FormatError, InputError
 from xpm_alchem.base.near_miss import unknown_key
 from xpm_alchem.campaign.records import CampaignRecords
@@ -23,6 +22,7 @@ from xpm_alchem.exports.target import check_directory, check_file, write_directo
 from xpm_alchem.network.trust import check_module
 from xpm_alchem.report.result_views import analyse, results_view, some_of
 from xpm_alchem.report.views import tasks_now
+from xpm_alchem.results.analysis import Analysis, NetworkAnalysis
 
 FORMATS = {
     "csv": "a directory of tables",

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import attrs
 import numpy as np
 
-from xpm_alchem.analysis import Analysis, NetworkAnalysis
 from xpm_alchem.network.index import Index
-from xpm_alchem.network_estimates import NetworkEstimate, estimate_values
+from xpm_alchem.results.analysis import Analysis, NetworkAnalysis
+from xpm_alchem.results.network_estimates import NetworkEstimate, estimate_values
 
 FAILED = "Error"  # openfe's word
 _BINDING = ("solvent", "complex")

@@ -8,18 +8,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from xpm_alchem.analysis import Analysis, NetworkAnalysis
 from xpm_alchem.base.errors import InputError
 from xpm_alchem.base.near_miss import unknown_key
 from xpm_alchem.campaign.experimental import parse_experimental
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
-from xpm_alchem.comparison import Comparison
-from xpm_alchem.convergence import running_means
 from xpm_alchem.network.index import Index
-from xpm_alchem.network_estimates import NetworkEstimate
 from xpm_alchem.report.views import View, tasks_now
-from xpm_alchem.results import EdgeResult, TransformationResult
+from xpm_alchem.results.analysis import Analysis, NetworkAnalysis
+from xpm_alchem.results.comparison import Comparison
+from xpm_alchem.results.convergence import running_means
+from xpm_alchem.results.estimates import EdgeResult, TransformationResult
+from xpm_alchem.results.network_estimates import NetworkEstimate
 
 _NAMED = 6
 

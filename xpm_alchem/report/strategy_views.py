@@ -10,7 +10,7 @@ import attrs
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import CampaignState, TaskStatus, grouped
 from xpm_alchem.report.views import View, tasks_now
-from xpm_alchem.results import transformation_results
+from xpm_alchem.results.estimates import transformation_results
 from xpm_alchem.strategy import StrategyHealth, StrategyState, is_due
 
 

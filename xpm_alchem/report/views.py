@@ -14,7 +14,7 @@ from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.report.budget_views import PricedLauncher, spent_view
 from xpm_alchem.report.pace_views import pace_view
-from xpm_alchem.results import transformation_results
+from xpm_alchem.results.estimates import transformation_results
 
 View = dict[str, Any]
 Tasks = Mapping[str, TaskState]

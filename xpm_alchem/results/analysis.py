@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from xpm_alchem.campaign.experimental import Measured
 from xpm_alchem.campaign.task_state import TaskState
-from xpm_alchem.comparison import Comparison, compare
-from xpm_alchem.convergence import running_estimates
-from xpm_alchem.cycle_closures import CycleClosure, cycle_closures
-from xpm_alchem.measured_network import MeasuredNetwork, measured_networks
 from xpm_alchem.network.index import Index
-from xpm_alchem.network_estimates import NetworkEstimate, estimate_values, steadied_values
-from xpm_alchem.outliers import EdgeOutlier, RepeatOutlier, edge_outliers, edge_residuals, repeat_outliers
-from xpm_alchem.results import EdgeResult, TransformationResult, edge_results, transformation_results
-from xpm_alchem.scatter import Scatter
+from xpm_alchem.results.comparison import Comparison, compare
+from xpm_alchem.results.convergence import running_estimates
+from xpm_alchem.results.cycle_closures import CycleClosure, cycle_closures
+from xpm_alchem.results.estimates import EdgeResult, TransformationResult, edge_results, transformation_results
+from xpm_alchem.results.measured_network import MeasuredNetwork, measured_networks
+from xpm_alchem.results.network_estimates import NetworkEstimate, estimate_values, steadied_values
+from xpm_alchem.results.outliers import EdgeOutlier, RepeatOutlier, edge_outliers, edge_residuals, repeat_outliers
+from xpm_alchem.results.scatter import Scatter
 
 Floats = NDArray[np.float64]
 

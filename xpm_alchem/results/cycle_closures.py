@@ -9,8 +9,8 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from xpm_alchem.cycle_basis import cycle_basis
 from xpm_alchem.estimation.covariance import Topology
+from xpm_alchem.results.cycle_basis import cycle_basis
 
 Floats = NDArray[np.float64]
 

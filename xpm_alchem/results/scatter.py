@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xpm_alchem.estimation.repeat_variances import PROTOCOL_VARIANCE, VariancePrior, fit_prior
-from xpm_alchem.results import TransformationResult
+from xpm_alchem.results.estimates import TransformationResult
 
 Floats = NDArray[np.float64]
 

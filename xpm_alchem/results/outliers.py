@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtri, stdtr
 
 from xpm_alchem.estimation.covariance import Covariance, Topology
-from xpm_alchem.results import TransformationResult
-from xpm_alchem.scatter import Scatter
+from xpm_alchem.results.estimates import TransformationResult
+from xpm_alchem.results.scatter import Scatter
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from xpm_alchem.estimation.covariance import Topology
 from xpm_alchem.estimation.node_values import Legs
 from xpm_alchem.estimation.repeat_variances import VariancePrior
-from xpm_alchem.results import EdgeResult, TransformationResult
-from xpm_alchem.scatter import Scatter, squares_of
+from xpm_alchem.results.estimates import EdgeResult, TransformationResult
+from xpm_alchem.results.scatter import Scatter, squares_of
 
 Floats = NDArray[np.float64]
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 import attrs
 
 from xpm_alchem.network.index import Index
-from xpm_alchem.network_estimates import NetworkEstimate
-from xpm_alchem.results import TransformationResult, first_repeats
+from xpm_alchem.results.estimates import TransformationResult, first_repeats
+from xpm_alchem.results.network_estimates import NetworkEstimate
 
 
 @attrs.frozen
