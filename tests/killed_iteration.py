@@ -23,7 +23,7 @@ from xpm_alchem.campaign.workspace import find_workspace, read_settings
 from xpm_alchem.driver import Driver
 from xpm_alchem.launchers.local import LocalLauncher
 from xpm_alchem.planning import Planning
-from xpm_alchem.strategist import Strategist
+from xpm_alchem.strategies.strategist import Strategist
 
 
 def driver(path: Path) -> Driver:

@@ -14,7 +14,6 @@ from xpm_alchem import wishes
 from xpm_alchem.base.errors import InputError, NetworkError, UntrustedModuleError
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskStatus, grouped, mean_seconds
-from xpm_alchem.changes import counts_of
 from xpm_alchem.client import Campaign
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.dag_run import TaskSpec, run
@@ -25,6 +24,7 @@ from xpm_alchem.network.quickrun_file import read_quickrun_file
 from xpm_alchem.plan.campaign_yaml import parse_plan
 from xpm_alchem.report.why_views import why_view
 from xpm_alchem.results.estimates import transformation_results
+from xpm_alchem.strategies.changes import counts_of
 
 TRUSTED = ("dummy_protocol",)
 PLAN = "name: test\nnetwork: network.json\ntrusted_modules: [dummy_protocol]\n"

@@ -20,7 +20,7 @@ from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.loading import load_network
 from xpm_alchem.plan.campaign_yaml import Plan, StrategyPlan
 from xpm_alchem.results.protocol_results import ProtocolResults, ResultsByKey
-from xpm_alchem.strategist import Strategist
+from xpm_alchem.strategies.strategist import Strategist
 from xpm_alchem.strategy import DORMANT, ERROR, StrategyState
 
 TRUSTED = ("dummy_protocol",)

@@ -27,8 +27,8 @@ from xpm_alchem.plan.campaign_yaml import Plan, StrategyPlan
 from xpm_alchem.strategies import BUILT_IN, make_strategy, strategy_class
 from xpm_alchem.strategies.base import StrategyResult
 from xpm_alchem.strategies.connectivity import ConnectivityStrategy, ConnectivityStrategySettings
+from xpm_alchem.strategies.strategist import Strategist
 from xpm_alchem.strategies.uniform import UniformStrategy, UniformStrategySettings
-from xpm_alchem.strategist import Strategist
 from xpm_alchem.strategy import DORMANT, ERROR, StrategyState
 
 TRUSTED = ("dummy_protocol",)

@@ -14,7 +14,6 @@ from xpm_alchem.base.errors import CampaignError, InputError
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskStatus
 from xpm_alchem.campaign.workspace import find_workspace, read_settings
-from xpm_alchem.changes import counts_of
 from xpm_alchem.cli import main
 from xpm_alchem.client import Campaign
 from xpm_alchem.driver import Driver
@@ -25,6 +24,7 @@ from xpm_alchem.launchers.local import LocalLauncher
 from xpm_alchem.network.loading import load_network
 from xpm_alchem.plan.campaign_yaml import parse_plan
 from xpm_alchem.report.task_tables import tasks_table
+from xpm_alchem.strategies.changes import counts_of
 from xpm_alchem.wishes import take_in
 
 TEXT = """\

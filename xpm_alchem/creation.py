@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from xpm_alchem.campaign.records import CampaignRecords
-from xpm_alchem.changes import NewTask
+from xpm_alchem.strategies.changes import NewTask
 
 
 def created(records: CampaignRecords, new: NewTask, reason: str, **more: Any) -> dict[str, Any]:

@@ -147,7 +147,7 @@ class Preparation:
 
     def forecast(self) -> Forecast:
         """Say what running would do, changing nothing."""
-        from xpm_alchem.strategist import Strategist
+        from xpm_alchem.strategies.strategist import Strategist
         from xpm_alchem.strategy import Proposal, StrategyState
 
         path = campaign_path(self.workspace, self.plan.name)

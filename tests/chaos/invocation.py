@@ -27,7 +27,7 @@ _FORK.set_forkserver_preload(
         "xpm_alchem.cli.display",
         "xpm_alchem.driver",
         "xpm_alchem.strategies",
-        "xpm_alchem.strategist",
+        "xpm_alchem.strategies.strategist",
         "xpm_alchem.launchers.choose",
         "xpm_alchem.launchers.slurm.launcher",
         "xpm_alchem.report.strategy_views",

@@ -33,7 +33,7 @@ def explain_view(records: CampaignRecords, transformation: str | None = None) ->
     InputError
         There is no such transformation.
     """
-    from xpm_alchem.strategist import Strategist  # scipy takes its time
+    from xpm_alchem.strategies.strategist import Strategist  # scipy takes its time
 
     chosen = records.index.transformations if transformation is None else (records.index.find(transformation),)
     plan, state, now = records.plan(), _state(records), time.time()
