@@ -10,7 +10,6 @@ import quickrun_files as quickrun
 from dummy_protocol import DummyResult, dummy_network
 
 from xpm_alchem import gufe_seam as seam
-from xpm_alchem import wishes
 from xpm_alchem.base.errors import InputError, NetworkError, UntrustedModuleError
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskStatus, grouped, mean_seconds
@@ -18,11 +17,12 @@ from xpm_alchem.client import Campaign
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.dag_run import TaskSpec, run
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
-from xpm_alchem.imports import Importer
 from xpm_alchem.network.loading import load_network
 from xpm_alchem.network.quickrun_file import read_quickrun_file
 from xpm_alchem.plan.campaign_yaml import parse_plan
 from xpm_alchem.report.why_views import why_view
+from xpm_alchem.requests import inbox as wishes
+from xpm_alchem.requests.import_results import Importer
 from xpm_alchem.results.estimates import transformation_results
 from xpm_alchem.strategies.changes import counts_of
 

@@ -24,8 +24,8 @@ from xpm_alchem.launchers.local import LocalLauncher
 from xpm_alchem.network.loading import load_network
 from xpm_alchem.plan.campaign_yaml import parse_plan
 from xpm_alchem.report.task_tables import tasks_table
+from xpm_alchem.requests.inbox import take_in
 from xpm_alchem.strategies.changes import counts_of
-from xpm_alchem.wishes import take_in
 
 TEXT = """\
 name: small

@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xpm_alchem import wishes
 from xpm_alchem.base.errors import CampaignError, CampaignLockedError
 from xpm_alchem.campaign.records import CampaignRecords, campaign_path, is_campaign, list_campaigns
 from xpm_alchem.campaign.workspace import UserSettings, find_workspace, read_settings
@@ -19,11 +18,12 @@ from xpm_alchem.client_results import ResultVerbs
 from xpm_alchem.client_tasks import TaskVerbs
 from xpm_alchem.network.loading import Network
 from xpm_alchem.plan.campaign_yaml import read_plan
-from xpm_alchem.preparation import Forecast, Preparation, workspace_path
 from xpm_alchem.report import failure_views, log_views, strategy_views, views, why_views
 from xpm_alchem.report.commands import Address
 from xpm_alchem.report.log_follower import LogFollower, Piece
 from xpm_alchem.report.views import View
+from xpm_alchem.requests import inbox as wishes
+from xpm_alchem.requests.preparation import Forecast, Preparation, workspace_path
 
 if TYPE_CHECKING:
     from xpm_alchem.driver import Driver

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from xpm_alchem import wishes
 from xpm_alchem.base.errors import InputError
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.workspace import UserSettings
 from xpm_alchem.plan.budget import Budget
 from xpm_alchem.report import budget_views
 from xpm_alchem.report.views import View
+from xpm_alchem.requests import inbox as wishes
 
 if TYPE_CHECKING:
     from xpm_alchem.launchers.base import AttemptLauncher

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xpm_alchem import wishes
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.report import restart_views
 from xpm_alchem.report.views import View
+from xpm_alchem.requests import inbox as wishes
 
 
 class RestartVerbs:

@@ -145,8 +145,8 @@ class ResultVerbs:
         InputError
             A directory holds no results, or there is no such transformation.
         """
-        from xpm_alchem import wishes
-        from xpm_alchem.imports import Importer, files_in
+        from xpm_alchem.requests import inbox as wishes
+        from xpm_alchem.requests.import_results import Importer, files_in
 
         importer = Importer(self._records, transformation)
         done = []

@@ -12,8 +12,8 @@ from xpm_alchem.campaign.task_state import DEFAULT_PRIORITY, TaskStatus
 from xpm_alchem.campaign.task_transitions import with_extending
 from xpm_alchem.report import task_views
 from xpm_alchem.report.views import View, find_task
-from xpm_alchem.task_wishes import TaskChange
-from xpm_alchem.wishes import change_tasks
+from xpm_alchem.requests.inbox import change_tasks
+from xpm_alchem.requests.task_requests import TaskChange
 
 if TYPE_CHECKING:
     from xpm_alchem.driver import Driver

@@ -27,10 +27,10 @@ from xpm_alchem.harvest import DriverEvent, Harvest
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.notices import Notices
 from xpm_alchem.planning import Planning
+from xpm_alchem.requests.inbox import STOPPED
 from xpm_alchem.strategy import AWAKE, ERROR
 from xpm_alchem.submission import Job, Session, clear_markers, pid_file, quiet_experimaestro
 from xpm_alchem.tasks import make_task
-from xpm_alchem.wishes import STOPPED
 from xpm_alchem.withdrawal import Withdrawal
 
 _TICK_SECONDS = 1.0

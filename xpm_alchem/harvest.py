@@ -20,7 +20,7 @@ from xpm_alchem.execution.fence import Orders, fence_off, give_orders
 from xpm_alchem.failures.left_out import left_out
 from xpm_alchem.failures.restarts import DONE, RETRY, STOP, STOPPED, WAIT, RestartPolicy, decide
 from xpm_alchem.launchers.base import AttemptLauncher
-from xpm_alchem.second_look import another_complete, look_again
+from xpm_alchem.requests.second_look import another_complete, look_again
 from xpm_alchem.submission import Job, failure_reason, stderr_of
 
 _OVERDUE_SECONDS = 20.0

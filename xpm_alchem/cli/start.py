@@ -21,9 +21,9 @@ from xpm_alchem.network.trust import require_packages
 from xpm_alchem.plan.amounts import said
 from xpm_alchem.plan.campaign_yaml import read_plan
 from xpm_alchem.plan.templates import campaign_template
-from xpm_alchem.preparation import Forecast, Preparation
 from xpm_alchem.report import tables
 from xpm_alchem.report.views import tasks_now
+from xpm_alchem.requests.preparation import Forecast, Preparation
 
 _DETACHED_SECONDS = 60.0
 

@@ -17,7 +17,7 @@ from xpm_alchem.cli.options import (
 )
 from xpm_alchem.client import Campaign
 from xpm_alchem.report import task_tables
-from xpm_alchem.task_wishes import TaskChange
+from xpm_alchem.requests.task_requests import TaskChange
 
 count_option = click.option("--count", type=int, default=1, show_default=True, metavar="N", help="How many.")
 priority_option = click.option(

@@ -19,7 +19,7 @@ from xpm_alchem.doctor.mending import mend
 from xpm_alchem.doctor.site import Site, find_site
 from xpm_alchem.doctor.survey import Progress, Survey
 from xpm_alchem.plan.campaign_yaml import read_plan
-from xpm_alchem.preparation import workspace_path
+from xpm_alchem.requests.preparation import workspace_path
 
 _FILES = ("index.json", "campaign.yaml", "network.json", "tasks.jsonl", "driver.json")
 _ROUNDS = 3  # a file that was made again may let another be made again

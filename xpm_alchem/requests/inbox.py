@@ -12,14 +12,14 @@ from xpm_alchem.base.errors import CampaignLockedError, InputError, XpmAlchemErr
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.workspace import find_workspace, read_settings
 from xpm_alchem.failures.restarts import RestartPolicy
-from xpm_alchem.imports import take_in_import
 from xpm_alchem.plan.budget import Budget
 from xpm_alchem.plan.campaign_yaml import parse_plan, read_plan_text
 from xpm_alchem.plan.restart_patterns import changed_patterns
 from xpm_alchem.plan.text import with_budget, with_restarts, with_strategy
-from xpm_alchem.second_look import look_again
+from xpm_alchem.requests.import_results import take_in_import
+from xpm_alchem.requests.second_look import look_again
+from xpm_alchem.requests.task_requests import TaskChange, events_of, grant, is_about_tasks
 from xpm_alchem.strategy import DORMANT, StrategyState
-from xpm_alchem.task_wishes import TaskChange, events_of, grant, is_about_tasks
 
 STOPPED = "stopped by the user"
 

@@ -17,11 +17,11 @@ from xpm_alchem.campaign.task_transitions import (
     user_status,
     with_extending,
 )
-from xpm_alchem.creation import created
 from xpm_alchem.execution.attempts import AttemptLog, Outcome
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import give_orders
 from xpm_alchem.failures.restarts import RETRY
+from xpm_alchem.requests.creation import created
 from xpm_alchem.strategies.changes import NewTask
 
 CANCELLED = "cancelled by the user"

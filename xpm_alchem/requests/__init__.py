@@ -1,0 +1,1 @@
+"""What a user asks of a campaign: checked, then applied by the driver or the command."""
