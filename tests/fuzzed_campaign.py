@@ -40,10 +40,10 @@ from xpm_alchem.launchers.slurm.job import _Worker
 from xpm_alchem.launchers.slurm.queue import SlurmQueue, remove_old
 from xpm_alchem.report.result_tables import results_table
 from xpm_alchem.report.strategy_tables import explain_table, health_table, strategy_table
-from xpm_alchem.report.strategy_views import strategy_view
 from xpm_alchem.report.tables import list_table, show_table, status_table, summary_table
 from xpm_alchem.report.why_tables import why_table
 from xpm_alchem.results.protocol_results import ProtocolResults
+from xpm_alchem.views.strategy import strategy_view
 
 TRUSTED = ("dummy_protocol",)
 NOT_TO_BE_IMPORTED = "must_not_be_imported"

@@ -15,7 +15,7 @@ from xpm_alchem.campaign.task_state import TaskState
 from xpm_alchem.cli import main
 from xpm_alchem.client import Campaign
 from xpm_alchem.execution.attempts import AttemptLog, Outcome
-from xpm_alchem.report.commands import Address
+from xpm_alchem.views.commands import Address
 
 EDGES = [(n, n + 1) for n in range(6)]
 NAN = "openmm.OpenMMException: Particle coordinate is NaN (ligand_{0})"

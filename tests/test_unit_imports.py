@@ -20,11 +20,11 @@ from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.network.loading import load_network
 from xpm_alchem.network.quickrun_file import read_quickrun_file
 from xpm_alchem.plan.campaign_yaml import parse_plan
-from xpm_alchem.report.why_views import why_view
 from xpm_alchem.requests import inbox as wishes
 from xpm_alchem.requests.import_results import Importer
 from xpm_alchem.results.estimates import transformation_results
 from xpm_alchem.strategies.changes import counts_of
+from xpm_alchem.views.why import why_view
 
 TRUSTED = ("dummy_protocol",)
 PLAN = "name: test\nnetwork: network.json\ntrusted_modules: [dummy_protocol]\n"

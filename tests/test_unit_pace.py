@@ -12,9 +12,9 @@ from histories import PastCampaign
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.costs.expected_costs import Expected
 from xpm_alchem.costs.pace import TaskAhead, TimeLeft, time_left
-from xpm_alchem.report.budget_views import PricedLauncher
 from xpm_alchem.report.tables import time_left as said_left
-from xpm_alchem.report.views import summary_view
+from xpm_alchem.views.budget import PricedLauncher
+from xpm_alchem.views.overview import summary_view
 
 TASK = Expected(60.0, 80.0, 120.0, 3)
 LOCAL = PricedLauncher(2.0, "core-h", None, 2)

@@ -24,7 +24,7 @@ from textual.widgets import Static
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.client import Campaign
 from xpm_alchem.execution.attempts import Outcome
-from xpm_alchem.report.commands import Address
+from xpm_alchem.views.commands import Address
 from xpm_alchem.watch.app import WatchApp
 from xpm_alchem.watch.columns import columns_for, shortened
 from xpm_alchem.watch.picture import Watcher

@@ -18,12 +18,16 @@ from xpm_alchem.client_results import ResultVerbs
 from xpm_alchem.client_tasks import TaskVerbs
 from xpm_alchem.network.loading import Network
 from xpm_alchem.plan.campaign_yaml import read_plan
-from xpm_alchem.report import failure_views, log_views, strategy_views, views, why_views
-from xpm_alchem.report.commands import Address
-from xpm_alchem.report.log_follower import LogFollower, Piece
-from xpm_alchem.report.views import View
 from xpm_alchem.requests import inbox as wishes
 from xpm_alchem.requests.preparation import Forecast, Preparation, workspace_path
+from xpm_alchem.views import failure as failure_views
+from xpm_alchem.views import log as log_views
+from xpm_alchem.views import overview as views
+from xpm_alchem.views import strategy as strategy_views
+from xpm_alchem.views import why as why_views
+from xpm_alchem.views.commands import Address
+from xpm_alchem.views.log_follower import LogFollower, Piece
+from xpm_alchem.views.overview import View
 
 if TYPE_CHECKING:
     from xpm_alchem.driver import Driver

@@ -8,9 +8,9 @@ from xpm_alchem.base.errors import InputError
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.workspace import UserSettings
 from xpm_alchem.plan.budget import Budget
-from xpm_alchem.report import budget_views
-from xpm_alchem.report.views import View
 from xpm_alchem.requests import inbox as wishes
+from xpm_alchem.views import budget as budget_views
+from xpm_alchem.views.overview import View
 
 if TYPE_CHECKING:
     from xpm_alchem.launchers.base import AttemptLauncher

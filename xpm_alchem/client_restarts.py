@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xpm_alchem.campaign.records import CampaignRecords
-from xpm_alchem.report import restart_views
-from xpm_alchem.report.views import View
 from xpm_alchem.requests import inbox as wishes
+from xpm_alchem.views import restart as restart_views
+from xpm_alchem.views.overview import View
 
 
 class RestartVerbs:

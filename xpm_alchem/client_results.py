@@ -13,7 +13,7 @@ from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.trust import check_module
-from xpm_alchem.report.views import View, find_task, tasks_now
+from xpm_alchem.views.overview import View, find_task, tasks_now
 
 
 @attrs.frozen
@@ -62,7 +62,7 @@ class ResultVerbs:
         InputError
             No ligand has this name.
         """
-        from xpm_alchem.report.result_views import results_view  # scipy takes its time
+        from xpm_alchem.views.result import results_view  # scipy takes its time
 
         return results_view(self._records, reference, running=running)
 

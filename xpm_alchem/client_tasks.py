@@ -10,10 +10,10 @@ from xpm_alchem.base.errors import CampaignLockedError, InputError
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import DEFAULT_PRIORITY, TaskStatus
 from xpm_alchem.campaign.task_transitions import with_extending
-from xpm_alchem.report import task_views
-from xpm_alchem.report.views import View, find_task
 from xpm_alchem.requests.inbox import change_tasks
 from xpm_alchem.requests.task_requests import TaskChange
+from xpm_alchem.views import task as task_views
+from xpm_alchem.views.overview import View, find_task
 
 if TYPE_CHECKING:
     from xpm_alchem.driver import Driver

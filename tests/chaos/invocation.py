@@ -30,7 +30,7 @@ _FORK.set_forkserver_preload(
         "xpm_alchem.strategies.strategist",
         "xpm_alchem.launchers.choose",
         "xpm_alchem.launchers.slurm.launcher",
-        "xpm_alchem.report.strategy_views",
+        "xpm_alchem.views.strategy",
         "dummy_protocol",
     ]
 )

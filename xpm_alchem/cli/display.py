@@ -13,7 +13,7 @@ from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState
 from xpm_alchem.harvest import DriverEvent
 from xpm_alchem.report.task_lines import said_of
-from xpm_alchem.report.views import status_view
+from xpm_alchem.views.overview import status_view
 
 
 class Display:

@@ -12,7 +12,7 @@ from xpm_alchem.base.errors import InputError
 from xpm_alchem.cli.options import campaign_argument, json_option, workspace_option
 from xpm_alchem.client import Campaign
 from xpm_alchem.execution.task_logs import LogFile, tail
-from xpm_alchem.report.log_views import STREAMS
+from xpm_alchem.views.log import STREAMS
 
 _LINES = "100"
 _UNIT_LOGS = 5  # unless they are asked for

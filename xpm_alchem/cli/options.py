@@ -9,8 +9,8 @@ from typing import Any
 import click
 from rich.console import Console, RenderableType
 
-from xpm_alchem.report.views import View
 from xpm_alchem.requests.task_requests import TaskChange
+from xpm_alchem.views.overview import View
 
 campaign_argument = click.argument("campaign", metavar="CAMPAIGN")
 tasks_argument = click.argument("tasks", nargs=-1, required=True, metavar="TRANSFORMATION:REPEAT...")

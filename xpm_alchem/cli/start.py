@@ -22,8 +22,8 @@ from xpm_alchem.plan.amounts import said
 from xpm_alchem.plan.campaign_yaml import read_plan
 from xpm_alchem.plan.templates import campaign_template
 from xpm_alchem.report import tables
-from xpm_alchem.report.views import tasks_now
 from xpm_alchem.requests.preparation import Forecast, Preparation
+from xpm_alchem.views.overview import tasks_now
 
 _DETACHED_SECONDS = 60.0
 

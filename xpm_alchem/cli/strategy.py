@@ -74,7 +74,7 @@ def _value(where: str, text: str) -> Any:
 @json_option
 def show_command(campaign: str, workspace: str | None, as_json: bool) -> None:
     """Show the strategy in force with all its options."""
-    from xpm_alchem.report.strategy_views import strategy_view
+    from xpm_alchem.views.strategy import strategy_view
 
     view = strategy_view(Campaign.open(campaign, workspace=workspace).records)
     output(view, as_json, strategy_tables.strategy_table)

@@ -10,7 +10,7 @@ import click
 from xpm_alchem.base.errors import InputError
 from xpm_alchem.cli.options import campaign_argument, workspace_option
 from xpm_alchem.client import Campaign
-from xpm_alchem.report.commands import Address
+from xpm_alchem.views.commands import Address
 
 
 @click.command("watch")

@@ -20,9 +20,9 @@ from xpm_alchem.exports.gather_tables import ddg_table, dg_table, raw_table
 from xpm_alchem.exports.own_tables import own_tables
 from xpm_alchem.exports.target import check_directory, check_file, write_directory, write_text
 from xpm_alchem.network.trust import check_module
-from xpm_alchem.report.result_views import analyse, results_view, some_of
-from xpm_alchem.report.views import tasks_now
 from xpm_alchem.results.analysis import Analysis, NetworkAnalysis
+from xpm_alchem.views.overview import tasks_now
+from xpm_alchem.views.result import analyse, results_view, some_of
 
 FORMATS = {
     "csv": "a directory of tables",

@@ -6,8 +6,8 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from xpm_alchem.report.views import View
 from xpm_alchem.results.analysis import Analysis
+from xpm_alchem.views.overview import View
 
 _UNIT = " (kcal/mol)"
 _LIGAND_ENERGIES = (

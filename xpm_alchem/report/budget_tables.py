@@ -6,9 +6,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from xpm_alchem.plan.amounts import said
-from xpm_alchem.report.rows import Rows
 from xpm_alchem.report.tables import table_of, when
-from xpm_alchem.report.views import View
+from xpm_alchem.views.overview import View
+from xpm_alchem.views.rows import Rows
 
 
 def budget_table(view: View) -> RenderableType:

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from xpm_alchem.report.views import View
+from xpm_alchem.views.overview import View
 
 _STYLES = {"ok": "green", "warning": "yellow", "fault": "red"}
 _MOST_PLACES = 5

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from xpm_alchem.base.values import printable
 from xpm_alchem.report.tables import when
-from xpm_alchem.report.views import View
+from xpm_alchem.views.overview import View
 
 _SHOWN = 20  # kinds of failure
 _NAMES = 3

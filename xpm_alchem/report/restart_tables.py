@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 
 from xpm_alchem.report.tables import rows_table
-from xpm_alchem.report.views import View
+from xpm_alchem.views.overview import View
 
 
 def restarts_table(view: View) -> RenderableType:

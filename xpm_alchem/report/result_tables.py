@@ -7,7 +7,9 @@ from collections.abc import Collection
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from xpm_alchem.report.result_rows import (
+from xpm_alchem.report.tables import table_of
+from xpm_alchem.views.overview import View
+from xpm_alchem.views.result_rows import (
     cycle_rows,
     edge_rows,
     ligand_rows,
@@ -16,8 +18,6 @@ from xpm_alchem.report.result_rows import (
     transformation_rows,
     unpaired_sentence,
 )
-from xpm_alchem.report.tables import table_of
-from xpm_alchem.report.views import View
 
 SECTIONS = ("transformations", "edges", "ligands", "cycles")
 _WORST_CYCLES = 5

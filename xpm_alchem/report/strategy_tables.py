@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from xpm_alchem.report.tables import number, rows_table, when
-from xpm_alchem.report.views import View
+from xpm_alchem.views.overview import View
 
 _PLAIN = ("mode", "task_scaling", "normalization", "max_tasks_per_transformation", "max_tasks_per_network")
 _SECONDS = ("sleep_interval", "patience")

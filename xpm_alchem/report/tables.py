@@ -12,8 +12,8 @@ from rich.text import Text
 
 from xpm_alchem.base.values import local_time
 from xpm_alchem.plan.amounts import said
-from xpm_alchem.report.rows import Rows
-from xpm_alchem.report.views import View
+from xpm_alchem.views.overview import View
+from xpm_alchem.views.rows import Rows
 
 
 def number(value: Any, digits: int = 2) -> str:

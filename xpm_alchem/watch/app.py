@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.app import App
 from textual.binding import Binding, BindingType
 
-from xpm_alchem.report.commands import Address
+from xpm_alchem.views.commands import Address
 from xpm_alchem.watch.campaign_screen import CampaignScreen
 from xpm_alchem.watch.picture import Picture, Watcher
 

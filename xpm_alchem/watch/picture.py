@@ -12,7 +12,7 @@ import attrs
 from xpm_alchem.campaign.task_state import TaskState, grouped
 from xpm_alchem.client import Campaign
 from xpm_alchem.execution.directory import TaskDirectory
-from xpm_alchem.report.views import View, strategy_status, tasks_now
+from xpm_alchem.views.overview import View, strategy_status, tasks_now
 
 LATEST = 50  # changes of tasks that are kept
 _AGE_SECONDS = 30.0  # after which times are made anew though nothing has happened

@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.widgets import DataTable
 
-from xpm_alchem.report.views import View
+from xpm_alchem.views.overview import View
 from xpm_alchem.watch.columns import Column, columns_for, ordered
 
 _SCROLL_BAR = 1

@@ -10,7 +10,7 @@ from typing import Any
 
 from xpm_alchem.report.html import colours
 from xpm_alchem.report.html.figure import MANY, Trace, axis, figure, height_for, moment, named_axis, safe
-from xpm_alchem.report.views import View
+from xpm_alchem.views.overview import View
 
 _MOMENTS = 80  # columns of the map of repeats over time
 _FEW_REPEATS = 12  # that each get a mark on an axis

@@ -11,7 +11,7 @@ from xpm_alchem.plan.amounts import said
 from xpm_alchem.report.html import colours
 from xpm_alchem.report.html.figure import MANY, Trace, figure, lines, safe, shortened
 from xpm_alchem.report.html.layout import Place, places
-from xpm_alchem.report.views import View
+from xpm_alchem.views.overview import View
 
 _HIDDEN = {"visible": False, "showgrid": False, "zeroline": False}
 _LONGEST_HOVER = 8  # legs

@@ -7,12 +7,12 @@ import time
 import attrs
 
 from xpm_alchem.campaign.records import CampaignRecords
-from xpm_alchem.report.failure_views import failures_view
-from xpm_alchem.report.graph_views import graph_view
-from xpm_alchem.report.history_views import history_view
-from xpm_alchem.report.provenance_views import provenance_view
-from xpm_alchem.report.result_views import results_view
-from xpm_alchem.report.views import View, show_view, status_view
+from xpm_alchem.views.failure import failures_view
+from xpm_alchem.views.graph import graph_view
+from xpm_alchem.views.history import history_view
+from xpm_alchem.views.overview import View, show_view, status_view
+from xpm_alchem.views.provenance import provenance_view
+from xpm_alchem.views.result import results_view
 
 
 @attrs.frozen

@@ -12,7 +12,7 @@ from plotly.offline import get_plotlyjs
 
 from xpm_alchem import __version__
 from xpm_alchem.report.html.standing import Standing
-from xpm_alchem.report.rows import Rows
+from xpm_alchem.views.rows import Rows
 
 GENERATOR = "xpm-alchem report"
 _LONG = 40  # rows of a table that are shown without being asked for

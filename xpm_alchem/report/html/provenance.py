@@ -5,8 +5,8 @@ from __future__ import annotations
 import yaml
 
 from xpm_alchem.report.html.page import Block, Sentences, Table, Verbatim
-from xpm_alchem.report.rows import Rows
-from xpm_alchem.report.views import View
+from xpm_alchem.views.overview import View
+from xpm_alchem.views.rows import Rows
 
 
 def provenance(view: View) -> list[Block]:

@@ -21,7 +21,8 @@ from xpm_alchem.report.html.material import Material
 from xpm_alchem.report.html.page import Block, Section, Sentences, Table, Tiles, Verbatim, drawings
 from xpm_alchem.report.html.provenance import provenance
 from xpm_alchem.report.html.value_figures import against_experiment, edge_values, forest, ligand_values
-from xpm_alchem.report.result_rows import (
+from xpm_alchem.views.overview import View
+from xpm_alchem.views.result_rows import (
     cycle_rows,
     edge_rows,
     legs_of,
@@ -30,7 +31,6 @@ from xpm_alchem.report.result_rows import (
     transformation_rows,
     unpaired_sentence,
 )
-from xpm_alchem.report.views import View
 
 _WORST_CYCLES = 100
 

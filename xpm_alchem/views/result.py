@@ -14,12 +14,12 @@ from xpm_alchem.campaign.experimental import parse_experimental
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.network.index import Index
-from xpm_alchem.report.views import View, tasks_now
 from xpm_alchem.results.analysis import Analysis, NetworkAnalysis
 from xpm_alchem.results.comparison import Comparison
 from xpm_alchem.results.convergence import running_means
 from xpm_alchem.results.estimates import EdgeResult, TransformationResult
 from xpm_alchem.results.network_estimates import NetworkEstimate
+from xpm_alchem.views.overview import View, tasks_now
 
 _NAMED = 6
 

@@ -10,7 +10,7 @@ from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
-from xpm_alchem.report.views import View, find_task, tasks_now
+from xpm_alchem.views.overview import View, find_task, tasks_now
 
 
 def tasks_view(records: CampaignRecords, *, status: str | None = None, transformation: str | None = None) -> View:

@@ -8,7 +8,7 @@ from xpm_alchem.execution.attempts import Attempt, AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.failures.restarts import matches, rule_matches
 from xpm_alchem.plan.default_rules import RULES
-from xpm_alchem.report.views import View
+from xpm_alchem.views.overview import View
 
 
 def restarts_view(records: CampaignRecords) -> View:

@@ -12,10 +12,10 @@ from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.task_logs import last_lines, unit_logs
-from xpm_alchem.report.budget_views import attempt_costs
-from xpm_alchem.report.commands import Address
-from xpm_alchem.report.log_views import job_logs, printed_logs
-from xpm_alchem.report.views import View, find_task, task_name, task_now, task_summary
+from xpm_alchem.views.budget import attempt_costs
+from xpm_alchem.views.commands import Address
+from xpm_alchem.views.log import job_logs, printed_logs
+from xpm_alchem.views.overview import View, find_task, task_name, task_now, task_summary
 
 _STDERR_LINES = 20
 

@@ -12,9 +12,9 @@ from xpm_alchem.base.errors import FormatError, InputError
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
-from xpm_alchem.report.budget_views import PricedLauncher, spent_view
-from xpm_alchem.report.pace_views import pace_view
 from xpm_alchem.results.estimates import transformation_results
+from xpm_alchem.views.budget import PricedLauncher, spent_view
+from xpm_alchem.views.pace import pace_view
 
 View = dict[str, Any]
 Tasks = Mapping[str, TaskState]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xpm_alchem.network.index import Index, TransformationRecord
-from xpm_alchem.report.views import View
+from xpm_alchem.views.overview import View
 
 # of an edge, the first that holds for any of its legs
 STATES = ("left out", "closed", "error", "running", "waiting", "complete")

@@ -17,8 +17,8 @@ from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.failures.failure_lines import LineShape, failure_line, looks_passing
 from xpm_alchem.failures.restarts import matches
 from xpm_alchem.network.index import TransformationRecord
-from xpm_alchem.report.commands import Address
-from xpm_alchem.report.views import View, task_name
+from xpm_alchem.views.commands import Address
+from xpm_alchem.views.overview import View, task_name
 
 _FAILURES = (Outcome.ERROR, Outcome.LOST, Outcome.OUT_OF_MEMORY, Outcome.NODE_FAILURE)
 _FAILED = re.compile(rb'"outcome": "(?:' + "|".join(_FAILURES).encode() + rb')"')  # as attempts.jsonl is written

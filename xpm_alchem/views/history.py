@@ -8,8 +8,8 @@ from typing import Any
 from xpm_alchem.base.values import number
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import CampaignState, TaskStatus
-from xpm_alchem.report.budget_views import spent_view
-from xpm_alchem.report.views import View
+from xpm_alchem.views.budget import spent_view
+from xpm_alchem.views.overview import View
 
 
 def history_view(records: CampaignRecords) -> View:

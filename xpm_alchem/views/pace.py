@@ -11,7 +11,7 @@ from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.costs.expected_costs import ExpectedSeconds
 from xpm_alchem.costs.pace import TaskAhead, TimeLeft, time_left
 from xpm_alchem.plan.campaign_yaml import Plan
-from xpm_alchem.report.budget_views import PricedLauncher, View, ledger_now
+from xpm_alchem.views.budget import PricedLauncher, View, ledger_now
 
 _HOUR = 3600.0
 

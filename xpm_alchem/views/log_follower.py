@@ -16,8 +16,8 @@ from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.execution.attempts import Attempt, AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.task_logs import PRINTED, LogFile, chunks, seek_tail, unit_logs
-from xpm_alchem.report.log_views import job_logs, printed_logs
-from xpm_alchem.report.views import task_now
+from xpm_alchem.views.log import job_logs, printed_logs
+from xpm_alchem.views.overview import task_now
 
 _PAUSE_SECONDS = 0.3
 _LIST_SECONDS = 2.0  # between two looks for new logs of units

@@ -16,8 +16,8 @@ from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState
 from xpm_alchem.execution.attempts import Attempt, AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
-from xpm_alchem.report.strategy_views import strategy_view
-from xpm_alchem.report.views import View, task_name
+from xpm_alchem.views.overview import View, task_name
+from xpm_alchem.views.strategy import strategy_view
 
 _OWN = ("xpm-alchem", "experimaestro", "gufe", "stratocaster")
 

@@ -13,7 +13,7 @@ from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import Orders
 from xpm_alchem.execution.task_logs import PRINTED, LogFile, kept_printed, unit_logs
 from xpm_alchem.launchers.slurm.batch import parse_launch
-from xpm_alchem.report.views import View, find_task, task_now
+from xpm_alchem.views.overview import View, find_task, task_now
 
 STREAMS = ("stdout", "stderr", "unit", "job")
 

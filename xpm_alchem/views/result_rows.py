@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from xpm_alchem.report.rows import Rows
 from xpm_alchem.report.tables import number
-from xpm_alchem.report.views import View
+from xpm_alchem.views.overview import View
+from xpm_alchem.views.rows import Rows
 
 
 def transformation_rows(view: View) -> Rows:

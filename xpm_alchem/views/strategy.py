@@ -9,9 +9,9 @@ import attrs
 
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import CampaignState, TaskStatus, grouped
-from xpm_alchem.report.views import View, tasks_now
 from xpm_alchem.results.estimates import transformation_results
 from xpm_alchem.strategy import StrategyHealth, StrategyState, is_due
+from xpm_alchem.views.overview import View, tasks_now
 
 
 def strategy_view(records: CampaignRecords) -> View:
