@@ -38,11 +38,11 @@ from xpm_alchem.launchers.slurm.batch import Batch
 from xpm_alchem.launchers.slurm.commands import Slurm
 from xpm_alchem.launchers.slurm.job import _Worker
 from xpm_alchem.launchers.slurm.queue import SlurmQueue, remove_old
-from xpm_alchem.report.result_tables import results_table
-from xpm_alchem.report.strategy_tables import explain_table, health_table, strategy_table
-from xpm_alchem.report.tables import list_table, show_table, status_table, summary_table
-from xpm_alchem.report.why_tables import why_table
 from xpm_alchem.results.protocol_results import ProtocolResults
+from xpm_alchem.tables.overview import list_table, show_table, status_table, summary_table
+from xpm_alchem.tables.result import results_table
+from xpm_alchem.tables.strategy import explain_table, health_table, strategy_table
+from xpm_alchem.tables.why import why_table
 from xpm_alchem.views.strategy import strategy_view
 
 TRUSTED = ("dummy_protocol",)

@@ -21,10 +21,10 @@ from xpm_alchem.driver import Driver
 from xpm_alchem.launchers.local import LocalLauncher
 from xpm_alchem.network.loading import load_network
 from xpm_alchem.plan.campaign_yaml import StrategyPlan, parse_plan
-from xpm_alchem.report.strategy_tables import explain_table
 from xpm_alchem.requests.inbox import take_in
 from xpm_alchem.strategies.uniform import UniformStrategy, UniformStrategySettings
 from xpm_alchem.strategy import StrategyState
+from xpm_alchem.tables.strategy import explain_table
 
 TEXT = """\
 name: small

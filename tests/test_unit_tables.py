@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from xpm_alchem.report.tables import summary_table
+from xpm_alchem.tables.overview import summary_table
 
 SUMMARY = {
     "campaign": "tyk2",

@@ -23,9 +23,9 @@ from xpm_alchem.execution.fence import Orders
 from xpm_alchem.launchers.local import LocalLauncher
 from xpm_alchem.network.loading import load_network
 from xpm_alchem.plan.campaign_yaml import parse_plan
-from xpm_alchem.report.task_tables import tasks_table
 from xpm_alchem.requests.inbox import take_in
 from xpm_alchem.strategies.changes import counts_of
+from xpm_alchem.tables.task import tasks_table
 
 TEXT = """\
 name: small

@@ -9,7 +9,7 @@ import click
 from xpm_alchem.base.errors import InputError
 from xpm_alchem.cli.options import campaign_argument, json_option, output, workspace_option
 from xpm_alchem.client import Campaign
-from xpm_alchem.report.budget_tables import budget_table
+from xpm_alchem.tables.budget import budget_table
 
 _OPTIONS = ("total", "rate", "per_result", "grace", "until", "on_exhausted")
 

@@ -11,7 +11,7 @@ from rich.progress import Progress
 
 from xpm_alchem.cli.options import json_option, output, workspace_option
 from xpm_alchem.client import Campaign
-from xpm_alchem.report.doctor_tables import doctor_table
+from xpm_alchem.tables.doctor import doctor_table
 
 
 @click.command("doctor")

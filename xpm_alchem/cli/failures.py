@@ -6,7 +6,7 @@ import click
 
 from xpm_alchem.cli.options import campaign_argument, json_option, output, workspace_option
 from xpm_alchem.client import Campaign
-from xpm_alchem.report import failure_tables
+from xpm_alchem.tables import failure as failure_tables
 from xpm_alchem.views.commands import Address
 
 

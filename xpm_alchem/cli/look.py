@@ -8,7 +8,8 @@ import click
 
 from xpm_alchem.cli.options import campaign_argument, json_option, output, workspace_option
 from xpm_alchem.client import Campaign
-from xpm_alchem.report import tables, why_tables
+from xpm_alchem.tables import overview as tables
+from xpm_alchem.tables import why as why_tables
 from xpm_alchem.views.commands import Address
 
 
@@ -72,7 +73,7 @@ def results_command(
 
     At any time: with partial results too. --json holds everything, whatever is chosen.
     """
-    from xpm_alchem.report.result_tables import SECTIONS, results_table
+    from xpm_alchem.tables.result import SECTIONS, results_table
 
     made = Campaign.open(campaign, workspace=workspace)
     view = made.results(reference=reference, running=everything or as_json)

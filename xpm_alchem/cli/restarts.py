@@ -6,7 +6,7 @@ import click
 
 from xpm_alchem.cli.options import campaign_argument, json_option, output, workspace_option
 from xpm_alchem.client import Campaign
-from xpm_alchem.report.restart_tables import restarts_table
+from xpm_alchem.tables.restart import restarts_table
 
 _patterns = click.argument("patterns", metavar="PATTERN...", nargs=-1, required=True)
 _allowed = click.option("--allowed", type=int, required=True, metavar="N", help="Restarts of one task.")

@@ -21,8 +21,8 @@ from xpm_alchem.network.trust import require_packages
 from xpm_alchem.plan.amounts import said
 from xpm_alchem.plan.campaign_yaml import read_plan
 from xpm_alchem.plan.templates import campaign_template
-from xpm_alchem.report import tables
 from xpm_alchem.requests.preparation import Forecast, Preparation
+from xpm_alchem.tables import overview as tables
 from xpm_alchem.views.overview import tasks_now
 
 _DETACHED_SECONDS = 60.0
@@ -174,7 +174,7 @@ def _detach(out: Console, campaign: Campaign, launcher: str | None) -> NoReturn:
 
 def _close(out: Console, campaign: Campaign, code: int, *, quiet: bool, once: bool) -> None:
     if not quiet:
-        from xpm_alchem.report.result_tables import results_table
+        from xpm_alchem.tables.result import results_table
 
         out.print(results_table(campaign.results(running=False)) if code == 0 else tables.show_table(campaign.show()))
     if code == 0:

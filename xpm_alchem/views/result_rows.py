@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from xpm_alchem.report.tables import number
+from xpm_alchem.tables.overview import number
 from xpm_alchem.views.overview import View
 from xpm_alchem.views.rows import Rows
 

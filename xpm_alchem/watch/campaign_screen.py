@@ -21,8 +21,8 @@ from xpm_alchem.base.errors import XpmAlchemError
 from xpm_alchem.base.values import printable
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.execution.task_logs import LogFile, last_lines
-from xpm_alchem.report.failure_tables import failures_table
-from xpm_alchem.report.why_tables import why_table
+from xpm_alchem.tables.failure import failures_table
+from xpm_alchem.tables.why import why_table
 from xpm_alchem.views.commands import Address
 from xpm_alchem.watch.figures import figures, latest, tasks_of
 from xpm_alchem.watch.pause import Pause

@@ -9,7 +9,7 @@ import attrs
 from rich.text import Text
 
 from xpm_alchem.plan.amounts import said
-from xpm_alchem.report.tables import number
+from xpm_alchem.tables.overview import number
 from xpm_alchem.views.overview import View
 
 # after Okabe and Ito, lighter: people see them apart whatever their sight; a letter always says the same

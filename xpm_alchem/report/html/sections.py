@@ -6,8 +6,6 @@ from collections.abc import Mapping
 
 from xpm_alchem.base.values import local_time
 from xpm_alchem.plan.amounts import said
-from xpm_alchem.report.budget_tables import budget_lines, leg_costs, transformation_costs
-from xpm_alchem.report.failure_tables import failure_head, restarted_lines, standing_lines
 from xpm_alchem.report.html.course_figures import (
     allocation_figure,
     cost_bars,
@@ -21,6 +19,8 @@ from xpm_alchem.report.html.material import Material
 from xpm_alchem.report.html.page import Block, Section, Sentences, Table, Tiles, Verbatim, drawings
 from xpm_alchem.report.html.provenance import provenance
 from xpm_alchem.report.html.value_figures import against_experiment, edge_values, forest, ligand_values
+from xpm_alchem.tables.budget import budget_lines, leg_costs, transformation_costs
+from xpm_alchem.tables.failure import failure_head, restarted_lines, standing_lines
 from xpm_alchem.views.overview import View
 from xpm_alchem.views.result_rows import (
     cycle_rows,

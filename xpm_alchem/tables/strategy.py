@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from xpm_alchem.report.tables import number, rows_table, when
+from xpm_alchem.tables.overview import number, rows_table, when
 from xpm_alchem.views.overview import View
 
 _PLAIN = ("mode", "task_scaling", "normalization", "max_tasks_per_transformation", "max_tasks_per_network")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import RenderableType
 
-from xpm_alchem.report.tables import number, rows_table
+from xpm_alchem.tables.overview import number, rows_table
 from xpm_alchem.views.overview import View
 
 _HEADINGS = ("task", "status", "priority", "attempts", "estimate", "host", "extends", "reason")
