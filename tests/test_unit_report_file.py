@@ -14,7 +14,7 @@ from filled_campaign import filled_campaign, network_index, scattered
 from xpm_alchem.base.errors import WorkspaceError
 from xpm_alchem.cli import main
 from xpm_alchem.client import Campaign
-from xpm_alchem.report.html.report import ReportFile
+from xpm_alchem.report.file import ReportFile
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from xpm_alchem.report.html.layout import places
+from xpm_alchem.report.layout import places
 
 
 def apart(where: dict[str, tuple[float, float]], a: str, b: str) -> float:

@@ -13,8 +13,8 @@ from report_pages import ReportPage
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.client import Campaign
 from xpm_alchem.network.loading import load_network
-from xpm_alchem.report.html.material import Material
-from xpm_alchem.report.html.report import report_page
+from xpm_alchem.report.file import report_page
+from xpm_alchem.report.material import Material
 
 SECTIONS = ["", "overview", "values", "network", "checks", "course", "cost", "failures", "provenance"]
 CYCLE = [("a", "b"), ("b", "c"), ("c", "a"), ("c", "d")]

@@ -12,9 +12,9 @@ from report_pages import ReportPage
 
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.client import Campaign
-from xpm_alchem.report.html.material import Material
-from xpm_alchem.report.html.report import report_page
-from xpm_alchem.report.html.standing import Standing
+from xpm_alchem.report.file import report_page
+from xpm_alchem.report.material import Material
+from xpm_alchem.report.standing import Standing
 
 INDEX = network_index([("a", "b")])
 FIRST = INDEX.transformations[0].id

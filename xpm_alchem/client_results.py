@@ -88,8 +88,8 @@ class ResultVerbs:
         WorkspaceError
             It cannot be.
         """
-        from xpm_alchem.report.html.material import Material  # jinja2 and plotly take their time
-        from xpm_alchem.report.html.report import ReportFile, report_page
+        from xpm_alchem.report.file import ReportFile, report_page
+        from xpm_alchem.report.material import Material  # jinja2 and plotly take their time
 
         file = ReportFile(Path(out).expanduser())
         file.check(force=force)

@@ -1,1 +1,1 @@
-"""Views of a campaign for people and for programs; reads, never writes state."""
+"""The report: one HTML file that needs nothing else. plotly and jinja2 are imported here and nowhere else."""

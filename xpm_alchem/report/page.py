@@ -11,7 +11,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from xpm_alchem import __version__
-from xpm_alchem.report.html.standing import Standing
+from xpm_alchem.report.standing import Standing
 from xpm_alchem.views.rows import Rows
 
 GENERATOR = "xpm-alchem report"

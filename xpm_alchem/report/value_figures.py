@@ -7,8 +7,8 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.report.html.colours import BLUE, GREY, VERMILION
-from xpm_alchem.report.html.figure import Trace, axis, figure, height_for, lines, named_axis, safe
+from xpm_alchem.report.colours import BLUE, GREY, VERMILION
+from xpm_alchem.report.figure import Trace, axis, figure, height_for, lines, named_axis, safe
 from xpm_alchem.views.overview import View
 
 _GUIDES = ((0.0, "solid"), (0.5, "dash"), (1.0, "dot"))  # kcal/mol off experiment

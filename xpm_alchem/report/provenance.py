@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import yaml
 
-from xpm_alchem.report.html.page import Block, Sentences, Table, Verbatim
+from xpm_alchem.report.page import Block, Sentences, Table, Verbatim
 from xpm_alchem.views.overview import View
 from xpm_alchem.views.rows import Rows
 

@@ -9,10 +9,10 @@ import attrs
 from xpm_alchem.base.errors import InputError
 from xpm_alchem.base.files import atomic_write, one_sentence
 from xpm_alchem.base.values import local_time
-from xpm_alchem.report.html.material import Material
-from xpm_alchem.report.html.page import GENERATOR, render
-from xpm_alchem.report.html.sections import sections
-from xpm_alchem.report.html.standing import Standing
+from xpm_alchem.report.material import Material
+from xpm_alchem.report.page import GENERATOR, render
+from xpm_alchem.report.sections import sections
+from xpm_alchem.report.standing import Standing
 
 _HEAD_BYTES = 2000  # of a page; its generator is named in them
 

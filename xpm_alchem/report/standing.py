@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from xpm_alchem.report.html.material import Material
+from xpm_alchem.report.material import Material
 
 
 @attrs.frozen

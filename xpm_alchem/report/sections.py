@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from xpm_alchem.base.values import local_time
 from xpm_alchem.plan.amounts import said
-from xpm_alchem.report.html.course_figures import (
+from xpm_alchem.report.course_figures import (
     allocation_figure,
     cost_bars,
     cost_figure,
@@ -14,11 +14,11 @@ from xpm_alchem.report.html.course_figures import (
     progress_figure,
     settled_figure,
 )
-from xpm_alchem.report.html.graph_figure import marks_told, network_figure
-from xpm_alchem.report.html.material import Material
-from xpm_alchem.report.html.page import Block, Section, Sentences, Table, Tiles, Verbatim, drawings
-from xpm_alchem.report.html.provenance import provenance
-from xpm_alchem.report.html.value_figures import against_experiment, edge_values, forest, ligand_values
+from xpm_alchem.report.graph_figure import marks_told, network_figure
+from xpm_alchem.report.material import Material
+from xpm_alchem.report.page import Block, Section, Sentences, Table, Tiles, Verbatim, drawings
+from xpm_alchem.report.provenance import provenance
+from xpm_alchem.report.value_figures import against_experiment, edge_values, forest, ligand_values
 from xpm_alchem.tables.budget import budget_lines, leg_costs, transformation_costs
 from xpm_alchem.tables.failure import failure_head, restarted_lines, standing_lines
 from xpm_alchem.views.overview import View

@@ -8,9 +8,9 @@ from typing import Any
 import attrs
 
 from xpm_alchem.plan.amounts import said
-from xpm_alchem.report.html import colours
-from xpm_alchem.report.html.figure import MANY, Trace, figure, lines, safe, shortened
-from xpm_alchem.report.html.layout import Place, places
+from xpm_alchem.report import colours
+from xpm_alchem.report.figure import MANY, Trace, figure, lines, safe, shortened
+from xpm_alchem.report.layout import Place, places
 from xpm_alchem.views.overview import View
 
 _HIDDEN = {"visible": False, "showgrid": False, "zeroline": False}

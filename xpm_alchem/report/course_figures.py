@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from itertools import accumulate
 from typing import Any
 
-from xpm_alchem.report.html import colours
-from xpm_alchem.report.html.figure import MANY, Trace, axis, figure, height_for, moment, named_axis, safe
+from xpm_alchem.report import colours
+from xpm_alchem.report.figure import MANY, Trace, axis, figure, height_for, moment, named_axis, safe
 from xpm_alchem.views.overview import View
 
 _MOMENTS = 80  # columns of the map of repeats over time
