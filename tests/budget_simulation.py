@@ -10,10 +10,10 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem import budget_watch
-from xpm_alchem.budget_watch import BudgetWatch
 from xpm_alchem.campaign.task_state import CampaignState, TaskState, TaskStatus
 from xpm_alchem.costs.admission import Word
+from xpm_alchem.driver import budget_watch
+from xpm_alchem.driver.budget_watch import BudgetWatch
 from xpm_alchem.execution.attempts import Attempt, Outcome
 from xpm_alchem.execution.processes import ProcessIdentity
 from xpm_alchem.plan.budget import Budget

@@ -26,7 +26,7 @@ from xpm_alchem.campaign import workspace as settings
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.client import Campaign
-from xpm_alchem.driver import Driver
+from xpm_alchem.driver.loop import Driver
 from xpm_alchem.execution.attempts import AttemptLog, Launched
 from xpm_alchem.execution.dag_run import TaskSpec, UnitsFailed, run
 from xpm_alchem.execution.directory import TaskDirectory

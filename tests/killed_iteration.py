@@ -20,9 +20,9 @@ from typing import Any
 from xpm_alchem.base import files
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.workspace import find_workspace, read_settings
-from xpm_alchem.driver import Driver
+from xpm_alchem.driver.loop import Driver
+from xpm_alchem.driver.planning import Planning
 from xpm_alchem.launchers.local import LocalLauncher
-from xpm_alchem.planning import Planning
 from xpm_alchem.strategies.strategist import Strategist
 
 

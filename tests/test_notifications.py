@@ -18,8 +18,8 @@ from histories import PastCampaign
 from xpm_alchem.base import safe_yaml
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.campaign.records import CampaignRecords
-from xpm_alchem.messenger import post, run_command
-from xpm_alchem.notices import Notices
+from xpm_alchem.driver.messenger import post, run_command
+from xpm_alchem.driver.notices import Notices
 from xpm_alchem.plan.budget import Budget
 from xpm_alchem.plan.campaign_yaml import Plan, parse_plan
 from xpm_alchem.plan.notify import Notify

@@ -11,9 +11,9 @@ from budget_simulation import HOUR, Simulation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xpm_alchem import budget_watch
 from xpm_alchem.campaign.lost_work import lost_seconds
 from xpm_alchem.campaign.task_state import TaskStatus
+from xpm_alchem.driver import budget_watch
 from xpm_alchem.execution.attempts import Outcome
 from xpm_alchem.plan.budget import Budget
 

@@ -11,7 +11,7 @@ from campaigns import SmallCampaign
 from xpm_alchem.base.errors import CampaignLockedError
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.client import Campaign
-from xpm_alchem.planning import Planning
+from xpm_alchem.driver.planning import Planning
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from xpm_alchem.campaign.task_state import TaskStatus
 from xpm_alchem.campaign.workspace import find_workspace, read_settings
 from xpm_alchem.cli import main
 from xpm_alchem.client import Campaign
-from xpm_alchem.driver import Driver
+from xpm_alchem.driver.loop import Driver
 from xpm_alchem.launchers.local import LocalLauncher
 from xpm_alchem.network.loading import load_network
 from xpm_alchem.plan.campaign_yaml import StrategyPlan, parse_plan

@@ -16,7 +16,7 @@ from xpm_alchem.campaign.task_state import TaskStatus
 from xpm_alchem.campaign.workspace import find_workspace, read_settings
 from xpm_alchem.cli import main
 from xpm_alchem.client import Campaign
-from xpm_alchem.driver import Driver
+from xpm_alchem.driver.loop import Driver
 from xpm_alchem.execution.attempts import AttemptLog, Outcome
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.execution.fence import Orders

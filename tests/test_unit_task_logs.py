@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xpm_alchem import submission
+from xpm_alchem.driver import submission
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.task_logs import (
     KEPT_ATTEMPTS,

@@ -30,7 +30,7 @@ from xpm_alchem.views.log_follower import LogFollower, Piece
 from xpm_alchem.views.overview import View
 
 if TYPE_CHECKING:
-    from xpm_alchem.driver import Driver
+    from xpm_alchem.driver.loop import Driver
 
 
 class Campaign(TaskVerbs, RestartVerbs, BudgetVerbs, ResultVerbs):
@@ -201,7 +201,7 @@ class Campaign(TaskVerbs, RestartVerbs, BudgetVerbs, ResultVerbs):
         return int(self._driver(launcher, observe=observe, **options).run(once=once, stop=stop))
 
     def _driver(self, launcher: str | None = None, **options: Any) -> Driver:
-        from xpm_alchem.driver import Driver
+        from xpm_alchem.driver.loop import Driver
 
         workspace = find_workspace(str(self._records.workspace), self._settings)
         return Driver(self._records, workspace, self._launcher(launcher), **options)

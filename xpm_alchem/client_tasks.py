@@ -16,7 +16,7 @@ from xpm_alchem.views import task as task_views
 from xpm_alchem.views.overview import View, find_task
 
 if TYPE_CHECKING:
-    from xpm_alchem.driver import Driver
+    from xpm_alchem.driver.loop import Driver
 
 
 class TaskVerbs:

@@ -25,7 +25,7 @@ _FORK.set_forkserver_preload(
         "xpm_alchem.cli.restarts",
         "xpm_alchem.cli.strategy",
         "xpm_alchem.cli.display",
-        "xpm_alchem.driver",
+        "xpm_alchem.driver.loop",
         "xpm_alchem.strategies",
         "xpm_alchem.strategies.strategist",
         "xpm_alchem.launchers.choose",

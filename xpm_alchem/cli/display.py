@@ -11,7 +11,7 @@ from rich.text import Text
 
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState
-from xpm_alchem.harvest import DriverEvent
+from xpm_alchem.driver.harvest import DriverEvent
 from xpm_alchem.tables.task_lines import said_of
 from xpm_alchem.views.overview import status_view
 

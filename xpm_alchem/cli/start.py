@@ -206,7 +206,7 @@ def _why_over(campaign: Campaign) -> str:
 def attach_command(campaign: str, workspace: str | None) -> NoReturn:
     """Watch a campaign that another process drives, until it ends; Ctrl-C leaves it alone."""
     from xpm_alchem.cli.display import Display
-    from xpm_alchem.harvest import DriverEvent
+    from xpm_alchem.driver.harvest import DriverEvent
 
     out = console()
     made = Campaign.open(campaign, workspace=workspace)

@@ -13,9 +13,9 @@ import attrs
 from xpm_alchem.base.files import set_aside
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped, mean_seconds
+from xpm_alchem.driver.harvest import DriverEvent
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
-from xpm_alchem.harvest import DriverEvent
 from xpm_alchem.plan.campaign_yaml import Plan
 from xpm_alchem.requests.creation import created
 from xpm_alchem.requests.inbox import take_in

@@ -14,24 +14,24 @@ from typing import Any
 from experimaestro.settings import WorkspaceSettings
 
 from xpm_alchem.base.errors import WorkspaceError
-from xpm_alchem.budget_watch import USED_UP, BudgetWatch
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.costs.admission import Word
+from xpm_alchem.driver.budget_watch import USED_UP, BudgetWatch
+from xpm_alchem.driver.harvest import DriverEvent, Harvest
+from xpm_alchem.driver.notices import Notices
+from xpm_alchem.driver.planning import Planning
+from xpm_alchem.driver.submission import Job, Session, clear_markers, pid_file, quiet_experimaestro
+from xpm_alchem.driver.withdrawal import Withdrawal
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.demand import demand
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import give_orders
 from xpm_alchem.failures.restarts import RestartPolicy
-from xpm_alchem.harvest import DriverEvent, Harvest
 from xpm_alchem.launchers.base import AttemptLauncher
-from xpm_alchem.notices import Notices
-from xpm_alchem.planning import Planning
 from xpm_alchem.requests.inbox import STOPPED
 from xpm_alchem.strategy import AWAKE, ERROR
-from xpm_alchem.submission import Job, Session, clear_markers, pid_file, quiet_experimaestro
 from xpm_alchem.tasks import make_task
-from xpm_alchem.withdrawal import Withdrawal
 
 _TICK_SECONDS = 1.0
 _SETTLE_SECONDS = 60.0

@@ -1,4 +1,4 @@
-"""``python -m xpm_alchem.messenger``: carries one message to the user's command and address, beside the driver.
+"""``python -m xpm_alchem.driver.messenger``: carries one message to the user's command and address, beside the driver.
 
 It reads its order as JSON from stdin and prints a line on what became of it.
 """

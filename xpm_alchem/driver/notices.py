@@ -13,7 +13,7 @@ import attrs
 from xpm_alchem.base.values import printable
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
-from xpm_alchem.harvest import DriverEvent
+from xpm_alchem.driver.harvest import DriverEvent
 from xpm_alchem.plan.amounts import said
 from xpm_alchem.plan.campaign_yaml import Plan
 from xpm_alchem.plan.notify import BUDGET, ERROR, SATISFIED
@@ -100,7 +100,7 @@ class Notices:
     def _send(self, order: str) -> None:
         with self._records.open_notices() as log:
             messenger = subprocess.Popen(
-                [sys.executable, "-m", "xpm_alchem.messenger"],
+                [sys.executable, "-m", "xpm_alchem.driver.messenger"],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

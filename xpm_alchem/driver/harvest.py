@@ -13,6 +13,7 @@ import attrs
 from xpm_alchem.base.errors import FormatError
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
+from xpm_alchem.driver.submission import Job, failure_reason, stderr_of
 from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
 from xpm_alchem.execution.dag_run import close_lost
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
@@ -21,7 +22,6 @@ from xpm_alchem.failures.left_out import left_out
 from xpm_alchem.failures.restarts import DONE, RETRY, STOP, STOPPED, WAIT, RestartPolicy, decide
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.requests.second_look import another_complete, look_again
-from xpm_alchem.submission import Job, failure_reason, stderr_of
 
 _OVERDUE_SECONDS = 20.0
 _STUCK_SECONDS = 5.0

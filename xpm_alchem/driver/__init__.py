@@ -1,0 +1,1 @@
+"""The main loop: harvest, plan, submit."""
