@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from xpm_alchem.base.errors import CampaignError, CampaignLockedError
 from xpm_alchem.campaign.records import CampaignRecords, campaign_path, is_campaign, list_campaigns
 from xpm_alchem.campaign.workspace import UserSettings, find_workspace, read_settings
-from xpm_alchem.client_budget import BudgetVerbs
-from xpm_alchem.client_restarts import RestartVerbs
-from xpm_alchem.client_results import ResultVerbs
-from xpm_alchem.client_tasks import TaskVerbs
+from xpm_alchem.client.budget import BudgetVerbs
+from xpm_alchem.client.restarts import RestartVerbs
+from xpm_alchem.client.results import ResultVerbs
+from xpm_alchem.client.tasks import TaskVerbs
 from xpm_alchem.network.loading import Network
 from xpm_alchem.plan.campaign_yaml import read_plan
 from xpm_alchem.requests import inbox as wishes
