@@ -12,7 +12,7 @@ from histories import PastCampaign
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.costs.expected_costs import Expected
 from xpm_alchem.costs.pace import TaskAhead, TimeLeft, time_left
-from xpm_alchem.tables.overview import time_left as said_left
+from xpm_alchem.tables.drawing import time_left as said_left
 from xpm_alchem.views.budget import PricedLauncher
 from xpm_alchem.views.overview import summary_view
 

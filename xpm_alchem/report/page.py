@@ -92,7 +92,7 @@ def render(title: str, made: str, standing: Standing, sections: Sequence[Section
         When.
     """
     environment = Environment(
-        loader=PackageLoader("xpm_alchem.report.html"),
+        loader=PackageLoader("xpm_alchem.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from xpm_alchem.plan.amounts import said
-from xpm_alchem.tables.overview import table_of, when
+from xpm_alchem.tables.drawing import table_of, when
 from xpm_alchem.views.overview import View
 from xpm_alchem.views.rows import Rows
 

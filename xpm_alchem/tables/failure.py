@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from xpm_alchem.base.values import printable
-from xpm_alchem.tables.overview import when
+from xpm_alchem.tables.drawing import when
 from xpm_alchem.views.overview import View
 
 _SHOWN = 20  # kinds of failure

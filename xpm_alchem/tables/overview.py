@@ -1,8 +1,7 @@
-"""The views as tables for a terminal."""
+"""A campaign at a glance: status, show, summary, list."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -10,38 +9,10 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from xpm_alchem.base.values import local_time
 from xpm_alchem.plan.amounts import said
+from xpm_alchem.tables.drawing import rows_table, time_left, when
 from xpm_alchem.views.overview import View
-from xpm_alchem.views.rows import Rows
-
-
-def number(value: Any, digits: int = 2) -> str:
-    """Return a number, or a dash where there is none."""
-    return "-" if value is None else f"{value:.{digits}f}"
-
-
-def when(seconds: float | None) -> str:
-    """Return a moment in local time, or a dash where there is none."""
-    return "-" if seconds is None else local_time(seconds)
-
-
-def took(seconds: float) -> str:
-    """Return a time in the unit that suits it."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 1.5 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"
-
-
-def time_left(view: View, gap: str = " ") -> str:
-    """Return the range of the time that is left, in two parts with `gap` between; a dash where it is not known."""
-    least, most = view["least"], view["most"]
-    if least is None:
-        return "-"
-    if most is None:
-        return f"at least{gap}{took(least)}"
-    return took(most) if took(least) == took(most) else f"{took(least)}{gap}to {took(most)}"
+from xpm_alchem.views.rows import number
 
 
 def _driver(driver: dict[str, Any] | None) -> str:
@@ -79,7 +50,6 @@ def _money(view: View) -> str:
 
 
 _SHOW_HEADINGS = ("transformation", "leg", "done", "run", "wait", "err", "estimate", "SD", "weight", "cost", "next")
-_MANY_ROWS = 200  # more are written as plain columns: laying out a table of 1,000 rows takes seconds
 
 
 def show_table(view: View) -> RenderableType:
@@ -100,55 +70,6 @@ def show_table(view: View) -> RenderableType:
     title = f"{view['campaign']} ({', '.join(unit for unit in (view['unit'], view['cost_unit']) if unit)})"
     red = [bool(row["error"]) for row in view["rows"]]
     return rows_table(title, _SHOW_HEADINGS, rows, right=range(2, 10), red=red, one_line=("next",))
-
-
-def rows_table(
-    title: str,
-    headings: tuple[str, ...],
-    rows: Sequence[tuple[str, ...]],
-    *,
-    right: range,
-    red: Sequence[bool],
-    one_line: Collection[str] = (),
-) -> RenderableType:
-    """Render a row for every transformation; very many of them as plain columns.
-
-    Parameters
-    ----------
-    right
-        Which columns hold numbers.
-    red
-        For each row whether something is wrong with it.
-    one_line
-        Headings of columns that are cut short rather than folded.
-    """
-    if len(rows) > _MANY_ROWS:
-        return Text("\n".join([title, *columns([headings, *rows], right=right)]), no_wrap=True)
-    table = Table(title=title, title_justify="left")
-    for i, heading in enumerate(headings):
-        table.add_column(
-            heading,
-            justify="right" if i in right else "left",
-            no_wrap=i in right or heading in one_line,
-            overflow="ellipsis" if heading in one_line else "fold",
-        )
-    for cells, is_red in zip(rows, red, strict=True):
-        table.add_row(*map(Text, cells), style="red" if is_red else None)
-    return table
-
-
-def table_of(made: Rows) -> RenderableType:
-    """Render rows."""
-    red = [number in made.red for number in range(len(made.rows))]
-    return rows_table(made.title, made.headings, made.rows, right=made.right, red=red)
-
-
-def columns(rows: Sequence[tuple[str, ...]], right: range) -> Iterator[str]:
-    """Yield rows as lines; the columns in `right` are aligned to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
-        yield "  ".join(cells).rstrip()
 
 
 def summary_table(view: View) -> RenderableType:

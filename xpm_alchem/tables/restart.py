@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Group, RenderableType
 
-from xpm_alchem.tables.overview import rows_table
+from xpm_alchem.tables.drawing import rows_table
 from xpm_alchem.views.overview import View
 
 

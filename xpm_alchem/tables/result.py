@@ -7,7 +7,7 @@ from collections.abc import Collection
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from xpm_alchem.tables.overview import table_of
+from xpm_alchem.tables.drawing import table_of
 from xpm_alchem.views.overview import View
 from xpm_alchem.views.result_rows import (
     cycle_rows,

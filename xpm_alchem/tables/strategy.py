@@ -5,8 +5,9 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from xpm_alchem.tables.overview import number, rows_table, when
+from xpm_alchem.tables.drawing import rows_table, when
 from xpm_alchem.views.overview import View
+from xpm_alchem.views.rows import number
 
 _PLAIN = ("mode", "task_scaling", "normalization", "max_tasks_per_transformation", "max_tasks_per_network")
 _SECONDS = ("sleep_interval", "patience")

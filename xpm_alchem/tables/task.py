@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from rich.console import RenderableType
 
-from xpm_alchem.tables.overview import number, rows_table
+from xpm_alchem.tables.drawing import rows_table
 from xpm_alchem.views.overview import View
+from xpm_alchem.views.rows import number
 
 _HEADINGS = ("task", "status", "priority", "attempts", "estimate", "host", "extends", "reason")
 

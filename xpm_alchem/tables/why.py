@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from xpm_alchem.tables.overview import columns, took, when
+from xpm_alchem.tables.drawing import columns, took, when
 from xpm_alchem.views.overview import View
 
 _FOLDED = 4  # attempts in a row that ended in the same way and are shown as one

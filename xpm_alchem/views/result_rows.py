@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from xpm_alchem.tables.overview import number
 from xpm_alchem.views.overview import View
-from xpm_alchem.views.rows import Rows
+from xpm_alchem.views.rows import Rows, number
 
 
 def transformation_rows(view: View) -> Rows:

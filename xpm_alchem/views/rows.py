@@ -1,8 +1,9 @@
-"""A table before it is drawn: for a terminal (`tables.table_of`) or for a page (`html/`)."""
+"""A table before it is drawn: for a terminal (tables/drawing.py) or for a page (report/)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
 
@@ -24,3 +25,8 @@ class Rows:
     rows: Sequence[tuple[str, ...]]
     right: range
     red: frozenset[int] = frozenset()
+
+
+def number(value: Any, digits: int = 2) -> str:
+    """Return a number, or a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}f}"

@@ -9,8 +9,8 @@ import attrs
 from rich.text import Text
 
 from xpm_alchem.plan.amounts import said
-from xpm_alchem.tables.overview import number
 from xpm_alchem.views.overview import View
+from xpm_alchem.views.rows import number
 
 # after Okabe and Ito, lighter: people see them apart whatever their sight; a letter always says the same
 COMPLETE, RUNNING, WAITING, ERROR = "#4cc9a0", "#7cc8f4", "#cccccc", "bold #f5ac6c"

@@ -9,7 +9,7 @@ from rich.text import Text
 from xpm_alchem.base.values import local_time, printable
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.plan.amounts import said
-from xpm_alchem.tables.overview import time_left
+from xpm_alchem.tables.drawing import time_left
 from xpm_alchem.tables.task_lines import said_of
 from xpm_alchem.watch.columns import COUNTS
 from xpm_alchem.watch.picture import Picture
