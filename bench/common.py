@@ -22,8 +22,8 @@ import psutil
 
 BENCH = Path(__file__).parent
 ROOT = BENCH.parent
-TESTS = ROOT / "tests"
-sys.path.insert(0, str(TESTS))
+SUPPORT = ROOT / "tests" / "support"
+sys.path.insert(0, str(SUPPORT))
 
 
 def options(description: str) -> argparse.ArgumentParser:
@@ -40,7 +40,7 @@ def own_place() -> Iterator[Path]:
     before = dict(os.environ)
     home = place / "home"
     home.mkdir()
-    paths = [str(BENCH), str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
+    paths = [str(BENCH), str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])]
     os.environ |= {"HOME": str(home), "XPM_WORKDIR": str(home / "xpm"), "PYTHONPATH": os.pathsep.join(paths)}
     try:
         yield place

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import math
 import os
 import resource
 import shutil
 import signal
-import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,20 +17,20 @@ from typing import Any
 import filelock
 import psutil
 import pytest
+from left_processes import processes_of, stacks
+from places import NO_SKIPS, ROOT, python_path
+from slurm_cluster import SlurmCluster, missing
 
-TESTS = Path(__file__).parent
-ROOT = TESTS.parent
-sys.path.insert(0, str(TESTS))
-
-from slurm_cluster import SlurmCluster, missing  # noqa: E402
-from stacks import stacks  # noqa: E402
+from xpm_alchem.campaign.experimental import read_experimental
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus
+from xpm_alchem.network.loading import load_network
+from xpm_alchem.results.analysis import Analysis
 
 DATA = Path(os.environ.get("XPM_ALCHEM_TEST_DATA", ROOT.parent / "shared" / "data"))
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # tests that crash processes leave no core files
 # a shell that starts the tests in the background has SIGINT ignored, which children inherit
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
-NO_SKIPS = os.environ.get("XPM_ALCHEM_NO_SKIPS") == "1"  # CI: a test that cannot run is a failure
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +40,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XPM_WORKDIR", str(home / "xpm"))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
+    monkeypatch.setenv("PYTHONPATH", python_path())
     monkeypatch.setenv("COLUMNS", "200")
     return home
 
@@ -66,6 +67,22 @@ def tyk2(data: Callable[[str], Path], tmp_path: Path) -> Path:
     path = tmp_path / "tyk2.json"
     path.write_bytes(gzip.decompress(data("tyk2_alchemical_network_openfe1.12.json.gz").read_bytes()))
     return path
+
+
+@pytest.fixture
+def tyk2_analysis(data: Callable[[str], Path], tyk2: Path) -> Analysis:
+    """The public results of TYK2: 22 edges, 3 repeats of two legs."""
+    index = load_network(tyk2).index
+    ids = {record.name: record.id for record in index.transformations}
+    tasks = defaultdict(list)
+    with open(data("tyk2_per_repeat_pymbar3.csv")) as lines:
+        for row in csv.DictReader(lines):
+            for leg in ("solvent", "complex"):
+                stable_id, n = ids[f"{leg}_{row['ligandA']}_{row['ligandB']}"], int(row["repeat"]) + 1
+                task = TaskState(f"{stable_id}-{n}", stable_id, n, "", status=TaskStatus.COMPLETE)
+                task.estimate, task.uncertainty = float(row[f"dg_{leg}"]), float(row[f"err_{leg}"])
+                tasks[stable_id].append(task)
+    return Analysis(index, tasks, read_experimental(data("tyk2_experimental_binding_data.json")))
 
 
 @pytest.fixture
@@ -131,25 +148,10 @@ def standing_campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (root / "home").mkdir(parents=True)
             patch.setenv("HOME", str(root / "home"))
             patch.setenv("XPM_WORKDIR", str(root / "home" / "xpm"))
-            patch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]))
+            patch.setenv("PYTHONPATH", python_path())
             make_campaign(root / "campaign")
             (root / "made").touch()
     return root / "campaign"
-
-
-def processes_of(path: Path) -> list[psutil.Process]:
-    """Return the live processes whose command line or environment's HOME lies in `path`, this one excepted."""
-    found = []
-    for process in psutil.process_iter(["pid", "cmdline", "status"]):
-        try:
-            if process.pid == os.getpid() or process.info["status"] == psutil.STATUS_ZOMBIE:
-                continue
-            inside = any(str(path) in part for part in process.info["cmdline"] or [])
-            if inside or process.environ().get("HOME", "").startswith(str(path)):
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue
-    return found
 
 
 @pytest.hookimpl(trylast=True)  # after other tests were taken out by -m

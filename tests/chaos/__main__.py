@@ -22,21 +22,20 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
-from chaos.program import LAUNCHERS, REPEATS, SLURMD_TIMEOUT, Chaos
-from chaos.report import Report
+from places import python_path
 from slurm_cluster import SlurmCluster, missing
 
-TESTS = Path(__file__).resolve().parents[1]
+from tests.chaos.program import LAUNCHERS, REPEATS, SLURMD_TIMEOUT, Chaos
+from tests.chaos.report import Report
 
 
 def chaos(place: Path, *, launcher: str, **options: Any) -> Report:
     """Run all of it in a directory; the environment is this process's from now on."""
     home = place / "home"
     home.mkdir(parents=True)
-    path = os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])])
-    os.environ |= {"HOME": str(home), "XPM_WORKDIR": str(home / "xpm"), "PYTHONPATH": path, "COLUMNS": "200"}
+    os.environ |= {"HOME": str(home), "XPM_WORKDIR": str(home / "xpm"), "PYTHONPATH": python_path(), "COLUMNS": "200"}
     run = Chaos(place, launcher=launcher, **options)
     if launcher == "local":
         return run.run(None)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from chaos import misfortunes
-from chaos.journal_model import JournalModel
-from chaos.plan_history import PlanHistory
+import misfortunes
 
+from tests.chaos.journal_model import JournalModel
+from tests.chaos.plan_history import PlanHistory
 from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.failures.restarts import RestartPolicy, decide

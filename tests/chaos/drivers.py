@@ -13,8 +13,8 @@ from typing import Any
 
 import attrs
 from campaigns import SmallCampaign
-from chaos.invocation import Invocation
 
+from tests.chaos.invocation import Invocation
 from xpm_alchem.base.errors import XpmAlchemError
 
 ALLOWED_CODES = (0, 1, 3, -signal.SIGKILL, -signal.SIGTERM)

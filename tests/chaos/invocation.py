@@ -18,7 +18,7 @@ from pathlib import Path
 _FORK = multiprocessing.get_context("forkserver")
 _FORK.set_forkserver_preload(
     [
-        "chaos.invocation",
+        "tests.chaos.invocation",
         "xpm_alchem.cli.start",
         "xpm_alchem.cli.look",
         "xpm_alchem.cli.change",

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from chaos.plan_history import PlanHistory
 
+from tests.chaos.plan_history import PlanHistory
 from xpm_alchem.plan.campaign_yaml import Plan
 
 NUMBER = {"uniform": "repeats", "connectivity": "max_runs", "radial-growth": "max_runs"}

@@ -11,18 +11,18 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import misfortunes
 from campaigns import SmallCampaign, calm_estimates
-from chaos import misfortunes
-from chaos.attempts_model import AttemptsModel
-from chaos.drivers import Commands, Drivers
-from chaos.journal_model import JournalModel
-from chaos.plan_history import PlanHistory
-from chaos.report import Report
-from chaos.user import User
-from chaos.wholeness import Wholeness
 from slurm_cluster import SlurmCluster
 from storm import SlurmStorm, Storm
 
+from tests.chaos.attempts_model import AttemptsModel
+from tests.chaos.drivers import Commands, Drivers
+from tests.chaos.journal_model import JournalModel
+from tests.chaos.plan_history import PlanHistory
+from tests.chaos.report import Report
+from tests.chaos.user import User
+from tests.chaos.wholeness import Wholeness
 from xpm_alchem.base.errors import XpmAlchemError
 
 REPEATS = 4

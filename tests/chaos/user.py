@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import misfortunes
 from campaigns import SmallCampaign
-from chaos import misfortunes
-from chaos.drivers import Commands, Drivers
 
+from tests.chaos.drivers import Commands, Drivers
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.client import Campaign
 
