@@ -2,10 +2,11 @@
 
     python bench/slurm.py [--quick] [--tasks 50 500] [--only xpm-alchem submitit]
 
-The cluster (tests/slurm_cluster.py) has 4 nodes of 2 CPUs and accounting; all of it runs on this machine, so that at
-most 8 tasks share its cores. `wall s` is of the whole driving process, from its start to its end. SLURM's commands are
-counted by wrappers that come first on PATH, for drivers and inside of jobs alike: `srun` is what experimaestro and
-submitit put into every job. `x wall` and `x calls` are ratios to xpm-alchem's row of the same table.
+The cluster (tests/support/slurm_cluster.py) has 4 nodes of 2 CPUs and accounting; all of it runs on this machine, so
+that at most 8 tasks share its cores. `wall s` is of the whole driving process, from its start to its end. SLURM's
+commands are counted by wrappers that come first on PATH, for drivers and inside of jobs alike: `srun` is what
+experimaestro and submitit put into every job. `x wall` and `x calls` are ratios to xpm-alchem's row of the same
+table.
 
 Every row's task imports gufe, about a second of CPU, which is most of its time; nothing is subtracted for that. A
 task of xpm-alchem in addition runs a ProtocolDAG of three empty units and writes its journal and its results.

@@ -227,11 +227,11 @@ def test_nothing_brings_a_task_back_that_was_set_aside(events):
     assert not after(*events, ENDED).leaving
 
 
-def test_a_wish_is_one_line_that_knows_its_tasks():
+def test_a_request_is_one_line_that_knows_its_tasks():
     state = CampaignState()
     changes = [CREATED, {**by_user("invalid"), "task": "a-1"}, {"event": "wish", "changes": [RUN_ON]}]
     state.apply({"event": "wish", "id": "x", "time": 5.0, "changes": changes})
     assert (state.tasks["a-1"].status, state.tasks["a-1"].changed) == (TaskStatus.INVALID, 5.0)
-    assert state.wishes == {"x": ("a-1",)}
+    assert state.requests == {"x": ("a-1",)}
     state.apply({"event": "wish", "id": 7, "changes": None})
-    assert list(state.wishes) == ["x"]
+    assert list(state.requests) == ["x"]

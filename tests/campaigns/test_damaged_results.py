@@ -125,9 +125,9 @@ def test_a_command_says_it_in_one_line(
             assert said in done.stderr
 
 
-def test_without_its_memory_a_driver_begins_afresh_and_grants_no_wish_twice(campaign: SmallCampaign) -> None:
+def test_without_its_memory_a_driver_begins_afresh_and_grants_no_request_twice(campaign: SmallCampaign) -> None:
     records = campaign.records
-    records.ask(wish="strategy", changes={"name": None, "mode": "disabled"})  # taken in long ago
+    records.ask(request="strategy", changes={"name": None, "mode": "disabled"})  # taken in long ago
     (records.path / "driver.json").unlink()
     assert campaign.json("status")["strategy"]["iterations"] == 0
     assert campaign.run().returncode == 1  # for the task in error

@@ -25,7 +25,7 @@ def test_stop_ends_the_attempts_itself_if_the_driver_is_killed_before_it_has_don
         campaign.command("stop", campaign.file), env=os.environ.copy(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     inbox = campaign.records.path / "inbox.jsonl"
-    wait_for(lambda: inbox.exists() and "stop" in inbox.read_text(), what="the wish")
+    wait_for(lambda: inbox.exists() and "stop" in inbox.read_text(), what="the request")
     driver.kill()
     driver.communicate()
     out, _ = stop.communicate(timeout=200)

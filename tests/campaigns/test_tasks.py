@@ -100,7 +100,7 @@ def test_tasks_are_started_by_priority_then_in_the_order_of_their_creation(make,
     tasks("create", A, "--count", 2)
     tasks.wait_until(f"{A}:4", "waiting")
     assert "within seconds" in tasks("priority", 7, f"{A}:4")
-    wait_for(lambda: tasks[f"{A}:4"].priority == 7, what="the wish")
+    wait_for(lambda: tasks[f"{A}:4"].priority == 7, what="the request")
     (tmp_path / "go on").touch()
     tasks.finish(driver)
     first = {name: tasks.attempts(name)[0].start for name in tasks.names}

@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from tests.chaos.plan_history import PlanHistory
+from xpm_alchem.campaign.task_state import REQUEST
 from xpm_alchem.plan.campaign_yaml import Plan
 
 NUMBER = {"uniform": "repeats", "connectivity": "max_runs", "radial-growth": "max_runs"}
@@ -80,7 +81,7 @@ class JournalModel:
                 continue
             if record.get("event") == "iteration":
                 self._iterate(record)
-            elif record.get("event") == "wish":
+            elif record.get("event") == REQUEST:
                 for change in record["changes"]:
                     self._apply(change, record["time"])
             elif "event" in record:

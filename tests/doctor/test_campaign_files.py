@@ -454,7 +454,7 @@ MENDINGS: list[tuple[Callable[[Patient], object], str, set[str], set[str], set[s
         {"C/tasks.jsonl"},
     ),
     (
-        lambda p: (p.records.ask(wish="awake"), _torn(p.path / "inbox.jsonl")),
+        lambda p: (p.records.ask(request="awake"), _torn(p.path / "inbox.jsonl")),
         "inbox.jsonl",
         set(),
         {"C/inbox.jsonl.before-fix-1"},
@@ -615,7 +615,7 @@ def test_a_plan_that_is_broken_is_mended_as_told(patient: Patient) -> None:
 
 
 def test_a_driver_state_that_is_lost_is_mended_as_told(patient: Patient) -> None:
-    patient.records.ask(wish="cancel", task="an old wish that must not be granted again")
+    patient.records.ask(request="cancel", task="an old request that must not be granted again")
     truncate(patient.path / "driver.json")
     command = _advice(patient.examine(), "driver.json").partition("without one: ")[2].partition(";")[0]
     assert patient.campaign.run().returncode == 2

@@ -528,16 +528,16 @@ def test_an_interrupt_that_is_lost_in_a_finalizer_comes_again(monkeypatch):
 
 def test_an_interrupt_just_before_a_unit_s_own_code_comes_again(monkeypatch):
     monkeypatch.setattr("xpm_alchem.execution.interrupts._AGAIN_SECONDS", 0.05)
-    interrupts, wishes = Interrupts(None), []
+    interrupts, requests = Interrupts(None), []
 
     def _execute():
-        wishes.append(interrupts.wish)
+        requests.append(interrupts.request)
         wait_until(lambda: False)
 
     with pytest.raises(Stopped, match="told to end by SIGTERM"), interrupts.watch(), interrupts.unit():
         os.kill(os.getpid(), signal.SIGTERM)  # gufe is about to begin the unit
         _execute()
-    assert [str(wish) for wish in wishes] == ["told to end by SIGTERM"]
+    assert [str(request) for request in requests] == ["told to end by SIGTERM"]
 
 
 def test_an_interrupt_does_not_come_again_while_the_unit_keeps_its_state(monkeypatch):
@@ -627,11 +627,11 @@ def test_a_protocol_that_interrupts_itself_stops_resumable(tmp_path, module):
     assert task.run().estimate == 1.0
 
 
-def test_a_wish_to_end_between_units_is_remembered_until_the_next_unit():
+def test_a_request_to_end_between_units_is_remembered_until_the_next_unit():
     interrupts = Interrupts(None)
     with interrupts.watch():
         os.kill(os.getpid(), signal.SIGTERM)
-        assert interrupts.wish is not None  # and nothing was raised
+        assert interrupts.request is not None  # and nothing was raised
         with pytest.raises(Stopped, match="told to end by SIGTERM"), interrupts.unit():
             pytest.fail("no unit is begun any more")
 

@@ -227,7 +227,7 @@ def test_an_attempt_that_waited_for_the_one_before_looks_at_its_orders_again(tas
 
 
 # ----------------------------------------------------------------------------------------------------------- fence_off
-def test_fencing_off_voids_the_launch_and_keeps_the_wish_to_stop(tmp_path):
+def test_fencing_off_voids_the_launch_and_keeps_the_request_to_stop(tmp_path):
     give_orders(tmp_path, launch="b/0", stop="cancelled")
     fence_off(tmp_path)
     assert Orders.read(tmp_path) == Orders(None, 1, "cancelled")

@@ -20,7 +20,7 @@ from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.network.loading import load_network
 from xpm_alchem.network.quickrun_file import read_quickrun_file
 from xpm_alchem.plan.campaign_yaml import parse_plan
-from xpm_alchem.requests import inbox as wishes
+from xpm_alchem.requests import inbox
 from xpm_alchem.requests.import_results import Importer
 from xpm_alchem.results.estimates import transformation_results
 from xpm_alchem.strategies.changes import counts_of
@@ -58,7 +58,7 @@ FIRST, SECOND = "ligand_0_ligand_1_vacuum", "ligand_1_ligand_2_vacuum"
 
 def refusal(records, path, given=None):
     with pytest.raises(InputError) as caught:
-        Importer(records, given).wish_of(path)
+        Importer(records, given).request_for(path)
     return str(caught.value)
 
 
@@ -105,10 +105,10 @@ def test_while_a_driver_runs_it_takes_the_import_in(records, tmp_path):
     with driver.lock():
         (done,) = Campaign(records).import_results([path])
         assert done.later and not records.state().tasks
-        offset, taken = wishes.take_in(driver, 0)
-        assert [wish["wish"] for wish in taken] == ["import"]
-        assert wishes.take_in(driver, 0)[1] == []  # a driver that was killed before it noted how far it had read
-        assert wishes.take_in(driver, offset)[1] == []
+        offset, taken = inbox.take_in(driver, 0)
+        assert [request["request"] for request in taken] == ["import"]
+        assert inbox.take_in(driver, 0)[1] == []  # a driver that was killed before it noted how far it had read
+        assert inbox.take_in(driver, offset)[1] == []
     assert [task.estimate for task in records.state().tasks.values()] == [1.5]
 
 
@@ -121,10 +121,10 @@ def test_while_a_driver_runs_it_takes_the_import_in(records, tmp_path):
         {"transformation": "unknown"},
     ],
 )
-def test_a_wish_that_makes_no_sense_is_refused(records, tmp_path, change):
-    _, wish = Importer(records).wish_of(quickrun.write(tmp_path / "r.json", result_of(records, FIRST)))
+def test_a_request_that_makes_no_sense_is_refused(records, tmp_path, change):
+    _, request = Importer(records).request_for(quickrun.write(tmp_path / "r.json", result_of(records, FIRST)))
     with pytest.raises(InputError, match="cannot be imported"):
-        wishes.import_result(records, {**wish, **change})
+        inbox.import_result(records, {**request, **change})
     assert not records.state().tasks
 
 
@@ -160,7 +160,7 @@ def test_other_settings_of_the_protocol_are_another_calculation(records, tmp_pat
     assert f"a run of the chemical systems of '{FIRST}', but with another settings of the protocol" in refusal(
         records, path
     )
-    assert Importer(records, FIRST).wish_of(path)[0].name == FIRST  # the user knows better
+    assert Importer(records, FIRST).request_for(path)[0].name == FIRST  # the user knows better
 
 
 def test_other_chemical_systems_are_of_no_transformation(records, tmp_path):
@@ -177,7 +177,7 @@ def test_a_file_that_does_not_say_what_it_is_of_needs_the_user_s_word(records, t
     content["protocol_result"]["data"] = {}
     path = quickrun.write(tmp_path / "r.json", content)
     assert "does not say which chemical systems it is of" in refusal(records, path)
-    assert Importer(records, SECOND).wish_of(path)[0].name == SECOND
+    assert Importer(records, SECOND).request_for(path)[0].name == SECOND
 
 
 def test_the_user_s_word_may_be_the_file_that_was_given_to_quickrun(records, tmp_path):
@@ -185,7 +185,7 @@ def test_the_user_s_word_may_be_the_file_that_was_given_to_quickrun(records, tmp
     content["protocol_result"]["data"] = {}
     path = quickrun.write(tmp_path / "r.json", content)
     seam.save(records.network.transformation(records.index.find(FIRST).id), tmp_path / "t.json")
-    assert Importer(records, str(tmp_path / "t.json")).wish_of(path)[0].name == FIRST
+    assert Importer(records, str(tmp_path / "t.json")).request_for(path)[0].name == FIRST
     seam.save(dummy_network([(5, 6)]), tmp_path / "n.json")
     for name, message in (("n.json", "not a transformation of this"), ("r.json", "not the JSON of a gufe")):
         with pytest.raises(InputError, match=message):
@@ -209,14 +209,14 @@ def test_two_transformations_of_the_same_content_are_not_guessed_between(tmp_pat
     assert f"fits more than one transformation (again, {FIRST}): say which with --transformation" in refusal(
         records, path
     )
-    assert Importer(records, "again").wish_of(path)[0].name == "again"
+    assert Importer(records, "again").request_for(path)[0].name == "again"
 
 
 def test_the_other_direction_is_another_transformation(tmp_path):
     seam.save(dummy_network([(0, 1), (1, 0)], n_steps=1), tmp_path / "network.json")
     records = campaign_of(tmp_path, tmp_path / "network.json")
     path = quickrun.write(tmp_path / "r.json", result_of(records, "ligand_1_ligand_0_vacuum"))
-    assert Importer(records).wish_of(path)[0].name == "ligand_1_ligand_0_vacuum"
+    assert Importer(records).request_for(path)[0].name == "ligand_1_ligand_0_vacuum"
 
 
 @pytest.mark.data
@@ -229,7 +229,7 @@ def test_real_transformations_are_found_by_their_content(data, tyk2, tmp_path, n
         content = quickrun.document(network, record.key, [1.0], run=record.id)
         content["protocol_result"] |= {"__module__": "openfe.protocols"}
         path = quickrun.write(tmp_path / f"{record.id}.json", content)
-        assert importer.wish_of(path)[0].id == record.id
+        assert importer.request_for(path)[0].id == record.id
 
 
 # -------------------------------------------------------------------------------------------- what cannot be used
@@ -258,7 +258,7 @@ def test_a_file_that_names_a_module_that_is_not_trusted_is_refused(records, tmp_
     content = result_of(records, FIRST)
     content["protocol_result"]["__module__"] = "os.path"
     with pytest.raises(UntrustedModuleError, match=r"names the Python module 'os\.path'"):
-        Importer(records).wish_of(quickrun.write(tmp_path / "r.json", content))
+        Importer(records).request_for(quickrun.write(tmp_path / "r.json", content))
 
 
 def test_kilojoules_become_kilocalories(records, tmp_path):

@@ -182,17 +182,17 @@ def test_what_is_asked_for_while_a_driver_works_is_taken_in_by_it(campaign, call
         assert "within seconds" in call("set", "uniform", "", "-s", "repeats=3", "--task-scaling", "linear")
         assert "within seconds" in call("mode", "full", "")
         assert campaign.records.plan().strategy.settings == {"repeats": 2}
-        at_work._planning.take_wishes()
+        at_work._planning.take_requests()
         at_work._planning.iterate()
         assert campaign.records.plan().strategy == StrategyPlan("uniform", {"repeats": 3}, "full", "linear")
         assert len(at_work.records.state().tasks) == 6
         call("set", "uniform", "", "-s", "repeats=1")
-        at_work._planning.take_wishes()
+        at_work._planning.take_requests()
         at_work._planning.iterate()
         actioned = [task.task for task in at_work.records.state().tasks.values() if task.actioned]
         assert [task[-2:] for task in actioned] == ["-1", "-1"]
         call("set", "uniform", "", "-s", "repeats=2")
-        at_work._planning.take_wishes()
+        at_work._planning.take_requests()
         at_work._planning.iterate()
         tasks = at_work.records.state().tasks.values()
         assert (len(tasks), sum(task.actioned for task in tasks)) == (6, 4)  # taken up again, not created
@@ -210,7 +210,7 @@ def test_a_user_s_change_during_an_iteration_is_kept(campaign, call):
     with at_work.records.lock():
         at_work._planning.remember()
         at_work._planning.iterate()
-        at_work._planning.take_wishes()
+        at_work._planning.take_requests()
     assert campaign.records.plan().strategy == StrategyPlan("uniform", {"repeats": 1}, sleep_interval=30.0)
     known = campaign.records.driver_state()
     assert (known["strategy"]["status"], known["strategy"]["iterations"]) == ("awake", 1)
@@ -231,12 +231,12 @@ def test_an_exception_stays_until_it_is_set_awake_whatever_else_happens(campaign
         at_work.records.write({**created, "task": task})
         at_work.records.write({"event": "status", "task": task, "status": "error"})
         campaign.retry_tasks(task)
-        at_work._planning.take_wishes()
+        at_work._planning.take_requests()
         at_work._planning.iterate()
         assert "in propose" in campaign.get_network_strategy_health()["traceback"]
         assert len(at_work.records.state().tasks) == 1
         call("awake", "")
-        at_work._planning.take_wishes()
+        at_work._planning.take_requests()
         at_work._planning.iterate()
         assert len(at_work.records.state().tasks) == 2
     assert campaign.get_network_strategy_status() == "awake"
@@ -254,35 +254,35 @@ def test_what_is_asked_for_while_a_driver_is_about_to_leave_keeps_it(campaign, c
         assert len(at_work.records.state().tasks) == 4
 
 
-def test_a_wish_that_can_no_longer_be_granted_is_said_and_passed_over(campaign):
+def test_a_request_that_can_no_longer_be_granted_is_said_and_passed_over(campaign):
     said = []
     at_work = driver(campaign, observe=lambda event: said.append(event.what))
     with at_work.records.lock():
         at_work._planning.remember()
-        campaign.records.ask(wish="strategy", changes={"name": "connectivity", "settings": {"repeats": 3}})
-        campaign.records.ask(wish="strategy", changes={"mode": "full"})
-        at_work._planning.take_wishes()
+        campaign.records.ask(request="strategy", changes={"name": "connectivity", "settings": {"repeats": 3}})
+        campaign.records.ask(request="strategy", changes={"mode": "full"})
+        at_work._planning.take_requests()
     assert campaign.records.plan().strategy.mode == "full"
     (sentence,) = [text for text in said if "could not be granted" in text]
     assert "unknown key 'repeats'" in sentence
 
 
-@pytest.mark.parametrize("wish", [{}, {"wish": "strategy"}, {"wish": "strategy", "changes": 3}, {"wish": 7}])
-def test_a_wish_that_makes_no_sense_is_passed_over(campaign, wish):
-    campaign.records.ask(**wish)
+@pytest.mark.parametrize("asked", [{}, {"request": "strategy"}, {"request": "strategy", "changes": 3}, {"request": 7}])
+def test_a_request_that_makes_no_sense_is_passed_over(campaign, asked):
+    campaign.records.ask(**asked)
     with campaign.records.lock():
         assert take_in(campaign.records, 0)[1] == []
 
 
 def test_what_a_command_took_in_is_not_taken_in_again(campaign, call):
     """A driver was killed before it read its inbox; what the user asks for next is newer."""
-    campaign.records.ask(wish="strategy", changes={"mode": "full"})
+    campaign.records.ask(request="strategy", changes={"mode": "full"})
     call("mode", "disabled", "")
     assert campaign.records.plan().strategy.mode == "disabled"
     at_work = driver(campaign)
     with at_work.records.lock():
         at_work._planning.remember()
-        at_work._planning.take_wishes()
+        at_work._planning.take_requests()
     assert campaign.records.plan().strategy.mode == "disabled"
 
 
@@ -299,7 +299,7 @@ def test_running_tasks_that_are_unwanted_end_after_patience_unless_they_are_abou
             records.write({"event": "submitted", "task": task, "attempts": 0})
         records.write({"event": "status", "task": f"{first}-1", "status": "complete", "seconds": 1e-9, "estimate": 1.0})
         call("set", "uniform", "", "-s", "repeats=1")
-        at_work._planning.take_wishes()
+        at_work._planning.take_requests()
         at_work._planning.iterate()
         assert set(at_work._planning._unwanted) == {f"{first}-2", f"{second}-2"}
         again = driver(campaign)  # the next driver is as patient
@@ -315,7 +315,7 @@ def test_running_tasks_that_are_unwanted_end_after_patience_unless_they_are_abou
         assert (ended.task, ended.spare) == (f"{second}-2", True)
         assert "no longer wants it (mode full), for 10" in ended.reason
         campaign.cancel_tasks(ended.task)  # the user's word: the strategy may not take it up again
-        again._planning.take_wishes()
+        again._planning.take_requests()
         assert not records.state().tasks[ended.task].spare
 
 

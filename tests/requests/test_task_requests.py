@@ -403,13 +403,13 @@ def test_what_is_asked_for_while_a_driver_works_is_taken_in_by_it(campaign, call
         assert "the driver creates 2 task(s) within seconds" in call("tasks create", A, "--count", 2)
         assert campaign.create_tasks(B).tasks == ()
         assert tasks(campaign) == {}
-        at_work._planning.take_wishes()
+        at_work._planning.take_requests()
         assert list(tasks(campaign)) == [f"{A}:1", f"{A}:2", f"{B}:1"]
         assert call("tasks priority", 2, f"{A}:2") == f"{A}:2: the driver sets priority 2 within seconds\n"
         assert "the driver ends it within seconds" in call("cancel", f"{A}:1")
         assert "the driver sets it invalid within seconds" in call("tasks invalidate", f"{B}:1")
         assert "creates 1 task(s)" in call("tasks extend", f"{A}:2")
-        at_work._planning.take_wishes()
+        at_work._planning.take_requests()
         made = tasks(campaign)
         assert [task.actioned for task in made.values()] == [False, True, True, True]
         assert made[f"{A}:2"].priority == 2
@@ -417,7 +417,7 @@ def test_what_is_asked_for_while_a_driver_works_is_taken_in_by_it(campaign, call
         assert made[f"{A}:3"].extends == made[f"{A}:2"].task
         assert "takes it up within seconds" in call("retry", f"{A}:1")
         assert "the driver sets it deleted within seconds" in call("tasks delete", f"{A}:2", "--yes")
-        at_work._planning.take_wishes()
+        at_work._planning.take_requests()
         assert statuses(campaign) == {
             f"{A}:1": "waiting",
             f"{A}:2": "deleted",
@@ -426,7 +426,7 @@ def test_what_is_asked_for_while_a_driver_works_is_taken_in_by_it(campaign, call
         }
 
 
-def test_a_wish_that_makes_no_sense_any_more_is_refused_whole(campaign, call):
+def test_a_request_that_makes_no_sense_any_more_is_refused_whole(campaign, call):
     call("tasks create", A, "--count", 2)
     said = []
     at_work = driver(campaign, observe=lambda event: said.append(event.what))
@@ -435,13 +435,13 @@ def test_a_wish_that_makes_no_sense_any_more_is_refused_whole(campaign, call):
         call("cancel", f"{A}:1", f"{A}:2")
         call("tasks priority", 1, f"{A}:1")
         at_work.records.write({"task": tasks(campaign)[f"{A}:2"].task, **COMPLETE})
-        at_work._planning.take_wishes()
+        at_work._planning.take_requests()
     assert f"could not be granted: '{A}:2' is complete: there is nothing to cancel." in said
     assert tasks(campaign)[f"{A}:1"].actioned
     assert tasks(campaign)[f"{A}:1"].priority == 1  # the next one is granted
 
 
-def test_a_wish_is_granted_once_although_a_driver_was_killed_before_it_noted_that(campaign, call):
+def test_a_request_is_granted_once_although_a_driver_was_killed_before_it_noted_that(campaign, call):
     with campaign.records.lock():
         call("tasks create", A)
     for _ in range(2):
@@ -451,34 +451,34 @@ def test_a_wish_is_granted_once_although_a_driver_was_killed_before_it_noted_tha
 
 
 @pytest.mark.parametrize(
-    "wish",
+    "asked",
     [
-        {"wish": "cancel"},
-        {"wish": "cancel", "tasks": "a-1"},
-        {"wish": "cancel", "tasks": [7]},
-        {"wish": ["cancel"], "tasks": ["a-1"]},
-        {"wish": "priority", "tasks": ["a-1"], "id": []},
-        {"wish": "create", "transformation": None},
-        {"wish": "create", "transformation": "a", "extends": []},
+        {"request": "cancel"},
+        {"request": "cancel", "tasks": "a-1"},
+        {"request": "cancel", "tasks": [7]},
+        {"request": ["cancel"], "tasks": ["a-1"]},
+        {"request": "priority", "tasks": ["a-1"], "id": []},
+        {"request": "create", "transformation": None},
+        {"request": "create", "transformation": "a", "extends": []},
     ],
 )
-def test_a_wish_that_is_none_is_passed_over(campaign, wish):
-    campaign.records.ask(**wish)
+def test_a_request_that_is_none_is_passed_over(campaign, asked):
+    campaign.records.ask(**asked)
     with campaign.records.lock():
         assert take_in(campaign.records, 0)[1] == []
 
 
 @pytest.mark.parametrize(
-    ("wish", "message"),
+    ("asked", "message"),
     [
-        ({"wish": "cancel", "tasks": []}, "no task was named."),
-        ({"wish": "retry", "tasks": ["gone-1"]}, "there is no task 'gone-1'."),
-        ({"wish": "create", "transformation": "gone"}, "there is no transformation 'gone'."),
-        ({"wish": "create", "transformation": "gone", "count": True}, "there is no transformation 'gone'."),
+        ({"request": "cancel", "tasks": []}, "no task was named."),
+        ({"request": "retry", "tasks": ["gone-1"]}, "there is no task 'gone-1'."),
+        ({"request": "create", "transformation": "gone"}, "there is no transformation 'gone'."),
+        ({"request": "create", "transformation": "gone", "count": True}, "there is no transformation 'gone'."),
     ],
 )
-def test_a_wish_about_what_is_not_there_is_refused(campaign, wish, message):
-    campaign.records.ask(**wish)
+def test_a_request_about_what_is_not_there_is_refused(campaign, asked, message):
+    campaign.records.ask(**asked)
     with campaign.records.lock():
         ((refused,)) = take_in(campaign.records, 0)[1]
     assert refused["refused"] == message

@@ -1,4 +1,4 @@
-"""The strategist against a small model: any sequence of results, errors, wishes, passing time and exceptions."""
+"""The strategist against a small model: any sequence of results, errors, requests, passing time and exceptions."""
 
 from __future__ import annotations
 
@@ -101,13 +101,13 @@ class Strategist(RuleBasedStateMachine):
         elif status == "error":
             self.set_status(task, "waiting")
             self.campaign.apply({"event": "actioned", "task": task.task})
-            self.wished()
+            self.requested()
         elif task.actioned:
             self.campaign.apply({"event": "cancelled", "task": task.task, "by": "user", "time": self.now})
-            self.wished()
+            self.requested()
 
-    def wished(self):
-        """What a driver does after a wish: a dormant strategy thinks again, one in error does not."""
+    def requested(self):
+        """What a driver does after a request: a dormant strategy thinks again, one in error does not."""
         if self.state.status == DORMANT:
             self.state = self.state.awakened()
         self.status = "awake" if self.status == "dormant" else self.status

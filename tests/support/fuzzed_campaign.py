@@ -76,8 +76,8 @@ def make_campaign(path: Path) -> None:
                 wait_for(lambda process=process: not process.is_running(), what="the attempt's end")
     records = campaign.records
     task = next(iter(records.state().tasks.values()))
-    records.ask(wish="retry", task=task.task)
-    records.ask(wish="strategy", changes={"settings": {"repeats": 4}})
+    records.ask(request="retry", task=task.task)
+    records.ask(request="strategy", changes={"settings": {"repeats": 4}})
     gathered(records, records.cache_path)
     batch = Batch.make(
         records.workspace / "slurm", "small", [str(records.task_path(task) / "run.py")], margin=30, limit=600
@@ -168,7 +168,7 @@ def drive(path: Path) -> None:
     driver = Driver(records, workspace, LocalLauncher(LocalProfile(slots=1)))
     with records.lock():
         driver._planning.remember()
-        driver._planning.take_wishes()
+        driver._planning.take_requests()
         driver._harvest.look()
         driver._planning.iterate()
         driver._planning.end_unwanted()

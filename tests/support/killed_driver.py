@@ -1,4 +1,4 @@
-"""Run a driver that kills itself with SIGKILL at one point: python tests/killed_driver.py POINT campaign.yaml."""
+"""Run a driver that kills itself with SIGKILL at one point: python killed_driver.py POINT campaign.yaml."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def iterate(path: Path) -> None:
     made = driver(path)
     with made.records.lock():
         made._planning.remember()
-        made._planning.take_wishes()
+        made._planning.take_requests()
         made._planning.iterate()
 
 

@@ -276,8 +276,8 @@ def test_pausing_asks_a_driver_that_runs(past: PastCampaign) -> None:
 
     with past.records.lock():  # as a driver has it
         watch(past.records, SMALL, pause)
-    (wish,), _ = past.records.requests(0)
-    assert (wish["wish"], wish["changes"]) == ("strategy", {"mode": "disabled"})
+    (request,), _ = past.records.requests(0)
+    assert (request["request"], request["changes"]) == ("strategy", {"mode": "disabled"})
 
 
 def test_what_was_paused_before_goes_on_as_the_file_says(past: PastCampaign) -> None:

@@ -20,7 +20,7 @@ from xpm_alchem.campaign.driver_state import DRIVER, DRIVER_VERSION, read_driver
 from xpm_alchem.campaign.experimental import MOST_BYTES
 from xpm_alchem.campaign.holder import Holder
 from xpm_alchem.campaign.index_record import read_index, write_index
-from xpm_alchem.campaign.task_state import CampaignState, TaskState
+from xpm_alchem.campaign.task_state import REQUEST, CampaignState, TaskState
 from xpm_alchem.network.index import Index
 from xpm_alchem.network.loading import Network, load_network
 from xpm_alchem.plan.campaign_yaml import Plan, read_plan
@@ -254,8 +254,13 @@ class CampaignRecords:
         return open(self.path / "notify.log", "ab", opener=not_through_links)
 
     # --------------------------------------------------------------------------------------------------- the inbox
-    def ask(self, **request: Any) -> None:
+    def ask(self, **asked: Any) -> None:
         """Leave a request for the driver; needs no lock.
+
+        Parameters
+        ----------
+        asked
+            Under 'request' what is asked for, such as 'stop' or 'retry', and what it needs beside.
 
         Raises
         ------
@@ -263,15 +268,18 @@ class CampaignRecords:
             The campaign cannot be written by this user.
         """
         try:
-            Journal(self.path / "inbox.jsonl", INBOX).append({"time": time.time(), **request})
+            Journal(self.path / "inbox.jsonl", INBOX).append(
+                {"time": time.time(), **_renamed(asked, "request", REQUEST)}
+            )
         except OSError as error:
             raise self._read_only(error) from None
 
     def requests(self, offset: int) -> tuple[list[dict[str, Any]], int]:
-        """Return the requests from byte `offset` on, and the offset to go on from."""
+        """Return the requests from byte `offset` on, each under 'request', and the offset to go on from."""
         path = self.path / "inbox.jsonl"
         size = path.stat().st_size if path.exists() else 0
-        return Journal(path, INBOX).read(min(offset, size))  # an inbox that was lost and began anew is shorter
+        lines, offset = Journal(path, INBOX).read(min(offset, size))  # an inbox that was lost and began anew is shorter
+        return [_renamed(line, REQUEST, "request") for line in lines], offset
 
     # ---------------------------------------------------------------------------------------------------- the lock
     @contextmanager
@@ -360,6 +368,10 @@ class CampaignRecords:
     def _require_lock(self) -> None:
         if self._held is None:
             raise RuntimeError("a campaign's records are written by the holder of its lock only")
+
+
+def _renamed(record: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
+    return {new if key == old else key: value for key, value in record.items()}
 
 
 def is_campaign(path: Path) -> bool:

@@ -27,7 +27,8 @@ class TaskStatus(StrEnum):
 
 _STATUSES = tuple(TaskStatus)
 DEFAULT_PRIORITY, LARGEST_PRIORITY = 10, 2**63 - 1
-_SEVERAL = ("iteration", "wish")  # events that hold several changes
+REQUEST = "wish"  # the event of a request, and its key in the inbox: a driver of 0.1 may be who reads it
+_SEVERAL = ("iteration", REQUEST)  # events that hold several changes
 _ID = re.compile(r"[!-~]{1,200}")
 _DIRECTORY = re.compile(r"(jobs|campaigns/[A-Za-z0-9][A-Za-z0-9._-]*/imported)(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 
@@ -126,8 +127,8 @@ class CampaignState:
     ----------
     tasks
         By task id, in the order of their creation.
-    wishes
-        The tasks that each of the user's wishes changed, by the wish's id: none is granted twice.
+    requests
+        The tasks that each of the user's requests changed, by the request's id: none is granted twice.
     hosts
         How attempts ended on the machines.
     ledger
@@ -139,7 +140,7 @@ class CampaignState:
     def __init__(self, transformations: Container[str] | None = None) -> None:
         self._transformations = transformations
         self.tasks: dict[str, TaskState] = {}
-        self.wishes: dict[str, tuple[str, ...]] = {}
+        self.requests: dict[str, tuple[str, ...]] = {}
         self.hosts = HostHistory()
         self.ledger = Ledger()
         self.notified: dict[str, str] = {}
@@ -151,7 +152,7 @@ class CampaignState:
             for change in changes:
                 self.apply({"time": record.get("time"), **change})
             if isinstance(record.get("id"), str):
-                self.wishes[record["id"]] = tuple(dict.fromkeys(str(change.get("task")) for change in changes))
+                self.requests[record["id"]] = tuple(dict.fromkeys(str(change.get("task")) for change in changes))
             return
         task = self.tasks.get(str(record.get("task")))
         when, reason = number(record.get("time")), text(record.get("reason"))

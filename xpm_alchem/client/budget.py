@@ -8,7 +8,7 @@ from xpm_alchem.base.errors import InputError
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.workspace import UserSettings
 from xpm_alchem.plan.budget import Budget
-from xpm_alchem.requests import inbox as wishes
+from xpm_alchem.requests import inbox
 from xpm_alchem.views import budget as budget_views
 from xpm_alchem.views.overview import View
 
@@ -46,7 +46,7 @@ class BudgetVerbs:
             A value is not valid, or the launcher counts in another unit. Nothing is changed then.
         """
         launcher = self._launcher()
-        return wishes.set_budget(self._records, changes, lambda budget: _check(budget, launcher))
+        return inbox.set_budget(self._records, changes, lambda budget: _check(budget, launcher))
 
     def budget(self) -> View:
         """Return the budget, what is spent by leg, transformation and task, what is in flight, and what is allowed."""

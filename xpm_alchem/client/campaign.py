@@ -18,7 +18,7 @@ from xpm_alchem.client.results import ResultVerbs
 from xpm_alchem.client.tasks import TaskVerbs
 from xpm_alchem.network.loading import Network
 from xpm_alchem.plan.campaign_yaml import read_plan
-from xpm_alchem.requests import inbox as wishes
+from xpm_alchem.requests import inbox
 from xpm_alchem.requests.preparation import Forecast, Preparation, workspace_path
 from xpm_alchem.views import failure as failure_views
 from xpm_alchem.views import log as log_views
@@ -220,7 +220,7 @@ class Campaign(TaskVerbs, RestartVerbs, BudgetVerbs, ResultVerbs):
             if self._records.holder() is None:
                 with suppress(CampaignLockedError):  # by a driver that has just begun
                     return self.run(launcher=launcher, stop=True, observe=observe)
-            self._records.ask(wish="stop")
+            self._records.ask(request="stop")
             while self._records.holder() is not None:
                 time.sleep(0.2)
             if not any(task.at_work for task in self._records.state().tasks.values()):
@@ -256,11 +256,11 @@ class Campaign(TaskVerbs, RestartVerbs, BudgetVerbs, ResultVerbs):
             Something is not known or not valid; says what, and the nearest that is known.
         """
         changes = {"name": strategy, **options} | ({} if settings is None else {"settings": dict(settings)})
-        return wishes.set_strategy(self._records, changes)
+        return inbox.set_strategy(self._records, changes)
 
     def set_network_strategy_mode(self, mode: str) -> bool:
         """Set the mode: partial, full or disabled; return whether a driver that runs will do it (else it is done)."""
-        return wishes.set_strategy(self._records, {"mode": mode})
+        return inbox.set_strategy(self._records, {"mode": mode})
 
     def set_network_strategy_awake(self) -> bool:
         """Let the strategy be performed again, also after it raised an exception.
@@ -275,7 +275,7 @@ class Campaign(TaskVerbs, RestartVerbs, BudgetVerbs, ResultVerbs):
         InputError
             There is no strategy, or it is disabled.
         """
-        return wishes.awake(self._records)
+        return inbox.awake(self._records)
 
     def get_network_strategy(self) -> View | None:
         """Return the strategy section of the plan in force, defaults included; None if there is no strategy."""
@@ -326,11 +326,11 @@ class Campaign(TaskVerbs, RestartVerbs, BudgetVerbs, ResultVerbs):
         return views.status_view(self._records)
 
     def show(self, tasks: views.Tasks | None = None) -> View:
-        """Return a row for every transformation; `tasks`: see `views.tasks_now`."""
+        """Return a row for every transformation; `tasks`: see `views.overview.tasks_now`."""
         return views.show_view(self._records, tasks)
 
     def summary(self, tasks: views.Tasks | None = None) -> View:
-        """Return one row for the whole campaign; `tasks`: see `views.tasks_now`."""
+        """Return one row for the whole campaign; `tasks`: see `views.overview.tasks_now`."""
         return views.summary_view(self._records, self._priced(), tasks)
 
     def why(self, task: str, address: Address | None = None) -> View:

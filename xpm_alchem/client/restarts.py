@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xpm_alchem.campaign.records import CampaignRecords
-from xpm_alchem.requests import inbox as wishes
+from xpm_alchem.requests import inbox
 from xpm_alchem.views import restart as restart_views
 from xpm_alchem.views.overview import View
 
@@ -40,7 +40,7 @@ class RestartVerbs:
             A pattern is no regular expression, or the limit no whole number of at least 1. Nothing is changed then.
         """
         change = {"do": "add", "patterns": list(patterns), "allowed": num_allowed_restarts}
-        return wishes.change_restarts(self._records, change | ({"from_scratch": True} if from_scratch else {}))
+        return inbox.change_restarts(self._records, change | ({"from_scratch": True} if from_scratch else {}))
 
     def get_task_restart_patterns(self) -> dict[str, int]:
         """Return the number of allowed restarts by pattern."""
@@ -55,7 +55,7 @@ class RestartVerbs:
             One is not there; nothing is changed then.
         """
         change = {"do": "set", "patterns": list(patterns), "allowed": num_allowed_restarts}
-        return wishes.change_restarts(self._records, change)
+        return inbox.change_restarts(self._records, change)
 
     def remove_task_restart_patterns(self, patterns: Sequence[str]) -> bool:
         """Remove patterns.
@@ -65,11 +65,11 @@ class RestartVerbs:
         InputError
             One is not there; nothing is changed then.
         """
-        return wishes.change_restarts(self._records, {"do": "remove", "patterns": list(patterns)})
+        return inbox.change_restarts(self._records, {"do": "remove", "patterns": list(patterns)})
 
     def clear_task_restart_patterns(self) -> bool:
         """Remove all patterns; the default rules stay."""
-        return wishes.change_restarts(self._records, {"do": "clear"})
+        return inbox.change_restarts(self._records, {"do": "clear"})
 
     def restarts(self) -> View:
         """Return the patterns and default rules in force, with the tasks in error that each matches."""

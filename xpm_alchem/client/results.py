@@ -145,15 +145,15 @@ class ResultVerbs:
         InputError
             A directory holds no results, or there is no such transformation.
         """
-        from xpm_alchem.requests import inbox as wishes
+        from xpm_alchem.requests import inbox
         from xpm_alchem.requests.import_results import Importer, files_in
 
         importer = Importer(self._records, transformation)
         done = []
         for file in files_in(map(Path, files)):
             try:
-                record, wish = importer.wish_of(file)
-                done.append(ImportedFile(file, record.name, later=wishes.import_result(self._records, wish)))
+                record, request = importer.request_for(file)
+                done.append(ImportedFile(file, record.name, later=inbox.import_result(self._records, request)))
             except InputError as error:
                 done.append(ImportedFile(file, refused=str(error)))
         return done

@@ -150,5 +150,5 @@ class TaskVerbs:
         found = (everything[task_id] for task_id in with_extending(everything, chosen))
         return [self._records.name_of(task) for task in found if task.exists and task.task not in chosen]
 
-    def _change(self, wish: str, tasks: Iterable[str], **values: Any) -> TaskChange:
-        return change_tasks(self._records, wish, tasks=task_views.task_ids(self._records, tasks), **values)
+    def _change(self, request: str, tasks: Iterable[str], **values: Any) -> TaskChange:
+        return change_tasks(self._records, request, tasks=task_views.task_ids(self._records, tasks), **values)

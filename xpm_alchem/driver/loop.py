@@ -159,7 +159,7 @@ class Driver:
     def _drive(self, once: bool) -> Ending:
         quiet_experimaestro(self.records.path / "driver.log")
         self._planning.take_plan()  # it may have changed until the lock was ours
-        self._take_wishes()
+        self._take_requests()
         self._harvest.look()
         self._harvest.look_again()  # the plan may have changed
         if once:
@@ -185,7 +185,7 @@ class Driver:
             while not self._is_over():
                 self._tell()
                 self._wait()
-                self._take_wishes()
+                self._take_requests()
                 if self._planning.stopping:
                     return self._stop()
                 self._harvest.look()
@@ -217,8 +217,8 @@ class Driver:
         self._planning.iterate()
         self._planning.end_unwanted()
 
-    def _take_wishes(self) -> None:
-        self._planning.take_wishes()
+    def _take_requests(self) -> None:
+        self._planning.take_requests()
         self._budget.put_in_force(self._planning.plan.budget)
         self._harvest.policy = RestartPolicy.of(self._planning.plan, self.workspace.max_retries)
 
@@ -255,7 +255,7 @@ class Driver:
     def _is_over(self) -> bool:
         """Whether there is nothing to do, also after a last look for what the user asked for meanwhile."""
         if self._finished() or self._is_spent():
-            self._take_wishes()
+            self._take_requests()
         return self._finished() or self._is_spent()
 
     def _is_spent(self) -> bool:

@@ -67,14 +67,16 @@ class Planning:
         if known.get("plan") != attrs.asdict(self.plan.strategy):
             self.state = self.state.awakened()  # the user changed it: think again
 
-    def take_wishes(self) -> None:
+    def take_requests(self) -> None:
         """Take in what the user asked for while a driver was at work."""
         offset, taken = take_in(self.records, self._inbox)
-        for wish in taken:
-            if "refused" in wish:
-                self.observe(DriverEvent(f"could not be granted: {wish['refused']}"))
-        granted = {wish["wish"] for wish in taken if "refused" not in wish}
-        self.stopping |= any(wish["wish"] == "stop" and wish.get("time", 0.0) > self._began for wish in taken)
+        for request in taken:
+            if "refused" in request:
+                self.observe(DriverEvent(f"could not be granted: {request['refused']}"))
+        granted = {request["request"] for request in taken if "refused" not in request}
+        self.stopping |= any(
+            request["request"] == "stop" and request.get("time", 0.0) > self._began for request in taken
+        )
         if granted & {"strategy", "awake", "restarts", "budget"}:
             self.take_plan()
         if granted - {"stop"}:

@@ -385,8 +385,8 @@ class _Execution:
         try:
             with self.interrupts.unit():
                 result = gufe_seam.execute_unit(unit, context, inputs)
-            if not result.ok() and self.interrupts.wish is not None:
-                raise self.interrupts.wish  # the unit made a failure of our interrupt
+            if not result.ok() and self.interrupts.request is not None:
+                raise self.interrupts.request  # the unit made a failure of our interrupt
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         return result
@@ -415,7 +415,7 @@ class _Execution:
         cpu_seconds, peak = self.usage.measure()
         seconds = time.time() - self.attempt.start
         kept_until = max(self.finished_unit, newest_checkpoint(self.files))
-        wished = self.interrupts.wished
+        requested_at = self.interrupts.requested_at
         self.log.end(
             self.attempt,
             outcome,
@@ -426,7 +426,7 @@ class _Execution:
             kept_seconds=_within(kept_until - self.attempt.start, seconds),
             cpu_seconds=cpu_seconds,
             peak_memory_bytes=peak,
-            stop_seconds=time.time() - wished if wished else 0.0,
+            stop_seconds=time.time() - requested_at if requested_at else 0.0,
         )
         self._write_summary(
             status=status,

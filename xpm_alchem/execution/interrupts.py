@@ -1,7 +1,7 @@
 """Stopping a unit from outside: before its time limit, or because the process was told to end.
 
 A signal handler raises gufe's ExecutionInterrupt, which passes through a unit without becoming its failure, but only
-while the unit's own code runs: between units, and while a result is being written, the wish is only remembered.
+while the unit's own code runs: between units, and while a result is being written, the request is only remembered.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ class Interrupts:
         self._deadline, self._orders = deadline, orders
         self._in_unit = False
         self._ending = threading.Lock()  # after `watch` our signal would end the process: none is sent then
-        self.wish: Stopped | None = None
-        self.wished = 0.0  # when, seconds since the epoch
+        self.request: Stopped | None = None
+        self.requested_at = 0.0  # when, seconds since the epoch
 
-    def _want(self, wish: Stopped) -> None:
-        if self.wish is None:
-            self.wish, self.wished = wish, time.time()
+    def _want(self, request: Stopped) -> None:
+        if self.request is None:
+            self.request, self.requested_at = request, time.time()
 
     @contextmanager
     def watch(self) -> Iterator[None]:
@@ -90,17 +90,17 @@ class Interrupts:
         try:
             yield
         except ExecutionInterrupt as interrupt:
-            raise (self.wish or Stopped(False, f"interrupted: {interrupt}")) from None
+            raise (self.request or Stopped(False, f"interrupted: {interrupt}")) from None
         finally:
             self._in_unit = False
 
     def check(self) -> None:
         """Raise `Stopped` if the attempt is to end."""
-        if self.wish is None:
+        if self.request is None:
             self._look_at_orders()
         self._look_at_deadline()
-        if self.wish is not None:
-            raise self.wish
+        if self.request is not None:
+            raise self.request
 
     def _look_at_orders(self) -> None:
         if (order := self._orders()) is not None:
@@ -120,12 +120,12 @@ class Interrupts:
         An interrupt may come to nothing: just before the unit's own code begins, or in a finalizer or a weakref's
         callback, where Python drops exceptions (with gufe's registries measured: 1 of 150 while JSON was written).
         """
-        while self.wish is None:
+        while self.request is None:
             self._look_at_deadline()  # first: a file system that hangs must not hold up the end
-            if self.wish is None:
+            if self.request is None:
                 with suppress(Exception):  # one that hiccups; looked at again in a moment
                     self._look_at_orders()
-            if self.wish is not None:
+            if self.request is not None:
                 self._interrupt(ended)
                 break
             left = self._left()
@@ -140,7 +140,7 @@ class Interrupts:
                 os.kill(os.getpid(), INTERRUPT_SIGNAL)
 
     def _handle(self, number: int, frame: FrameType | None) -> Any:
-        if self.wish is None:
+        if self.request is None:
             left = self._left()
             warned = None if self._deadline is None else self._deadline.warned
             if number == INTERRUPT_SIGNAL and warned is not None and left is not None and left > 0:
@@ -153,8 +153,8 @@ class Interrupts:
         elif number != INTERRUPT_SIGNAL:
             return  # SLURM sends SIGTERM twice: the first is being obeyed
         if self._in_unit and _in_unit_code(frame) and not _is_unwinding():
-            assert self.wish is not None
-            raise ExecutionInterrupt(self.wish.reason)
+            assert self.request is not None
+            raise ExecutionInterrupt(self.request.reason)
 
 
 _SIGNALS = (INTERRUPT_SIGNAL, signal.SIGTERM, signal.SIGINT)

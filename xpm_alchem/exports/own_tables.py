@@ -23,7 +23,7 @@ _LIGAND_ENERGIES = (
 
 
 def own_tables(view: View, analysis: Analysis) -> dict[str, str]:
-    """Return the text of every file by its name, from `result_views.results_view`."""
+    """Return the text of every file by its name, from `views.result.results_view`."""
     files = {
         "repeats.csv": _table(
             ("transformation", "leg", "repeat", f"estimate{_UNIT}", f"protocol's uncertainty{_UNIT}"),

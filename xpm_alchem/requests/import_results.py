@@ -17,7 +17,7 @@ import attrs
 from xpm_alchem.base.errors import FormatError, InputError, WorkspaceError
 from xpm_alchem.base.files import atomic_write, read_bytes
 from xpm_alchem.campaign.records import CampaignRecords
-from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped, number_repeats
+from xpm_alchem.campaign.task_state import REQUEST, TaskState, TaskStatus, grouped, number_repeats
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.gufe_seam.keyed_chain import flatten
@@ -71,8 +71,8 @@ class Importer:
         self._tasks = grouped(records.state().tasks.values())
         self._known = {task.imported: task for task in records.state().tasks.values() if task.imported and task.exists}
 
-    def wish_of(self, path: Path) -> tuple[TransformationRecord, dict[str, Any]]:
-        """Return the transformation of a file, and the wish to import it, its copy in place.
+    def request_for(self, path: Path) -> tuple[TransformationRecord, dict[str, Any]]:
+        """Return the transformation of a file, and the request to import it, its copy in place.
 
         Raises
         ------
@@ -89,8 +89,8 @@ class Importer:
             raise InputError(f"{path}: imported already, as {self._name(known)}.")
         if (own := self._own(file, record)) is not None:
             raise InputError(f"{path}: the result of {self._name(own)}, which this campaign has computed itself.")
-        wish = {
-            "wish": "import",
+        request = {
+            "request": "import",
             "transformation": record.id,
             "directory": self._records.imported_directory(f"{file.identity[:16]}-{record.id}"),
             "identity": file.identity,
@@ -100,9 +100,9 @@ class Importer:
             "uncertainty": file.uncertainty,
             "simulations": [list(pair) for pair in file.simulations],
         }
-        _keep(self._records.workspace / str(wish["directory"]), file.content)
+        _keep(self._records.workspace / str(request["directory"]), file.content)
         self._known[file.identity] = TaskState(file.identity, record.id, 0, "")
-        return record, wish
+        return record, request
 
     def _named(self, given: str) -> TransformationRecord:
         path = Path(given)
@@ -174,43 +174,43 @@ def _keep(directory: Path, content: bytes) -> None:
         raise WorkspaceError(f"{directory}: cannot be written ({error.strerror}).") from None
 
 
-def take_in_import(records: CampaignRecords, wish: Mapping[str, Any]) -> bool:
+def take_in_import(records: CampaignRecords, request: Mapping[str, Any]) -> bool:
     """Make a complete task of an earlier run, if it is none yet; the caller holds the campaign's lock.
 
     Raises
     ------
     InputError
-        The wish makes no sense, or the copy of its file is gone.
+        The request makes no sense, or the copy of its file is gone.
     """
-    transformation, identity, where = (str(wish.get(key)) for key in ("transformation", "identity", "directory"))
+    transformation, identity, where = (str(request.get(key)) for key in ("transformation", "identity", "directory"))
     tasks = records.state().tasks
     if any(task.imported == identity and task.exists for task in tasks.values()):
         return False
     directory = TaskDirectory(records.workspace / where)
     sound = transformation in records.index.by_id and where == records.imported_directory(Path(where).name)
-    if not sound or not isinstance(wish.get("estimate"), float) or not directory.quickrun.is_file():
-        raise InputError(f"the result from {wish.get('file')} cannot be imported: its copy in the campaign is gone.")
+    if not sound or not isinstance(request.get("estimate"), float) or not directory.quickrun.is_file():
+        raise InputError(f"the result from {request.get('file')} cannot be imported: its copy in the campaign is gone.")
     ((_, repeat),) = number_repeats([transformation], grouped(tasks.values()))
     summary = TaskSummary(
         transformation=transformation,
         repeat=repeat,
         status="complete",
-        estimate=wish["estimate"],
-        uncertainty=wish.get("uncertainty"),
-        simulations=list(wish.get("simulations") or []),
-        message=f"imported from {wish.get('file')}",
+        estimate=request["estimate"],
+        uncertainty=request.get("uncertainty"),
+        simulations=list(request.get("simulations") or []),
+        message=f"imported from {request.get('file')}",
         updated=time.time(),
     )
     summary.write(directory.summary)
-    AttemptLog(directory.attempts).imported(str(wish.get("file")), str(wish.get("sha256")))
-    task, reason = f"{transformation}-{repeat}", f"imported from {wish.get('file')}"
+    AttemptLog(directory.attempts).imported(str(request.get("file")), str(request.get("sha256")))
+    task, reason = f"{transformation}-{repeat}", f"imported from {request.get('file')}"
     created = {"event": "created", "task": task, "transformation": transformation, "repeat": repeat}
     complete = {"event": "status", "task": task, "status": str(TaskStatus.COMPLETE), "reason": reason}
     numbers = attrs.asdict(summary, filter=lambda field, _: field.name in ("estimate", "uncertainty"))
     records.write(
         {
-            "event": "wish",  # one line, so that a kill leaves all of it or nothing
-            "wish": "import",
+            "event": REQUEST,  # one line, so that a kill leaves all of it or nothing
+            REQUEST: "import",
             "changes": [
                 {**created, "directory": where, "imported": identity, "reason": reason},
                 {**complete, **numbers, "seconds": 0.0, "attempts": 0},

@@ -24,26 +24,26 @@ from xpm_alchem.strategy import DORMANT, StrategyState
 STOPPED = "stopped by the user"
 
 
-def change_tasks(records: CampaignRecords, wish: str, **values: Any) -> TaskChange:
+def change_tasks(records: CampaignRecords, request: str, **values: Any) -> TaskChange:
     """Ask for a change of tasks: 'create', 'status', 'retry', 'action', 'cancel' or 'priority'.
 
     Parameters
     ----------
     values
-        `tasks` (a list of task ids), and what each needs beside; see `task_wishes`.
+        `tasks` (a list of task ids), and what each needs beside; see `task_requests`.
 
     Raises
     ------
     InputError
         It makes no sense for one of the tasks; nothing is asked for then.
     """
-    asked = {"wish": wish, "id": uuid.uuid4().hex, **values}
+    asked = {"request": request, "id": uuid.uuid4().hex, **values}
     foreseen = [str(event["task"]) for event in events_of(records, asked)]  # refused here, if it is
     later = _ask(records, asked)
     state = records.state()
-    changed = foreseen if later else state.wishes[asked["id"]]
+    changed = foreseen if later else state.requests[asked["id"]]
     names = (records.name_of(state.tasks[task]) for task in dict.fromkeys(changed) if task in state.tasks)
-    return TaskChange(() if later and wish == "create" else tuple(names), later)
+    return TaskChange(() if later and request == "create" else tuple(names), later)
 
 
 def set_strategy(records: CampaignRecords, changes: Mapping[str, Any]) -> bool:
@@ -52,7 +52,7 @@ def set_strategy(records: CampaignRecords, changes: Mapping[str, Any]) -> bool:
     Parameters
     ----------
     changes
-        See `plan_text.with_strategy`.
+        See `plan.text.with_strategy`.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def set_strategy(records: CampaignRecords, changes: Mapping[str, Any]) -> bool:
         The plan would not be valid, or there is no such strategy or setting; nothing is asked for then.
     """
     _changed_plan(records, changes)
-    return _ask(records, {"wish": "strategy", "changes": dict(changes)})
+    return _ask(records, {"request": "strategy", "changes": dict(changes)})
 
 
 def awake(records: CampaignRecords) -> bool:
@@ -76,7 +76,7 @@ def awake(records: CampaignRecords) -> bool:
         raise InputError(f"campaign '{records.name}' has no strategy; `xpm-alchem strategy set NAME` gives it one.")
     if plan.mode == "disabled":
         raise InputError("the strategy's mode is disabled; `xpm-alchem strategy mode partial` (or full) changes that.")
-    return _ask(records, {"wish": "awake"})
+    return _ask(records, {"request": "awake"})
 
 
 def change_restarts(records: CampaignRecords, change: Mapping[str, Any]) -> bool:
@@ -85,7 +85,7 @@ def change_restarts(records: CampaignRecords, change: Mapping[str, Any]) -> bool
     Parameters
     ----------
     change
-        See `restart_patterns.changed_patterns`.
+        See `plan.restart_patterns.changed_patterns`.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def change_restarts(records: CampaignRecords, change: Mapping[str, Any]) -> bool
         The change makes no sense; nothing is asked for then.
     """
     changed_patterns(records.plan().restarts, change)
-    return _ask(records, {"wish": "restarts", "change": dict(change)})
+    return _ask(records, {"request": "restarts", "change": dict(change)})
 
 
 def set_budget(records: CampaignRecords, changes: Mapping[str, Any], check: Callable[[Budget], None]) -> bool:
@@ -102,7 +102,7 @@ def set_budget(records: CampaignRecords, changes: Mapping[str, Any], check: Call
     Parameters
     ----------
     changes
-        See `plan_text.with_budget`.
+        See `plan.text.with_budget`.
     check
         Raises CampaignError for a budget in which the launcher's attempts cannot be counted.
 
@@ -113,18 +113,18 @@ def set_budget(records: CampaignRecords, changes: Mapping[str, Any], check: Call
     """
     path = records.path / "campaign.yaml"
     check(parse_plan(with_budget(read_plan_text(path), path, changes), path).budget)
-    return _ask(records, {"wish": "budget", "changes": dict(changes)})
+    return _ask(records, {"request": "budget", "changes": dict(changes)})
 
 
-def import_result(records: CampaignRecords, wish: Mapping[str, Any]) -> bool:
+def import_result(records: CampaignRecords, request: Mapping[str, Any]) -> bool:
     """Ask that an earlier run counts as a repeat; return whether a driver will do it (else it is done).
 
     Parameters
     ----------
-    wish
-        Made by `imports.wish_of`, its files in place.
+    request
+        Made by `import_results.Importer.request_for`, its files in place.
     """
-    return _ask(records, wish)
+    return _ask(records, request)
 
 
 def _changed_plan(records: CampaignRecords, changes: Mapping[str, Any]) -> str:
@@ -137,21 +137,21 @@ def _changed_plan(records: CampaignRecords, changes: Mapping[str, Any]) -> str:
     return text
 
 
-def _ask(records: CampaignRecords, wish: Mapping[str, Any]) -> bool:
+def _ask(records: CampaignRecords, request: Mapping[str, Any]) -> bool:
     try:
         with records.lock(is_brief=True):
             offset, _ = take_in(records, records.driver_state().get("inbox", 0))
             records.set_driver_state({**records.driver_state(), "inbox": offset})  # never applied twice
-            apply(records, wish)
+            apply(records, request)
             _rouse(records)
             return False
     except CampaignLockedError:
-        records.ask(**wish)
+        records.ask(**request)
         return True
 
 
 def _rouse(records: CampaignRecords) -> None:
-    """Let a dormant strategy think again, as a driver does after a wish."""
+    """Let a dormant strategy think again, as a driver does after a request."""
     known = records.driver_state()
     if known.get("strategy", {}).get("status") == DORMANT:
         _apply_awake(records)
@@ -160,41 +160,41 @@ def _rouse(records: CampaignRecords) -> None:
 def take_in(records: CampaignRecords, offset: int) -> tuple[int, list[Mapping[str, Any]]]:
     """Apply what the inbox holds from byte `offset` on; return the new offset and what changed anything.
 
-    A wish to stop is returned too: stopping is the driver's. One that can no longer be granted is returned with its
+    A request to stop is returned too: stopping is the driver's. One that can no longer be granted is returned with its
     reason as 'refused'.
     """
-    wishes, offset = records.requests(offset)
+    requests, offset = records.requests(offset)
     taken: list[Mapping[str, Any]] = []
-    for wish in wishes:
+    for request in requests:
         try:
-            if wish.get("wish") == "stop" or apply(records, wish):
-                taken.append(wish)
+            if request.get("request") == "stop" or apply(records, request):
+                taken.append(request)
         except XpmAlchemError as error:
-            taken.append({**wish, "refused": str(error)})
+            taken.append({**request, "refused": str(error)})
     return offset, taken
 
 
-def apply(records: CampaignRecords, wish: Mapping[str, Any]) -> bool:
-    """Apply one wish if it still makes sense; return whether it changed anything. The caller holds the lock.
+def apply(records: CampaignRecords, request: Mapping[str, Any]) -> bool:
+    """Apply one request if it still makes sense; return whether it changed anything. The caller holds the lock.
 
     Raises
     ------
     InputError
         It makes no sense any more; nothing is changed then.
     """
-    if is_about_tasks(wish):
-        return grant(records, wish)
-    match wish.get("wish"):
-        case "strategy" if isinstance(wish.get("changes"), Mapping):
-            return _apply_strategy(records, wish["changes"])
+    if is_about_tasks(request):
+        return grant(records, request)
+    match request.get("request"):
+        case "strategy" if isinstance(request.get("changes"), Mapping):
+            return _apply_strategy(records, request["changes"])
         case "awake":
             return _apply_awake(records)
-        case "restarts" if isinstance(wish.get("change"), Mapping):
-            return _apply_restarts(records, wish["change"])
-        case "budget" if isinstance(wish.get("changes"), Mapping):
-            return _apply_budget(records, wish["changes"])
+        case "restarts" if isinstance(request.get("change"), Mapping):
+            return _apply_restarts(records, request["change"])
+        case "budget" if isinstance(request.get("changes"), Mapping):
+            return _apply_budget(records, request["changes"])
         case "import":
-            return take_in_import(records, wish)
+            return take_in_import(records, request)
     return False
 
 

@@ -9,7 +9,7 @@ import attrs
 
 from xpm_alchem.base.errors import InputError
 from xpm_alchem.campaign.records import CampaignRecords
-from xpm_alchem.campaign.task_state import DEFAULT_PRIORITY, TaskState, TaskStatus, grouped, number_repeats
+from xpm_alchem.campaign.task_state import DEFAULT_PRIORITY, REQUEST, TaskState, TaskStatus, grouped, number_repeats
 from xpm_alchem.campaign.task_transitions import (
     check_extends,
     check_priority,
@@ -30,7 +30,7 @@ ACTIONED = "to be run, by the user"
 CREATED = "created by the user"
 MOST_AT_ONCE = 1000  # tasks to create: more are taken for a slip
 Event = dict[str, Any]
-Wish = Mapping[str, Any]
+Request = Mapping[str, Any]
 
 
 @attrs.frozen
@@ -49,17 +49,17 @@ class TaskChange:
     later: bool
 
 
-def is_about_tasks(wish: Wish) -> bool:
-    """Return whether a wish is one that `events_of` understands."""
-    kind, tasks = wish.get("wish"), wish.get("tasks")
-    if any(not isinstance(wish.get(key), str | None) for key in ("id", "extends")):
+def is_about_tasks(request: Request) -> bool:
+    """Return whether a request is one that `events_of` understands."""
+    kind, tasks = request.get("request"), request.get("tasks")
+    if any(not isinstance(request.get(key), str | None) for key in ("id", "extends")):
         return False
     if kind == "create":
-        return isinstance(wish.get("transformation"), str)
+        return isinstance(request.get("transformation"), str)
     return kind in tuple(_CHANGES) and isinstance(tasks, list) and all(isinstance(task, str) for task in tasks)
 
 
-def events_of(records: CampaignRecords, wish: Wish) -> list[Event]:
+def events_of(records: CampaignRecords, request: Request) -> list[Event]:
     """Return what the journal would gain; nothing is written.
 
     Raises
@@ -67,17 +67,17 @@ def events_of(records: CampaignRecords, wish: Wish) -> list[Event]:
     InputError
         It makes no sense as the tasks are now: says which task, and why.
     """
-    if wish["wish"] == "create":
-        return _create(records, wish)
+    if request["request"] == "create":
+        return _create(records, request)
     tasks = records.state().tasks
-    if not wish["tasks"]:
+    if not request["tasks"]:
         raise InputError("no task was named.")
-    if unknown := [task for task in wish["tasks"] if task not in tasks]:
+    if unknown := [task for task in request["tasks"] if task not in tasks]:
         raise InputError(f"there is no task '{unknown[0]}'.")
-    return _CHANGES[wish["wish"]](records, [tasks[task] for task in dict.fromkeys(wish["tasks"])], wish)
+    return _CHANGES[request["request"]](records, [tasks[task] for task in dict.fromkeys(request["tasks"])], request)
 
 
-def grant(records: CampaignRecords, wish: Wish) -> bool:
+def grant(records: CampaignRecords, request: Request) -> bool:
     """Do what was asked, unless it was done before; return whether that changed anything. The caller holds the lock.
 
     Raises
@@ -85,12 +85,12 @@ def grant(records: CampaignRecords, wish: Wish) -> bool:
     InputError
         It makes no sense any more; nothing is changed.
     """
-    if wish.get("id") in records.state().wishes:
+    if request.get("id") in records.state().requests:
         return False  # a driver was killed before it noted how far it had read its inbox
-    events = events_of(records, wish)
-    if wish["wish"] == "retry" or wish.get("status") == TaskStatus.WAITING:
+    events = events_of(records, request)
+    if request["request"] == "retry" or request.get("status") == TaskStatus.WAITING:
         _count_anew(records, [records.state().tasks[event["task"]] for event in events])
-    records.write({"event": "wish", "wish": wish["wish"], "id": wish.get("id"), "changes": events})
+    records.write({"event": REQUEST, REQUEST: request["request"], "id": request.get("id"), "changes": events})
     tasks = records.state().tasks
     for task_id in dict.fromkeys(event["task"] for event in events):
         if tasks[task_id].is_to_end:
@@ -107,10 +107,10 @@ def _count_anew(records: CampaignRecords, tasks: Sequence[TaskState]) -> None:
             log.decide(attempts[-1], RETRY, "asked for by the user; counts start again")
 
 
-# ------------------------------------------------------------------------------------------------------ one wish each
-def _create(records: CampaignRecords, wish: Wish) -> list[Event]:
-    transformation, other = wish["transformation"], wish.get("extends")
-    count, priority = wish.get("count", 1), wish.get("priority", DEFAULT_PRIORITY)
+# ----------------------------------------------------------------------------------------------- one request each
+def _create(records: CampaignRecords, request: Request) -> list[Event]:
+    transformation, other = request["transformation"], request.get("extends")
+    count, priority = request.get("count", 1), request.get("priority", DEFAULT_PRIORITY)
     if transformation not in records.index.by_id:
         raise InputError(f"there is no transformation '{transformation}'.")
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_AT_ONCE:
@@ -126,8 +126,8 @@ def _create(records: CampaignRecords, wish: Wish) -> list[Event]:
     return [created(records, task, CREATED, priority=priority, by="user") for task in new]
 
 
-def _set_status(records: CampaignRecords, tasks: Sequence[TaskState], wish: Wish) -> list[Event]:
-    status = user_status(str(wish.get("status")))
+def _set_status(records: CampaignRecords, tasks: Sequence[TaskState], request: Request) -> list[Event]:
+    status = user_status(str(request.get("status")))
     for task in tasks:
         check_transition(records.name_of(task), task.status, status)
     reason = f"set {status} by the user"
@@ -145,7 +145,7 @@ def _set_status(records: CampaignRecords, tasks: Sequence[TaskState], wish: Wish
     return events
 
 
-def _retry(records: CampaignRecords, tasks: Sequence[TaskState], wish: Wish) -> list[Event]:
+def _retry(records: CampaignRecords, tasks: Sequence[TaskState], request: Request) -> list[Event]:
     for task in tasks:
         check_transition(records.name_of(task), task.status, TaskStatus.WAITING)
     events = []
@@ -155,34 +155,34 @@ def _retry(records: CampaignRecords, tasks: Sequence[TaskState], wish: Wish) -> 
     return events
 
 
-def _action(records: CampaignRecords, tasks: Sequence[TaskState], wish: Wish) -> list[Event]:
+def _action(records: CampaignRecords, tasks: Sequence[TaskState], request: Request) -> list[Event]:
     for task in tasks:
         if task.status in (TaskStatus.COMPLETE, TaskStatus.INVALID, TaskStatus.DELETED):
             raise InputError(f"'{records.name_of(task)}' is {task.status}: it is not run any more.")
     return [{"event": "actioned", "task": task.task, "by": "user", "reason": ACTIONED} for task in tasks]
 
 
-def _cancel(records: CampaignRecords, tasks: Sequence[TaskState], wish: Wish) -> list[Event]:
+def _cancel(records: CampaignRecords, tasks: Sequence[TaskState], request: Request) -> list[Event]:
     for task in tasks:
         if task.in_flight or task.spare or task.leaving:
             continue
         how = "cancelled already" if task.status is TaskStatus.WAITING else str(task.status)
         raise InputError(f"'{records.name_of(task)}' is {how}: there is nothing to cancel.")
-    at_once = wish.get("now") is True
+    at_once = request.get("now") is True
     event = {"event": "cancelled", "by": "user", "reason": CANCELLED, "at_once": at_once}
     return [{**event, "task": task.task} for task in tasks]
 
 
-def _set_priority(records: CampaignRecords, tasks: Sequence[TaskState], wish: Wish) -> list[Event]:
-    check_priority(wish.get("priority"))
-    return [{"event": "priority", "task": task.task, "priority": wish["priority"], "by": "user"} for task in tasks]
+def _set_priority(records: CampaignRecords, tasks: Sequence[TaskState], request: Request) -> list[Event]:
+    check_priority(request.get("priority"))
+    return [{"event": "priority", "task": task.task, "priority": request["priority"], "by": "user"} for task in tasks]
 
 
 def _status(task: TaskState, status: TaskStatus, reason: str) -> Event:
     return {"event": "status", "task": task.task, "status": str(status), "by": "user", "reason": reason}
 
 
-_CHANGES: dict[str, Callable[[CampaignRecords, Sequence[TaskState], Wish], list[Event]]] = {
+_CHANGES: dict[str, Callable[[CampaignRecords, Sequence[TaskState], Request], list[Event]]] = {
     "status": _set_status,
     "retry": _retry,
     "action": _action,

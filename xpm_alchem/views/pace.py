@@ -24,7 +24,7 @@ def pace_view(
     Parameters
     ----------
     tasks
-        As they are; see `views.tasks_now`.
+        As they are; see `views.overview.tasks_now`.
     launcher
         The plan's.
     is_awake

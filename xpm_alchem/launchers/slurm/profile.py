@@ -194,7 +194,7 @@ class SlurmProfile:
         name
             The job's name.
         directory
-            The batch's directory; see slurm_batch.py.
+            The batch's directory; see batch.py.
         jobs
             How many elements the job array has; None for a plain job.
         """
