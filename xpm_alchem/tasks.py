@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experimaestro import (
     Config,
@@ -24,13 +24,14 @@ from experimaestro import (
 )
 from experimaestro.taskglobals import Env
 
-from xpm_alchem.execution.dag_run import TaskSpec, UnitEvent, run
 from xpm_alchem.execution.deadline import Deadline
 from xpm_alchem.execution.directory import TaskDirectory
-from xpm_alchem.execution.interrupts import Stopped
 from xpm_alchem.launchers.base import AttemptLimits
 from xpm_alchem.network.index import TransformationRecord
 from xpm_alchem.network.loading import load_network, load_transformation
+
+if TYPE_CHECKING:
+    from xpm_alchem.execution.dag_run import UnitEvent
 
 
 class AlchemicalTransformation(Config):  # type: ignore[misc]
@@ -122,6 +123,9 @@ class RunTransformation(ResumableTask):  # type: ignore[misc]
         TaskCancelled
             The process was told to end.
         """
+        from xpm_alchem.execution.dag_run import TaskSpec, run  # gufe takes its time, and a driver does without it
+        from xpm_alchem.execution.interrupts import Stopped
+
         for init_task in self.before:
             init_task.execute()
         env = Env.instance()

@@ -15,11 +15,12 @@ from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.files import write_json
 from xpm_alchem.campaign.lost_work import lost_seconds
 from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome, Priced
-from xpm_alchem.execution.dag_run import TaskSpec, close_lost, run
+from xpm_alchem.execution.dag_run import TaskSpec, run
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import Orders, give_orders
 from xpm_alchem.execution.interrupts import Stopped
 from xpm_alchem.execution.processes import ProcessIdentity
+from xpm_alchem.execution.progress import close_lost
 
 
 def attempt(number: int, seconds: float, outcome: Outcome | None = Outcome.LOST, *, units=(), kept=None) -> Attempt:

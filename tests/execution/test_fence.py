@@ -25,10 +25,11 @@ from xpm_alchem.base.errors import FormatError, SupersededError, TaskBusyError
 from xpm_alchem.base.files import atomic_write, write_json
 from xpm_alchem.execution import fence
 from xpm_alchem.execution.attempts import AttemptLog, Launched, Outcome
-from xpm_alchem.execution.dag_run import UnitsFailed, newest_checkpoint, run
+from xpm_alchem.execution.dag_run import UnitsFailed, run
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import Fence, Orders, fence_off, give_orders, inherit
 from xpm_alchem.execution.interrupts import Stopped
+from xpm_alchem.execution.progress import newest_checkpoint
 
 FORK = multiprocessing.get_context("fork")
 MINE = Launched(job="7_0", launch="batch-1/0", node="n1")

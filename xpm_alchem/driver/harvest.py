@@ -15,9 +15,9 @@ from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.driver.submission import Job, failure_reason, stderr_of
 from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
-from xpm_alchem.execution.dag_run import close_lost
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.execution.fence import Orders, fence_off, give_orders
+from xpm_alchem.execution.progress import close_lost
 from xpm_alchem.failures.left_out import left_out
 from xpm_alchem.failures.restarts import DONE, RETRY, STOP, STOPPED, WAIT, RestartPolicy, decide
 from xpm_alchem.launchers.base import AttemptLauncher

@@ -26,6 +26,7 @@ from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.execution.fence import Fence, inherit
 from xpm_alchem.execution.interrupts import Interrupts, Stopped
 from xpm_alchem.execution.measures import Durations, Usage, versions
+from xpm_alchem.execution.progress import close_lost, newest_checkpoint, within
 from xpm_alchem.network.trust import check_module
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -423,7 +424,7 @@ class _Execution:
             traceback=traceback,
             progress=self.done_here > 0 or kept_until > self.attempt.start,
             seconds=seconds,
-            kept_seconds=_within(kept_until - self.attempt.start, seconds),
+            kept_seconds=within(kept_until - self.attempt.start, seconds),
             cpu_seconds=cpu_seconds,
             peak_memory_bytes=peak,
             stop_seconds=time.time() - requested_at if requested_at else 0.0,
@@ -440,45 +441,6 @@ class _Execution:
 
 def _superseded() -> Stopped:
     return Stopped(False, "superseded: the task was given to another attempt", superseded=True)
-
-
-def close_lost(files: TaskDirectory, attempt: Attempt, reason: str, outcome: Outcome = Outcome.LOST) -> None:
-    """Note the outcome of an attempt that can no longer do so itself; it took until its last sign of life."""
-    said = [unit.get("time", 0.0) for unit in attempt.units]
-    finished = [unit.get("time", 0.0) for unit in attempt.units if unit.get("ok")]
-    newest = newest_checkpoint(files)
-    seconds = max(attempt.start, newest, _modified(files.alive), *said) - attempt.start
-    AttemptLog(files.attempts).end(
-        attempt,
-        outcome,
-        reason=reason,
-        progress=attempt.units_done > 0 or newest > attempt.start,
-        seconds=seconds,
-        kept_seconds=_within(max(newest, *finished, 0.0) - attempt.start, seconds),
-    )
-
-
-def _within(seconds: float, most: float) -> float:
-    return min(max(seconds, 0.0), most)
-
-
-def _modified(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
-
-
-def newest_checkpoint(files: TaskDirectory) -> float:
-    """Return when anything in the units' shared directories was last written (seconds since the epoch), else 0."""
-    newest = 0.0
-    for path in (path for own in files.all_shared() for path in own.rglob("*")):
-        try:
-            if path.is_file() and path.suffix != ".log":
-                newest = max(newest, path.stat().st_mtime)
-        except OSError:
-            continue
-    return newest
 
 
 def _has_content(path: Path) -> bool:
