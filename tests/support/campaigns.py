@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import forked
 import yaml
 from dummy_protocol import dummy_network
 
@@ -89,7 +90,7 @@ class SmallCampaign:
 
     def call(self, *arguments: object, timeout: float = 200) -> subprocess.CompletedProcess[str]:
         """Run ``xpm-alchem ARGUMENTS``."""
-        return subprocess.run(self.command(*arguments), cwd=self.path, capture_output=True, text=True, timeout=timeout)
+        return forked.run(self.command(*arguments), cwd=self.path, timeout=timeout)
 
     def run(self, *options: object, timeout: float = 200) -> subprocess.CompletedProcess[str]:
         """Run the campaign."""
@@ -97,7 +98,7 @@ class SmallCampaign:
 
     def start(self, *options: object) -> subprocess.Popen[str]:
         """Start a driver and return its process."""
-        return subprocess.Popen(
+        return forked.Popen(
             self.command("run", self.file, *options),
             cwd=self.path,
             stdin=subprocess.DEVNULL,

@@ -20,14 +20,15 @@ def stacks(pid: int) -> str:
 
 
 def processes_of(path: Path) -> list[psutil.Process]:
-    """Return the live processes whose command line or environment's HOME lies in `path`, this one excepted."""
+    """Return the live processes whose command line, HOME or working directory lies in `path`, this one excepted."""
     found = []
     for process in psutil.process_iter(["pid", "cmdline", "status"]):
         try:
             if process.pid == os.getpid() or process.info["status"] == psutil.STATUS_ZOMBIE:
                 continue
-            inside = any(str(path) in part for part in process.info["cmdline"] or [])
-            if inside or process.environ().get("HOME", "").startswith(str(path)):
+            places = [process.environ().get("HOME", ""), process.cwd()]
+            named = any(str(path) in part for part in process.info["cmdline"] or [])
+            if named or any(place.startswith(str(path)) for place in places):
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
