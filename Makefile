@@ -9,7 +9,7 @@ SLURM_JOBS ?= 6
 # a test starts hundreds of Python processes: they read bytecode, also where the environment wants none to be written
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint bench clean
+.PHONY: demo check test lint bench clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -27,6 +27,10 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not slurm' $(ARGS)
 	$(BIN)/python -m pytest -n $(SLURM_JOBS) --dist worksteal -m slurm $(ARGS)
+
+# What to run after every change: two minutes on two cores.
+check: lint
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'not slow' $(ARGS)
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -154,6 +154,20 @@ def standing_campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "campaign"
 
 
+_SLOW = ("campaigns", "chaos", "slurm")  # directories of tests that start drivers, tasks, clusters
+
+
+class _Order:
+    """Which tests are slow, before some are taken out by -m, and which are begun first, after that."""
+
+    @staticmethod
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+        for item in items:
+            if item.get_closest_marker("slurm") or item.path.relative_to(ROOT / "tests").parts[0] in _SLOW:
+                item.add_marker("slow")
+
+
 @pytest.hookimpl(trylast=True)  # after other tests were taken out by -m
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the long tests first, each in another process's share: one that is begun last is waited for by all."""
@@ -163,6 +177,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for number, item in enumerate(long):
         item.add_marker(pytest.mark.timeout(2400))
         items.insert(math.ceil(number % processes * (len(items) + 1) / processes), item)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have slow tests marked before any are chosen."""
+    config.pluginmanager.register(_Order(), "slow tests")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -32,6 +32,7 @@ def test_the_public_table_has_the_systems_that_were_counted(data, monkeypatch) -
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_every_policy_has_its_figures(data) -> None:
     done = bench(data(TABLE), "--json", "--quick")
     assert done.returncode == 0, done.stderr

@@ -54,6 +54,7 @@ simulations = given(
 
 @settings(max_examples=500, deadline=None)
 @simulations
+@pytest.mark.slow
 def test_no_limit_is_passed_whatever_happens(seed, budget, changes, deaths, price, longest, slots, tasks):
     made = simulate(seed, budget, changes, deaths, price=price, longest=longest, slots=slots, tasks=tasks)
     for begin, cost, rate in made.windows():

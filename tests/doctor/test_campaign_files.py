@@ -390,6 +390,7 @@ def _damaged(data: bytes, rng: random.Random) -> bytes:
     return b"\n".join(lines)
 
 
+@pytest.mark.slow
 def test_no_damage_breaks_a_check(patient: Patient) -> None:
     rng = random.Random(4)
     places = (patient.path, patient.files.path, patient.files.results)
@@ -605,6 +606,7 @@ def _advice(view: dict[str, Any], check: str) -> str:
     return str(row["mend"])
 
 
+@pytest.mark.slow
 def test_a_plan_that_is_broken_is_mended_as_told(patient: Patient) -> None:
     _plan(patient)
     command = _advice(patient.examine(), "campaign.yaml").partition("or: ")[2].partition(";")[0]
@@ -634,6 +636,7 @@ def test_a_late_result_of_a_task_in_error_is_taken_in_as_told(patient: Patient) 
     assert len(AttemptLog(patient.files.attempts).read()) == 1
 
 
+@pytest.mark.slow
 def test_a_repeat_whose_files_are_lost_is_computed_anew_under_another_name_as_told(patient: Patient) -> None:
     patient.unit_results()[0].unlink()
     patient.files.result.unlink()

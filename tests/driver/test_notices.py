@@ -282,6 +282,7 @@ def test_an_address_and_a_command_are_both_told_whatever_becomes_of_the_other(tm
 
 
 # ---------------------------------------------------------------------------------------------------------- end to end
+@pytest.mark.slow
 def test_a_campaign_tells_how_it_ended_once(tmp_path: Path) -> None:
     told = tmp_path / "told"
     notify = {"command": ["sh", "-c", f"cat >> {told}"]}
@@ -301,6 +302,7 @@ def test_a_campaign_tells_how_it_ended_once(tmp_path: Path) -> None:
     assert satisfied.startswith("small: satisfied with 1 result(s)")
 
 
+@pytest.mark.slow
 def test_a_command_that_hangs_holds_up_nothing(tmp_path: Path) -> None:
     go = tmp_path / "go"
     notify = {"command": ["sh", "-c", f"while [ ! -e {go} ]; do sleep 0.1; done"], "timeout": "10min"}

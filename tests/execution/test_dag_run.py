@@ -194,6 +194,7 @@ def test_a_process_that_ends_without_a_word_is_recorded_as_lost_by_the_next(tmp_
     assert (lost.outcome, lost.reason, lost.units_done) == (Outcome.LOST, "ended without a word", 1)
 
 
+@pytest.mark.slow
 def test_fresh_interpreters_killed_after_every_second_step_give_the_same_result(tmp_path):
     values = {"n_steps": 8, "step_seconds": 0.02}
     expected = Task(tmp_path / "undisturbed", **values)
@@ -507,6 +508,7 @@ def test_a_second_sigterm_does_not_disturb_what_obeys_the_first():
     assert cleaned_up == [True]
 
 
+@pytest.mark.slow
 def test_an_interrupt_that_is_lost_in_a_finalizer_comes_again(monkeypatch):
     monkeypatch.setattr("xpm_alchem.execution.interrupts._AGAIN_SECONDS", 0.05)
     interrupts, lost = Interrupts(None), []
@@ -526,6 +528,7 @@ def test_an_interrupt_that_is_lost_in_a_finalizer_comes_again(monkeypatch):
     assert lost == [seam.ExecutionInterrupt]
 
 
+@pytest.mark.slow
 def test_an_interrupt_just_before_a_unit_s_own_code_comes_again(monkeypatch):
     monkeypatch.setattr("xpm_alchem.execution.interrupts._AGAIN_SECONDS", 0.05)
     interrupts, requests = Interrupts(None), []

@@ -204,6 +204,7 @@ def whole(tmp_path_factory):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # one that Python drops
+@pytest.mark.slow
 def test_an_interrupt_anywhere_changes_nothing(whole, tmp_path):
     dag_file, expected = whole
 
@@ -232,6 +233,7 @@ def test_an_interrupt_anywhere_changes_nothing(whole, tmp_path):
     assert outcome(result) == expected
 
 
+@pytest.mark.slow
 def test_a_kill_changes_nothing(whole, tmp_path):
     dag_file, expected = whole
     for window in range(2):

@@ -328,6 +328,7 @@ def test_the_order_of_edges_does_not_matter():
     assert _weights_of_everything("") == _weights_of_everything("reversed")
 
 
+@pytest.mark.slow
 def test_the_hash_seed_does_not_matter():
     answers = set()
     for seed in ("1", "2"):

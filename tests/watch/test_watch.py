@@ -372,6 +372,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> PastCampaign:
 
 
 @SIZES
+@pytest.mark.slow
 def test_a_thousand_transformations(large: PastCampaign, size: tuple[int, int]) -> None:
     async def go_through(watched: Watched) -> None:
         assert "1000 transformations" in watched.screen
