@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from xpm_alchem.base.durations import duration
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.near_miss import unknown_key
-from xpm_alchem.plan.campaign_yaml import Plan, RestartPattern, StrategyPlan, parse_plan, read_plan
+from xpm_alchem.plan.campaign_yaml import Plan, parse_plan, read_plan
+from xpm_alchem.plan.restart_patterns import RestartPattern
+from xpm_alchem.plan.strategy import StrategyPlan
 
 HEAD = "name: tyk2\nnetwork: network.json\n"
 FILE = Path("/somewhere/campaign.yaml")

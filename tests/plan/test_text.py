@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.network.loading import load_network
-from xpm_alchem.plan.campaign_yaml import MODES, SCALINGS, StrategyPlan, parse_plan
+from xpm_alchem.plan.campaign_yaml import parse_plan
+from xpm_alchem.plan.strategy import MODES, SCALINGS, StrategyPlan
 from xpm_alchem.plan.templates import campaign_template
 from xpm_alchem.plan.text import with_strategy
 
