@@ -19,6 +19,7 @@ def refusal(check, value, *more) -> str:
 
 def test_what_is_as_it_should_be_comes_back():
     assert checks.whole(2, "here", 2) == 2
+    assert checks.number(0, "here", 0) == 0.0
     assert checks.share(1, "here") == 1.0
     assert checks.one_of("b", "here", ("a", "b")) == "b"
     assert checks.text(" a b ", "here") == "a b"
@@ -30,6 +31,11 @@ def test_what_is_as_it_should_be_comes_back():
 @pytest.mark.parametrize("value", [1, 2.0, "2", True, None, [2]])
 def test_a_whole_number_has_a_least_value(value):
     assert refusal(checks.whole, value, 2) == f"file: key: {value!r} is not a whole number of at least 2."
+
+
+@pytest.mark.parametrize("value", [0.9, True, "1", None, math.nan, math.inf, 9.0])
+def test_a_number_has_a_least_value_and_a_bound(value):
+    assert refusal(checks.number, value, 1, 9.0) == f"file: key: {value!r} is not a number of at least 1."
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1, True, "1", None, math.nan, math.inf, 10**400])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,13 @@ def whole(value: Any, where: str, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise CampaignError(f"{where}: {short(value)} is not a whole number of at least {least}.")
     return value
+
+
+def number(value: Any, where: str, least: int, below: float = math.inf) -> float:
+    """Return a number of at least `least`, and less than `below`; raise CampaignError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < below:
+        raise CampaignError(f"{where}: {short(value)} is not a number of at least {least}.")
+    return float(value)
 
 
 def share(value: Any, where: str) -> float:

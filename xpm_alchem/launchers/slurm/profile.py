@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from xpm_alchem.base import checks
 from xpm_alchem.base.durations import duration
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.near_miss import check_keys
@@ -246,18 +247,14 @@ def _quoted(text: str) -> str:
 
 
 def _text(value: Any, where: str) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
-        raise CampaignError(f"{where}: {short(value)} is not a text.")
-    text = str(value).strip()
+    text = checks.text(str(value) if type(value) is int else value, where)
     if any(ord(sign) < 32 or sign in "\"'\\" for sign in text):
         raise CampaignError(f"{where}: {short(value)} must be one line without quotation marks and backslashes.")
     return text
 
 
 def _count(value: Any, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise CampaignError(f"{where}: {short(value)} is not a whole number of at least 1.")
-    return value
+    return checks.whole(value, where, 1)
 
 
 def _memory(value: Any, where: str) -> int:
@@ -328,14 +325,13 @@ def _prologue(value: Any, where: str) -> tuple[str, ...]:
 
 
 def _environment(value: Any, where: str) -> tuple[tuple[str, str], ...]:
-    if not isinstance(value, Mapping):
-        raise CampaignError(f"{where}: {short(value)} is not a mapping of names to values.")
-    for key in value:
+    variables = checks.mapping(value, where, "of names to values")
+    for key, item in variables.items():
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(key)):
             raise CampaignError(f"{where}: {short(key)} is no name of an environment variable.")
-        if isinstance(value[key], bool) or not isinstance(value[key], str | int | float):
-            raise CampaignError(f"{where}.{key}: {short(value[key])} is not a text or a number.")
-    return tuple(sorted((str(key), str(item)) for key, item in value.items()))
+        if isinstance(item, bool) or not isinstance(item, str | int | float):
+            raise CampaignError(f"{where}.{key}: {short(item)} is not a text or a number.")
+    return tuple(sorted((str(key), str(item)) for key, item in variables.items()))
 
 
 _PARSERS = {
