@@ -249,6 +249,12 @@ def test_what_is_no_duration_is_refused(given):
         duration(given, "here")
 
 
+@pytest.mark.parametrize("given", [10**400, "9" * 400, f"{'9' * 400}:00:00"], ids=["number", "text", "clock"])
+def test_a_duration_that_no_float_can_hold_is_refused(given):
+    with pytest.raises(CampaignError, match=r"here: .* is no duration"):
+        duration(given, "here")
+
+
 def test_an_unquoted_time_of_day_means_hours_minutes_seconds():
     assert parse("strategy: {sleep_interval: 02:00:00}").strategy.sleep_interval == 7200
     assert parse("strategy: {sleep_interval: 2:00:00}").strategy.sleep_interval == 7200  # YAML reads it in base 60

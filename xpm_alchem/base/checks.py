@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from xpm_alchem.base.errors import CampaignError
-from xpm_alchem.base.values import short
+from xpm_alchem.base.values import number_or_none, short
 
 
 def whole(value: Any, where: str, least: int) -> int:
@@ -19,9 +19,10 @@ def whole(value: Any, where: str, least: int) -> int:
 
 def number(value: Any, where: str, least: int, below: float = math.inf) -> float:
     """Return a number of at least `least`, and less than `below`; raise CampaignError for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < below:
+    found = number_or_none(value)
+    if found is None or not least <= found < below:
         raise CampaignError(f"{where}: {short(value)} is not a number of at least {least}.")
-    return float(value)
+    return found
 
 
 def share(value: Any, where: str) -> float:

@@ -260,7 +260,7 @@ def _count(value: Any, where: str) -> int:
 def _memory(value: Any, where: str) -> int:
     match = None if isinstance(value, bool) else _MEMORY.fullmatch(str(value))
     megabytes = float(match[1]) * _MEGABYTES[match[2].upper()] if match else 0.0
-    if megabytes < 1:
+    if not 1 <= megabytes < math.inf:
         raise CampaignError(f"{where}: {short(value)} is no amount of memory. Give megabytes, or for example '16G'.")
     return math.ceil(megabytes)
 
@@ -271,7 +271,7 @@ def _time(value: Any, where: str) -> float:
             f"{where}: {short(value)} has no unit, and sbatch would take it for minutes. Give for example '30min', "
             "'8h', '08:00:00' or '1-12'."
         )
-    if match := re.fullmatch(r"(\d+)-(\d{1,2})(?::(\d\d))?(?::(\d\d))?", value.strip()):
+    if match := re.fullmatch(r"(\d{1,9})-(\d{1,2})(?::(\d\d))?(?::(\d\d))?", value.strip()):
         days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
         return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
     try:
