@@ -42,7 +42,7 @@ from scipy.special import digamma, polygamma
 
 from xpm_alchem.estimation.node_values import Legs, fit_nodes
 from xpm_alchem.estimation.repeat_variances import VariancePrior
-from xpm_alchem.plan.campaign_yaml import StrategyPlan
+from xpm_alchem.plan.strategy import StrategyPlan
 from xpm_alchem.strategies.a_optimal import AOptimalStrategy, AOptimalStrategySettings
 from xpm_alchem.strategies.connectivity import ConnectivityStrategy, ConnectivityStrategySettings
 from xpm_alchem.strategies.legs import NetworkLegs, network_legs

@@ -56,7 +56,8 @@ def one(directory: Path, strategy: str) -> dict[str, Any]:
 
     from xpm_alchem.campaign.task_state import CampaignState
     from xpm_alchem.network.loading import load_network
-    from xpm_alchem.plan.campaign_yaml import StrategyPlan, read_plan
+    from xpm_alchem.plan.campaign_yaml import read_plan
+    from xpm_alchem.plan.strategy import StrategyPlan
     from xpm_alchem.strategies.strategist import Strategist
     from xpm_alchem.strategy import StrategyState
 

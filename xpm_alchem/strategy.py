@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
-from xpm_alchem.plan.campaign_yaml import StrategyPlan
+from xpm_alchem.plan.strategy import StrategyPlan
 
 AWAKE, DORMANT, ERROR = "awake", "dormant", "error"
 Weights = Mapping[str, float | None]

@@ -195,6 +195,8 @@ def test_an_unknown_launcher_is_refused_with_the_nearest_or_all(name, hint):
         ({"kind": "slrum"}, r"kind: 'slrum' is no kind of launcher; known are: .*local"),
         ({"slots": 0}, r"slots: 0 is not a whole number of at least 1"),
         ({"slots": True}, r"slots: True is not a whole number"),
+        ({"gpus": -1}, r"gpus: -1 is not a number of at least 0"),
+        ({"gpus": float("inf")}, r"gpus: inf is not a number of at least 0"),
         ({"slots": "two"}, r"slots: 'two' is not a whole number"),
         ({"threads": 1.5}, r"threads: 1\.5 is not a whole number"),
         ({"time_limit": "soon"}, r"time_limit: 'soon' is no duration"),

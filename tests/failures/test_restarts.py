@@ -12,8 +12,8 @@ from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
 from xpm_alchem.execution.processes import ProcessIdentity
 from xpm_alchem.failures.restarts import DONE, RESUME, STOP, WAIT, RestartPolicy
 from xpm_alchem.failures.restarts import decide as decide_by
-from xpm_alchem.plan.campaign_yaml import RestartPattern
 from xpm_alchem.plan.default_rules import RULES
+from xpm_alchem.plan.restart_patterns import RestartPattern
 
 ME = ProcessIdentity("here", 1, 0.0)
 CUDA, DISK = RestartPattern("CUDA", 2), RestartPattern("No space", 1)

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from xpm_alchem.base.durations import duration
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.near_miss import unknown_key
-from xpm_alchem.plan.campaign_yaml import Plan, RestartPattern, StrategyPlan, parse_plan, read_plan
+from xpm_alchem.plan.campaign_yaml import Plan, parse_plan, read_plan
+from xpm_alchem.plan.restart_patterns import RestartPattern
+from xpm_alchem.plan.strategy import StrategyPlan
 
 HEAD = "name: tyk2\nnetwork: network.json\n"
 FILE = Path("/somewhere/campaign.yaml")
@@ -243,6 +245,12 @@ def test_durations(given, seconds):
     [-1, "-1s", "", "soon", "5 ages", "1:70:00", "01:30", True, None, [], {}, "h", "1e3", math.nan, math.inf],
 )
 def test_what_is_no_duration_is_refused(given):
+    with pytest.raises(CampaignError, match=r"here: .* is no duration"):
+        duration(given, "here")
+
+
+@pytest.mark.parametrize("given", [10**400, "9" * 400, f"{'9' * 400}:00:00"], ids=["number", "text", "clock"])
+def test_a_duration_that_no_float_can_hold_is_refused(given):
     with pytest.raises(CampaignError, match=r"here: .* is no duration"):
         duration(given, "here")
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.network.loading import load_network
-from xpm_alchem.plan.campaign_yaml import MODES, SCALINGS, StrategyPlan, parse_plan
+from xpm_alchem.plan.campaign_yaml import parse_plan
+from xpm_alchem.plan.strategy import MODES, SCALINGS, StrategyPlan
 from xpm_alchem.plan.templates import campaign_template
 from xpm_alchem.plan.text import with_strategy
 
@@ -43,6 +44,33 @@ def test_only_the_section_is_written_anew():
     assert made.startswith(head)
     assert made.endswith(rest[rest.index("  # max_tasks") :])
     assert "simple" not in made and "enough" not in made
+
+
+KEPT = {
+    "comments": "# 1\nmax_retries: 2 # 2\n",
+    "blanks": "max_retries: 2   \n\n\nlauncher: local\n",
+    "indented by 4": "launcher:\n    kind: local\n    slots: 2\n",
+    "a list indented": "trusted_modules:\n  - a\n  # b comes last\n  - b\n",
+    "a list not indented": "trusted_modules:\n- a\n- b\n",
+    "aligned": "max_retries:   2\nlauncher:      local\n",
+    "in braces": "launcher: { kind: local,  slots: 2 }\n",
+    "quoted": "workspace: 'a'\nlauncher: \"local\"\n",
+    "folded": "workspace: ./aaaa\n  bbbb\nlauncher: >\n  local\n",
+    "anchored": "launcher: &x {kind: local}\n",
+    "nothing": "max_retries:\nexperimental: ~\n",
+    "as YAML 1.1": "notify:\n  command: mail me\n  on: [error]\nlauncher: {kind: slurm, time: 08:00:00}\n",
+    "lines of Windows": "max_retries: 2 # x\r\nlauncher: local\r\n",
+    "no end of line": "max_retries: 2",
+}
+
+
+@pytest.mark.parametrize("text", KEPT.values(), ids=KEPT)
+@pytest.mark.parametrize("section", ["strategy: uniform\n", "strategy:\n    name: uniform # mine\n"])
+def test_every_byte_outside_the_section_stays(text, section):
+    head = "name: a  # the campaign\nnetwork: n.json\n\n"
+    made, plan = changed(head + section + text, mode="full")
+    assert made.startswith(head) and made.endswith(text)
+    assert plan == StrategyPlan("uniform", mode="full")
 
 
 def test_settings_are_added_to_those_of_the_same_strategy_and_replace_those_of_another():

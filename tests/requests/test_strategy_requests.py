@@ -20,7 +20,8 @@ from xpm_alchem.client import Campaign
 from xpm_alchem.driver.loop import Driver
 from xpm_alchem.launchers.local import LocalLauncher
 from xpm_alchem.network.loading import load_network
-from xpm_alchem.plan.campaign_yaml import StrategyPlan, parse_plan
+from xpm_alchem.plan.campaign_yaml import parse_plan
+from xpm_alchem.plan.strategy import StrategyPlan
 from xpm_alchem.requests.inbox import take_in
 from xpm_alchem.strategies.uniform import UniformStrategy, UniformStrategySettings
 from xpm_alchem.strategy import StrategyState

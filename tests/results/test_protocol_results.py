@@ -18,7 +18,8 @@ from xpm_alchem.campaign.task_state import CampaignState
 from xpm_alchem.execution.dag_run import TaskSpec, run
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.loading import load_network
-from xpm_alchem.plan.campaign_yaml import Plan, StrategyPlan
+from xpm_alchem.plan.campaign_yaml import Plan
+from xpm_alchem.plan.strategy import StrategyPlan
 from xpm_alchem.results.protocol_results import ProtocolResults, ResultsByKey
 from xpm_alchem.strategies.strategist import Strategist
 from xpm_alchem.strategy import DORMANT, ERROR, StrategyState

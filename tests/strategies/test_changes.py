@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from xpm_alchem.campaign.task_state import CampaignState, TaskState, TaskStatus, grouped, mean_seconds
-from xpm_alchem.plan.campaign_yaml import StrategyPlan
+from xpm_alchem.plan.strategy import StrategyPlan
 from xpm_alchem.strategies.changes import Changes, NewTask, cancelled, counts_of, events, is_to_end
 from xpm_alchem.strategy import Counts, Proposal, StrategyState
 

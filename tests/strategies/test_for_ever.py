@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xpm_alchem.plan.campaign_yaml import StrategyPlan
+from xpm_alchem.plan.strategy import StrategyPlan
 from xpm_alchem.results.estimates import CountedResult, TransformationResult
 from xpm_alchem.strategies import make_strategy
 from xpm_alchem.strategies.for_ever import more_weights

@@ -23,7 +23,8 @@ from xpm_alchem.campaign.task_state import CampaignState
 from xpm_alchem.execution.dag_run import TaskSpec, run
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.loading import load_network
-from xpm_alchem.plan.campaign_yaml import Plan, StrategyPlan
+from xpm_alchem.plan.campaign_yaml import Plan
+from xpm_alchem.plan.strategy import StrategyPlan
 from xpm_alchem.strategies import BUILT_IN, make_strategy, strategy_class
 from xpm_alchem.strategies.base import StrategyResult
 from xpm_alchem.strategies.connectivity import ConnectivityStrategy, ConnectivityStrategySettings

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from xpm_alchem.campaign.task_state import CampaignState, TaskState, TaskStatus, grouped
-from xpm_alchem.plan.campaign_yaml import NORMALIZATIONS, SCALINGS, StrategyPlan
+from xpm_alchem.plan.strategy import NORMALIZATIONS, SCALINGS, StrategyPlan
 from xpm_alchem.strategies.changes import Changes, cancelled, counts_of, events, is_to_end
 from xpm_alchem.strategy import AWAKE, DORMANT, ERROR, StrategyState, is_due, iterate
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xpm_alchem.plan.campaign_yaml import NORMALIZATIONS, SCALINGS, StrategyPlan
+from xpm_alchem.plan.strategy import NORMALIZATIONS, SCALINGS, StrategyPlan
 from xpm_alchem.strategy import (
     AWAKE,
     DORMANT,
@@ -322,7 +322,7 @@ def test_shares_do_not_depend_on_the_order_of_weights(weights, total, most, seed
 
 def test_the_hash_seed_does_not_matter():
     program = (
-        "from xpm_alchem.plan.campaign_yaml import StrategyPlan\n"
+        "from xpm_alchem.plan.strategy import StrategyPlan\n"
         "from xpm_alchem.strategy import *\n"
         "names = {f'transformation {n}' for n in range(40)}\n"
         "weights = {name: 0.1 * (1 + len(name) + int(name[-1])) for name in names}\n"

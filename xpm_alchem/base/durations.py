@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any
 
 from xpm_alchem.base.errors import CampaignError
-from xpm_alchem.base.values import short
+from xpm_alchem.base.values import number_or_none, short
 
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*")
 _UNITS = {
@@ -32,13 +31,17 @@ def duration(value: Any, where: str) -> float:
     CampaignError
         It is no duration, or negative.
     """
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0:
-        return float(value)
-    if isinstance(value, str):
-        if (match := _DURATION.fullmatch(value.lower())) and match[2] in _UNITS:
-            return float(match[1]) * _UNITS[match[2]]
-        if match := re.fullmatch(r"(\d+):([0-5]?\d):([0-5]?\d)", value.strip()):
-            return float(int(match[1]) * 3600 + int(match[2]) * 60 + int(match[3]))
-    raise CampaignError(
-        f"{where}: {short(value)} is no duration. Give seconds, or for example '90s', '5min', '2h', '02:00:00'."
-    )
+    seconds = number_or_none(_seconds(value) if isinstance(value, str) else value)
+    if seconds is None or seconds < 0:
+        raise CampaignError(
+            f"{where}: {short(value)} is no duration. Give seconds, or for example '90s', '5min', '2h', '02:00:00'."
+        )
+    return seconds
+
+
+def _seconds(text: str) -> float | None:
+    if (match := _DURATION.fullmatch(text.lower())) and match[2] in _UNITS:
+        return float(match[1]) * _UNITS[match[2]]
+    if match := re.fullmatch(r"(\d+):([0-5]?\d):([0-5]?\d)", text.strip()):
+        return float(match[1]) * 3600 + float(match[2]) * 60 + float(match[3])
+    return None

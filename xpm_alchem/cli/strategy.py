@@ -11,7 +11,7 @@ from xpm_alchem.base import safe_yaml
 from xpm_alchem.base.errors import InputError
 from xpm_alchem.cli.options import json_option, output, workspace_option
 from xpm_alchem.client import Campaign
-from xpm_alchem.plan.campaign_yaml import MODES, NORMALIZATIONS, SCALINGS
+from xpm_alchem.plan.strategy import MODES, NORMALIZATIONS, SCALINGS
 from xpm_alchem.tables import strategy as strategy_tables
 
 campaign_argument = click.argument("campaign", metavar="[CAMPAIGN]", default="campaign.yaml")

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import attrs
 
 from xpm_alchem.execution.attempts import Attempt, Outcome
-from xpm_alchem.plan.campaign_yaml import Plan, RestartPattern
+from xpm_alchem.plan.campaign_yaml import Plan
 from xpm_alchem.plan.default_rules import RULES, Rule
+from xpm_alchem.plan.restart_patterns import RestartPattern
 
 RESUME, STOP, DONE, WAIT = "resume", "stop", "done", "wait"
 STOPPED = "stopped"  # as ordered: no fault of the task's

@@ -9,6 +9,7 @@ from experimaestro.launcherfinder import LauncherRegistry, parse
 from experimaestro.launchers.direct import DirectLauncher
 from experimaestro.launchers.slurm import SlurmLauncher as XpmSlurmLauncher
 
+from xpm_alchem.base import checks
 from xpm_alchem.base.durations import duration
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.near_miss import check_keys, unknown_key
@@ -53,8 +54,7 @@ def choose_launcher(given: str | Mapping[str, Any], profiles: Mapping[str, Any])
 
 
 def _from_profile(name: str, profile: Any, where: str) -> AttemptLauncher:
-    if not isinstance(profile, Mapping):
-        raise CampaignError(f"{where}: {short(profile)} is not a mapping of keys to values.")
+    profile = checks.mapping(profile, where)
     if (kind := profile.get("kind", "local")) not in _KINDS:
         raise CampaignError(f"{where}.kind: {short(kind)} is no kind of launcher; known are: {', '.join(_KINDS)}.")
     if kind == "slurm":
@@ -63,13 +63,9 @@ def _from_profile(name: str, profile: Any, where: str) -> AttemptLauncher:
     values: dict[str, Any] = {}
     for key in ("slots", "threads"):
         if key in profile:
-            values[key] = profile[key]
-            if isinstance(values[key], bool) or not isinstance(values[key], int) or values[key] < 1:
-                raise CampaignError(f"{where}.{key}: {short(values[key])} is not a whole number of at least 1.")
+            values[key] = checks.whole(profile[key], f"{where}.{key}", 1)
     if profile.get("gpus") is not None:
-        values["gpus"] = profile["gpus"]
-        if isinstance(values["gpus"], bool) or not isinstance(values["gpus"], int | float) or not values["gpus"] >= 0:
-            raise CampaignError(f"{where}.gpus: {short(values['gpus'])} is not a number of at least 0.")
+        values["gpus"] = checks.number(profile["gpus"], f"{where}.gpus", 0)
     if profile.get("price") is not None:
         values["price"] = Price.parse(profile["price"], f"{where}.price")
         values["price"].check(values.get("gpus", 0), f"{where}.price")
@@ -77,9 +73,8 @@ def _from_profile(name: str, profile: Any, where: str) -> AttemptLauncher:
         if profile.get(key) is not None:
             values[key] = duration(profile[key], f"{where}.{key}")
     if "env" in profile:
-        if not isinstance(profile["env"], Mapping):
-            raise CampaignError(f"{where}.env: {short(profile['env'])} is not a mapping of names to values.")
-        values["env"] = {str(key): str(value) for key, value in profile["env"].items()}
+        variables = checks.mapping(profile["env"], f"{where}.env", "of names to values")
+        values["env"] = {str(key): str(value) for key, value in variables.items()}
     settings = LocalProfile(**values)
     if settings.time_limit is not None and settings.time_limit <= settings.margin:
         raise CampaignError(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
+from xpm_alchem.base import checks
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.near_miss import check_keys
 from xpm_alchem.base.values import short
@@ -51,12 +51,7 @@ class Price:
         if not isinstance(value, Mapping):
             raise CampaignError(f"{where}: {short(value)} is no price. Give for example {_EXAMPLE}.")
         check_keys(value, (*_PARTS, "unit"), where)
-        parts: dict[str, float] = {}
-        for key in _PARTS:
-            amount = value.get(key, 0)
-            if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount < math.inf:
-                raise CampaignError(f"{where}.{key}: {short(amount)} is not a number of at least 0.")
-            parts[key] = float(amount)
+        parts = {key: checks.number(value.get(key, 0), f"{where}.{key}", 0) for key in _PARTS}
         if not any(key in value for key in _PARTS):
             raise CampaignError(f"{where}: says no price. Give for example {_EXAMPLE}.")
         unit = value.get("unit", "units")

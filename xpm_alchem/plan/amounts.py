@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from xpm_alchem.base.errors import CampaignError
-from xpm_alchem.base.values import short
+from xpm_alchem.base.values import number_or_none, short
 
 _NUMBER = r"(\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|\.\d+)"
 _AMOUNT = re.compile(rf"\s*{_NUMBER}\s*([^\s\d.,/+-][^/]*?)?\s*")
@@ -33,8 +33,9 @@ class Amount:
         CampaignError
             It is neither, or negative.
         """
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0:
-            return cls(float(value))
+        number = number_or_none(value)
+        if number is not None and number >= 0:
+            return cls(number)
         match = _AMOUNT.fullmatch(value) if isinstance(value, str) else None
         if match is None or not math.isfinite(float(match[1])):
             raise CampaignError(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
+from xpm_alchem.base import checks
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.near_miss import check_keys
 from xpm_alchem.base.values import short
@@ -16,6 +16,7 @@ from xpm_alchem.plan.amounts import Amount, said, same_unit
 NEVER = "never"
 FINISH, STOP = "finish", "stop"
 _HOUR = 3600.0
+_MOST_GRACE = 1e9
 
 
 @attrs.frozen
@@ -60,10 +61,9 @@ class Budget:
         """
         if value is None:
             return cls()
-        if not isinstance(value, Mapping):
-            raise CampaignError(f"{where}: {short(value)} is not a mapping of keys to values, such as {{total: 200}}.")
-        check_keys(value, KEYS, where)
-        given = {key: item for key, item in value.items() if item is not None}
+        section = checks.mapping(value, where, "of keys to values, such as {total: 200}")
+        check_keys(section, KEYS, where)
+        given = {key: item for key, item in section.items() if item is not None}
         found: dict[str, Any] = {}
         units: dict[str, str] = {}
         for key in ("total", "rate", "per_result"):
@@ -80,13 +80,11 @@ class Budget:
             if not same_unit(unit, str(first)):
                 raise CampaignError(f"{where}: '{first}' and '{unit}' ({key}) are two units; a budget has one.")
         if "grace" in given:
-            found["grace"] = _grace(f"{where}.grace", given["grace"])
+            found["grace"] = checks.number(given["grace"], f"{where}.grace", 1, below=_MOST_GRACE)
         if "until" in given:
-            found["until"] = _until(f"{where}.until", given["until"])
+            found["until"] = _until(given["until"], f"{where}.until")
         if "on_exhausted" in given:
-            found["on_exhausted"] = given["on_exhausted"]
-            if found["on_exhausted"] not in (FINISH, STOP):
-                raise CampaignError(f"{where}.on_exhausted: {short(given['on_exhausted'])} is not one of finish, stop.")
+            found["on_exhausted"] = checks.one_of(given["on_exhausted"], f"{where}.on_exhausted", (FINISH, STOP))
         return cls(**found, unit=first)
 
     @property
@@ -130,13 +128,7 @@ class Budget:
 KEYS = tuple(field.name for field in attrs.fields(Budget) if field.name != "unit")
 
 
-def _grace(where: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value < 1e9:
-        raise CampaignError(f"{where}: {short(value)} is not a number of at least 1.")
-    return float(value)
-
-
-def _until(where: str, value: Any) -> str:
+def _until(value: Any, where: str) -> str:
     if isinstance(value, datetime.datetime):  # YAML makes one of what looks like one
         text = value.isoformat(sep=" ")
     elif isinstance(value, datetime.date):

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from xpm_alchem.base import checks
 from xpm_alchem.base.durations import duration
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.near_miss import check_keys, unknown_key
@@ -50,17 +51,16 @@ class Notify:
         """
         if value is None:
             return cls()
-        if not isinstance(value, Mapping):
-            raise CampaignError(f"{where}: {short(value)} is not a mapping such as {{command: [mail, me]}}.")
-        given = {("on" if key is True else key): item for key, item in value.items()}  # YAML reads on: as true:
+        section = checks.mapping(value, where, "such as {command: [mail, me]}")
+        given = {("on" if key is True else key): item for key, item in section.items()}  # YAML reads on: as true:
         check_keys(given, _CHECKS, where)
-        made = cls(**{k: _CHECKS[k](f"{where}.{k}", item) for k, item in given.items() if item is not None})
+        made = cls(**{k: _CHECKS[k](item, f"{where}.{k}") for k, item in given.items() if item is not None})
         if not made.command and made.url is None:
             raise CampaignError(f"{where}: it tells nobody; give 'command' or 'url', or take the section away.")
         return made
 
 
-def _command(where: str, value: Any) -> tuple[str, ...]:
+def _command(value: Any, where: str) -> tuple[str, ...]:
     try:
         words = shlex.split(value) if isinstance(value, str) else value
     except ValueError as error:
@@ -72,7 +72,7 @@ def _command(where: str, value: Any) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _url(where: str, value: Any) -> str:
+def _url(value: Any, where: str) -> str:
     try:
         parts = urlsplit(value) if isinstance(value, str) and value.isascii() and value.isprintable() else None
         sound = parts is not None and parts.hostname and (parts.port is None or parts.port) and " " not in value
@@ -85,7 +85,7 @@ def _url(where: str, value: Any) -> str:
     return str(value)
 
 
-def _events(where: str, value: Any) -> tuple[str, ...]:
+def _events(value: Any, where: str) -> tuple[str, ...]:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list) or not names:
         raise CampaignError(f"{where}: {short(value)} is not a list of {', '.join(EVENTS)}.")
@@ -95,14 +95,14 @@ def _events(where: str, value: Any) -> tuple[str, ...]:
     return tuple(event for event in EVENTS if event in names)
 
 
-def _seconds(where: str, value: Any) -> float:
+def _seconds(value: Any, where: str) -> float:
     seconds = duration(value, where)
     if not 0 < seconds <= _LONGEST_SECONDS:
         raise CampaignError(f"{where}: {short(value)} is not more than nothing and at most 1 h.")
     return seconds
 
 
-_CHECKS: Mapping[str, Callable[[str, Any], Any]] = {
+_CHECKS: Mapping[str, Callable[[Any, str], Any]] = {
     "command": _command,
     "url": _url,
     "on": _events,

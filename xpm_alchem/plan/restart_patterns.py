@@ -1,16 +1,80 @@
-"""Changes to a campaign's restart patterns, checked before anything is written. Pure."""
+"""The restart patterns of campaign.yaml, and changes to them, checked before anything is written. Pure."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xpm_alchem.base.errors import InputError
-from xpm_alchem.base.near_miss import unknown_key
+import attrs
+
+from xpm_alchem.base import checks
+from xpm_alchem.base.errors import CampaignError, InputError
+from xpm_alchem.base.near_miss import check_keys, unknown_key
 from xpm_alchem.base.values import short
-from xpm_alchem.plan.campaign_yaml import RestartPattern
+
+
+@attrs.frozen
+class RestartPattern:
+    """Restart a task whose failure matches `pattern`, at most `allowed` times.
+
+    Attributes
+    ----------
+    pattern
+        Regular expression, searched (re.search, no flags) in each text of `restarts.words_of` of the failed attempt.
+    allowed
+        Restarts of one task.
+    from_scratch
+        Whether the restarted task sets aside what it has computed, instead of going on from there.
+    """
+
+    pattern: str
+    allowed: int
+    from_scratch: bool = False
+
+    @classmethod
+    def parse(cls, value: Any, where: str) -> RestartPattern:
+        """Check one entry of 'restarts'.
+
+        Raises
+        ------
+        CampaignError
+            Says the key, and what would do.
+        """
+        given = checks.mapping(value, where)
+        check_keys(given, ("pattern", "allowed", "from_scratch"), where)
+        for key in ("pattern", "allowed"):
+            if key not in given:
+                raise CampaignError(f"{where}: '{key}' is missing; an entry is {{pattern: 'CUDA', allowed: 3}}.")
+        pattern = given["pattern"]
+        if not isinstance(pattern, str) or not pattern:
+            raise CampaignError(f"{where}.pattern: {short(pattern)} is not a text.")
+        try:
+            re.compile(pattern)
+        except (re.error, RecursionError, OverflowError) as error:
+            raise CampaignError(f"{where}.pattern: {short(pattern)} is no regular expression ({error}).") from None
+        fresh = given.get("from_scratch", False)
+        if not isinstance(fresh, bool):
+            raise CampaignError(f"{where}.from_scratch: {short(fresh)} is neither true nor false.")
+        return cls(pattern, checks.whole(given["allowed"], f"{where}.allowed", 1), fresh)
+
 
 Patterns = tuple[RestartPattern, ...]
+
+
+def parse_patterns(value: Any, where: str) -> Patterns:
+    """Check the 'restarts' section.
+
+    Raises
+    ------
+    CampaignError
+        An entry cannot be used, or is there twice.
+    """
+    patterns = [RestartPattern.parse(item, f"{where}[{i}]") for i, item in enumerate(checks.items(value, where))]
+    for i, pattern in enumerate(patterns):
+        if any(pattern.pattern == other.pattern for other in patterns[:i]):
+            raise CampaignError(f"{where}[{i}]: the pattern {pattern.pattern!r} is there twice; keep one of them.")
+    return tuple(patterns)
 
 
 def changed_patterns(patterns: Patterns, change: Mapping[str, Any]) -> Patterns:

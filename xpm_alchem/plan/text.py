@@ -12,7 +12,9 @@ import yaml
 from xpm_alchem.base import safe_yaml
 from xpm_alchem.base.near_miss import check_keys
 from xpm_alchem.plan.budget import Budget
-from xpm_alchem.plan.campaign_yaml import Plan, RestartPattern, StrategyPlan, parse_plan
+from xpm_alchem.plan.campaign_yaml import Plan, parse_plan
+from xpm_alchem.plan.restart_patterns import RestartPattern
+from xpm_alchem.plan.strategy import StrategyPlan
 
 
 def with_strategy(text: str, path: Path, changes: Mapping[str, Any]) -> str:

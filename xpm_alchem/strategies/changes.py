@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, number_repeats
-from xpm_alchem.plan.campaign_yaml import StrategyPlan
+from xpm_alchem.plan.strategy import StrategyPlan
 from xpm_alchem.strategy import Counts, Proposal
 
 UNWANTED = "the strategy no longer wants it (mode full)"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from xpm_alchem.plan.campaign_yaml import StrategyPlan
+from xpm_alchem.plan.strategy import StrategyPlan
 from xpm_alchem.strategy import ERROR, Counts, Proposal, Weights
 
 

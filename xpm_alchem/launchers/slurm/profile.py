@@ -13,27 +13,12 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.base.durations import duration
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.near_miss import check_keys
-from xpm_alchem.base.values import short
 from xpm_alchem.execution.demand import Demand
 from xpm_alchem.launchers.price import Price, count_gpus
+from xpm_alchem.launchers.slurm.profile_keys import CHECKS
 
-_MEMORY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", re.IGNORECASE)
-_MEGABYTES = {"K": 1 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024**2}
-_OURS = {
-    "--array": "-a",
-    "--job-name": "-J",
-    "--output": "-o",
-    "--error": "-e",
-    "--wait": "-W",
-    "--time": "-t",
-    "--requeue": None,
-    "--no-requeue": None,
-    "--signal": None,
-    "--wrap": None,
-}
 _LONGEST_SIGNAL = 65535  # seconds before the limit, for sbatch
 _TOLERANCE = 600.0  # seconds that SLURM may let a job run beyond its limit (OverTimeLimit, KillWait)
 
@@ -106,9 +91,9 @@ class SlurmProfile:
         CampaignError
             Says which key cannot be used, and what would do.
         """
-        check_keys(given, ("kind", *_PARSERS), where)
+        check_keys(given, ("kind", *CHECKS), where)
         values: dict[str, Any] = {
-            key: _PARSERS[key](value, f"{where}.{key}")
+            key: CHECKS[key](value, f"{where}.{key}")
             for key, value in given.items()
             if key != "kind" and value is not None
         }
@@ -243,113 +228,3 @@ def _clock(seconds: float) -> str:
 
 def _quoted(text: str) -> str:
     return f'"{text}"' if re.search(r"[\s&|()*#]", text) else text
-
-
-def _text(value: Any, where: str) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
-        raise CampaignError(f"{where}: {short(value)} is not a text.")
-    text = str(value).strip()
-    if any(ord(sign) < 32 or sign in "\"'\\" for sign in text):
-        raise CampaignError(f"{where}: {short(value)} must be one line without quotation marks and backslashes.")
-    return text
-
-
-def _count(value: Any, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise CampaignError(f"{where}: {short(value)} is not a whole number of at least 1.")
-    return value
-
-
-def _memory(value: Any, where: str) -> int:
-    match = None if isinstance(value, bool) else _MEMORY.fullmatch(str(value))
-    megabytes = float(match[1]) * _MEGABYTES[match[2].upper()] if match else 0.0
-    if megabytes < 1:
-        raise CampaignError(f"{where}: {short(value)} is no amount of memory. Give megabytes, or for example '16G'.")
-    return math.ceil(megabytes)
-
-
-def _time(value: Any, where: str) -> float:
-    if not isinstance(value, str) or re.fullmatch(r"[\d.]+", value.strip()):
-        raise CampaignError(
-            f"{where}: {short(value)} has no unit, and sbatch would take it for minutes. Give for example '30min', "
-            "'8h', '08:00:00' or '1-12'."
-        )
-    if match := re.fullmatch(r"(\d+)-(\d{1,2})(?::(\d\d))?(?::(\d\d))?", value.strip()):
-        days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-        return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
-    try:
-        given = duration(value, where)
-    except CampaignError:
-        good = "'30min', '8h', '08:00:00' or '1-12'"
-        raise CampaignError(f"{where}: {short(value)} is no time. Give for example {good}.") from None
-    if given <= 0:
-        raise CampaignError(f"{where}: {short(value)} must be longer than nothing.")
-    return given
-
-
-def _lines(value: Any, where: str) -> tuple[str, ...]:
-    items = value.splitlines() if isinstance(value, str) else value
-    if not isinstance(items, list) or not all(isinstance(item, str) and "\n" not in item for item in items):
-        raise CampaignError(f"{where}: {short(value)} is not a list of lines.")
-    return tuple(item.rstrip() for item in items if item.strip())
-
-
-def _options(value: Any, where: str) -> tuple[str, ...]:
-    options = tuple(line.removeprefix("#SBATCH").strip() for line in _lines(value, where))
-    for option in options:
-        if not option.startswith("-"):
-            raise CampaignError(f"{where}: {short(option)} is no option of sbatch; it should begin with '-'.")
-        for word in option.split():
-            if (ours := _is_ours(word)) is not None:
-                raise CampaignError(
-                    f"{where}: '{ours}' is set by xpm-alchem itself (the profile has a key for it, or its bookkeeping "
-                    "rests on it)."
-                )
-    return options
-
-
-def _is_ours(word: str) -> str | None:
-    """Return the option of ours that a word of a line is, also abbreviated ('--arr=0-9', '-a0-9')."""
-    name = word.partition("=")[0]
-    for option, letter in _OURS.items():
-        if name == option or (len(name) > 4 and option.startswith(name)):
-            return option
-        if letter is not None and word.startswith(letter):
-            return option
-    return None
-
-
-def _prologue(value: Any, where: str) -> tuple[str, ...]:
-    lines = _lines(value, where)
-    for line in lines:
-        if line.lstrip().startswith("#SBATCH"):
-            raise CampaignError(f"{where}: {short(line)} is an option of sbatch; give it under 'sbatch'.")
-    return lines
-
-
-def _environment(value: Any, where: str) -> tuple[tuple[str, str], ...]:
-    if not isinstance(value, Mapping):
-        raise CampaignError(f"{where}: {short(value)} is not a mapping of names to values.")
-    for key in value:
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(key)):
-            raise CampaignError(f"{where}: {short(key)} is no name of an environment variable.")
-        if isinstance(value[key], bool) or not isinstance(value[key], str | int | float):
-            raise CampaignError(f"{where}.{key}: {short(value[key])} is not a text or a number.")
-    return tuple(sorted((str(key), str(item)) for key, item in value.items()))
-
-
-_PARSERS = {
-    **dict.fromkeys(
-        ("partition", "account", "qos", "gpus", "gres", "constraint", "exclude", "reservation"),
-        _text,
-    ),
-    **dict.fromkeys(("time", "max_time"), _time),
-    **dict.fromkeys(("mem", "max_mem"), _memory),
-    **dict.fromkeys(("cpus", "slots", "tasks_per_job", "side_by_side"), _count),
-    "modules": _lines,
-    "prologue": _prologue,
-    "margin": duration,
-    "sbatch": _options,
-    "env": _environment,
-    "price": Price.parse,
-}
