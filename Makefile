@@ -2,14 +2,14 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+WHEEL = $(VENV)-wheel
 DEMO = experiments/hydration
-JOBS ?= 3
-SLURM_JOBS ?= 6
+JOBS ?= 6
 
 # a test starts hundreds of Python processes: they read bytecode, also where the environment wants none to be written
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo check test lint bench clean
+.PHONY: demo check units test lint wheel bench clean
 
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -23,13 +23,14 @@ demo: $(VENV)/.installed
 	$(BIN)/xpm-alchem run --quiet $(DEMO)/demo.yaml
 	$(BIN)/xpm-alchem results $(DEMO)/demo.yaml
 
-# The tests on a real SLURM wait more than they work: more of them run at once.
+# Everything. Tests with drivers, tasks and clusters wait more than they work: more of them run at once than cores.
 test: $(VENV)/.installed
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not slurm' $(ARGS)
-	$(BIN)/python -m pytest -n $(SLURM_JOBS) --dist worksteal -m slurm $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 # What to run after every change: two minutes on two cores.
-check: lint
+check: lint units
+
+units: $(VENV)/.installed
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m 'not slow' $(ARGS)
 
 lint: $(VENV)/.installed
@@ -38,8 +39,19 @@ lint: $(VENV)/.installed
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
 
+# A wheel, installed where there is no repository: the commands are there, and the report has its templates. After `make demo`.
+wheel: $(VENV)/.installed
+	rm -rf build dist $(WHEEL)
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(PYTHON) -m venv $(WHEEL)
+	$(WHEEL)/bin/python -m pip install --quiet "$$(echo dist/*.whl)[pypi]"
+	mkdir $(WHEEL)/elsewhere
+	cd $(WHEEL)/elsewhere && ../bin/xpm-alchem --help
+	cd $(WHEEL)/elsewhere && ../bin/xpm-alchem init $(CURDIR)/$(DEMO)/demo-network.json
+	cd $(WHEEL)/elsewhere && ../bin/xpm-alchem report $(CURDIR)/$(DEMO)/demo.yaml --out report.html
+
 bench: $(VENV)/.installed
 	for program in bench/[a-z]*.py; do echo "== $$program"; $(BIN)/python $$program --quick; done
 
 clean:
-	rm -rf $(VENV) $(DEMO)/workspace $(DEMO)/demo-network.json build *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV)* dist $(DEMO)/workspace $(DEMO)/demo-network.json build *.egg-info .mypy_cache .ruff_cache .pytest_cache

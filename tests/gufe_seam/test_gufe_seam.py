@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from dummy_protocol import DummyProtocol, DummySettings, dummy_network, small_molecule
@@ -248,6 +249,15 @@ def test_a_network_that_gufe_0_4_wrote_is_read_with_the_same_stable_ids():
     if not seam.IS_GUFE_0_4:
         assert [ligand.to_rdkit().GetNumAtoms() for ligand in ligands] == [5, 8]
     assert set(network.id_of_key.values()) == set(network.index.by_id)
+
+
+@pytest.mark.parametrize("module", ["pathlib", "pathlib._local"])
+@pytest.mark.parametrize("name", ["Path", "PosixPath"])
+def test_a_path_is_read_whichever_gufe_and_python_wrote_it(module, name):
+    path = {"__class__": name, "__module__": module, ":is_custom:": True, "path": "/jobs/shared/system.json"}
+    unit = {"__qualname__": "Nothing", "__module__": "gufe", "file": path}
+    ((_, content),) = seam.parse(json.dumps([["key", unit]]), None)
+    assert content["file"] == Path("/jobs/shared/system.json")
 
 
 def test_a_task_that_gufe_0_4_began_goes_on(tmp_path):

@@ -1,6 +1,6 @@
 """A long campaign on a real SLURM cluster while everything is killed at random times; then every result is checked.
 
-    python tests/slurm_soak.py --minutes 30 --tasks 1000 --seed 1
+    python tests/slurm/soak.py --minutes 30 --tasks 1000 --seed 1
 
 Until the time is over or the campaign is complete, one of these happens every few seconds: SIGKILL of the driver, of a
 task's process, of a slurmd (for a few seconds, or for longer than SlurmdTimeout, so that its node fails), of slurmctld

@@ -16,13 +16,6 @@ with warnings.catch_warnings():  # pydantic and openff warn at import about thin
     from gufe.tokenization import GufeTokenizable, get_class
 
 
-def value(content: dict[str, Any]) -> dict[str, Any]:
-    """Return the JSON of a value that may be one of gufe's own value types."""
-    if ":is_custom:" in content and content.get("__class__") == "Path":
-        return {**content, "__class__": "PosixPath"}
-    return content
-
-
 def read(content: dict[str, Any]) -> Any:
     """Return an object that gufe 0.4 wrote, as a newer gufe wants it."""
     if content["__qualname__"] == "SmallMoleculeComponent" and "conformers" in content:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path, PurePath
+from pathlib import Path, PosixPath, PurePath
 from typing import Any
 
 from xpm_alchem.base.errors import FormatError, XpmAlchemError
@@ -120,10 +120,23 @@ def parse(content: str, check_module: CheckModule | None) -> list[list[Any]]:
         def object_hook(self, dct: dict[str, Any]) -> Any:
             if check_module is not None and isinstance(dct.get("__module__"), str):
                 check_module(dct["__module__"])
-            return super().object_hook(dct if IS_GUFE_0_4 else files_of_gufe_0_4.value(dct))
+            return super().object_hook(_path_of_this_python(dct) if ":is_custom:" in dct else dct)
 
     with quiet("pymbar"):  # protocols' modules are imported here
         return flatten(json.loads(content, cls=Checked))
+
+
+_PATHS = ("Path", "PosixPath")
+
+
+def _path_of_this_python(content: dict[str, Any]) -> dict[str, Any]:
+    """Return the JSON of a path as this gufe on this Python has it: the names of class and module differ by version.
+
+    gufe 0.4 writes Path, later ones PosixPath; the module is pathlib, on Python 3.13 pathlib._local.
+    """
+    if content.get("__class__") not in _PATHS or str(content.get("__module__")).split(".")[0] != "pathlib":
+        return content
+    return {**content, "__class__": _PATHS[not IS_GUFE_0_4], "__module__": PosixPath.__module__}
 
 
 def decode(chain: Chain) -> Any:
