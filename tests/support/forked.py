@@ -18,19 +18,18 @@ from pathlib import Path
 from typing import Any
 
 from fork_server import LENGTH, NUMBER
-from places import python_path
+from places import SUPPORT
 
 REAL = os.environ.get("XPM_ALCHEM_TEST_REAL") == "1"
 _OwnPopen = subprocess.Popen  # whatever stands there later
 _SETS_UP = ("PYTHON", "LANG", "LC_", "LD_")  # variables that an interpreter reads when it starts
 _server: list[str] = []  # the address of the server, where there is one
-_setup: dict[str, str] = {}  # the server's variables that set up an interpreter
+_AT_FIRST = dict(os.environ)  # before a test changes anything
 
 
 def use(address: str) -> None:
     """Let this process, which is the server, and those forked from it have Python programs forked."""
     _server[:] = [address]
-    _setup.update(_setup_in(os.environ))
     subprocess.Popen = Popen  # type: ignore[misc]
 
 
@@ -38,7 +37,7 @@ def _start_server() -> None:
     """Start a server that ends with this process: when its standard input is closed."""
     address = f"xpm-forks-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     home = tempfile.gettempdir()  # no test's: it outlives them all
-    environment = {**os.environ, "HOME": home, "PYTHONPATH": python_path(), "OPENBLAS_NUM_THREADS": "1"}
+    environment = {**_AT_FIRST, "HOME": home, "PYTHONPATH": str(SUPPORT), "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, str(Path(__file__).with_name("fork_server.py")), address]
     process = _OwnPopen(
         command, env=environment, cwd=home, start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -46,7 +45,6 @@ def _start_server() -> None:
     _kept.append(process)
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n", "the server that forks has not started"
-    _setup.update(_setup_in(environment))
     _server[:] = [address]
 
 
@@ -65,12 +63,11 @@ class Popen(_OwnPopen):
         words = [] if isinstance(args, str | bytes | os.PathLike) else [os.fspath(word) for word in args]
         environment = os.environ if env is None else env
         special = executable or preexec_fn or pass_fds or shell or not restore_signals or ids != [None, None, None, -1]
-        if special or not _is_ours(words) or not Path(cwd or ".").is_dir():
+        ours = not special and _is_ours(words) and Path(cwd or ".").is_dir() and _sets_up_the_same(environment)
+        if not ours:
             return super()._execute_child(args, executable, preexec_fn, *rest)
         if not _server:
             _start_server()
-        if not _sets_up_the_same(environment):
-            return super()._execute_child(args, executable, preexec_fn, *rest)
         asked = {
             "words": words,
             "cwd": os.fspath(cwd or Path.cwd()),
@@ -148,7 +145,9 @@ def _setup_in(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _sets_up_the_same(environment: Mapping[str, str]) -> bool:
     """Whether an interpreter would start as the server did; also with modules on its path that nobody has imported."""
-    known = set(python_path().split(os.pathsep))
+    known = (str(SUPPORT), *_AT_FIRST.get("PYTHONPATH", "").split(os.pathsep))
     more = [Path(path) for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path and path not in known]
-    customised = any((path / f"{name}customize.py").exists() for path in more for name in ("site", "user"))
-    return _setup_in(environment) == _setup and not customised
+    others = ("sitecustomize.py", "usercustomize.py", "xpm_alchem")  # the last: another version of it
+    return _setup_in(environment) == _setup_in(_AT_FIRST) and not any(
+        (path / name).exists() for path in more for name in others
+    )
