@@ -10,9 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
-
-import filelock
+from typing import IO, TYPE_CHECKING, Any
 
 from xpm_alchem.base.errors import CampaignError, CampaignLockedError, FormatError, NetworkError, WorkspaceError
 from xpm_alchem.base.files import Journal, atomic_write, not_through_links, read_bytes, read_record, write_record
@@ -24,6 +22,9 @@ from xpm_alchem.campaign.task_state import REQUEST, CampaignState, TaskState
 from xpm_alchem.network.index import Index
 from xpm_alchem.network.loading import Network, load_network
 from xpm_alchem.plan.campaign_yaml import Plan, read_plan
+
+if TYPE_CHECKING:
+    import filelock
 
 GIVEN = "given.yaml"  # the plan as a file gave it last
 EXPERIMENTAL, EXPERIMENTAL_VERSION = "xpm-alchem experimental values", 1
@@ -301,6 +302,8 @@ class CampaignRecords:
         if self._held is not None:
             yield
             return
+        import filelock  # with asyncio it takes its time, and what only looks does without it
+
         lock = filelock.FileLock(self.path / "lock")
         holder = self.holder()
         if holder is not None and not holder.process.is_here and self._heartbeat_is_fresh():
@@ -317,6 +320,8 @@ class CampaignRecords:
             lock.release()
 
     def _acquire(self, lock: filelock.FileLock) -> None:
+        import filelock
+
         until = time.time() + _BRIEF_SECONDS
         while True:
             try:
