@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xpm_alchem.base.errors import CampaignError
-from xpm_alchem.plan.amounts import Amount, said, same_unit
+from xpm_alchem.plan.amounts import Amount, amount_text, same_unit
 from xpm_alchem.plan.budget import Budget
 from xpm_alchem.plan.campaign_yaml import parse_plan
 from xpm_alchem.plan.text import with_budget
@@ -84,8 +84,8 @@ def test_spellings_of_a_unit_are_one_unit(other):
 
 @given(st.floats(0, 1e12))
 def test_amounts_are_said_to_three_digits(value):
-    assert float(said(value)) == pytest.approx(value, rel=5e-3, abs=1e-300)
-    assert said(value, "EUR") == f"{said(value)} EUR"
+    assert float(amount_text(value)) == pytest.approx(value, rel=5e-3, abs=1e-300)
+    assert amount_text(value, "EUR") == f"{amount_text(value)} EUR"
 
 
 # ------------------------------------------------------------------------------------------------------- the section

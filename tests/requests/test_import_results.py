@@ -105,10 +105,10 @@ def test_while_a_driver_runs_it_takes_the_import_in(records, tmp_path):
     with driver.lock():
         (done,) = Campaign(records).import_results([path])
         assert done.later and not records.state().tasks
-        offset, taken = inbox.take_in(driver, 0)
+        offset, taken = inbox.apply_inbox(driver, 0)
         assert [request["request"] for request in taken] == ["import"]
-        assert inbox.take_in(driver, 0)[1] == []  # a driver that was killed before it noted how far it had read
-        assert inbox.take_in(driver, offset)[1] == []
+        assert inbox.apply_inbox(driver, 0)[1] == []  # a driver that was killed before it noted how far it had read
+        assert inbox.apply_inbox(driver, offset)[1] == []
     assert [task.estimate for task in records.state().tasks.values()] == [1.5]
 
 

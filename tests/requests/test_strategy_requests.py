@@ -22,7 +22,7 @@ from xpm_alchem.launchers.local import LocalLauncher
 from xpm_alchem.network.loading import load_network
 from xpm_alchem.plan.campaign_yaml import parse_plan
 from xpm_alchem.plan.strategy import StrategyPlan
-from xpm_alchem.requests.inbox import take_in
+from xpm_alchem.requests.inbox import apply_inbox
 from xpm_alchem.strategies.uniform import UniformStrategy, UniformStrategySettings
 from xpm_alchem.strategy import StrategyState
 from xpm_alchem.tables.strategy import explain_table
@@ -272,7 +272,7 @@ def test_a_request_that_can_no_longer_be_granted_is_said_and_passed_over(campaig
 def test_a_request_that_makes_no_sense_is_passed_over(campaign, asked):
     campaign.records.ask(**asked)
     with campaign.records.lock():
-        assert take_in(campaign.records, 0)[1] == []
+        assert apply_inbox(campaign.records, 0)[1] == []
 
 
 def test_what_a_command_took_in_is_not_taken_in_again(campaign, call):

@@ -23,7 +23,7 @@ from xpm_alchem.execution.fence import Orders
 from xpm_alchem.launchers.local import LocalLauncher
 from xpm_alchem.network.loading import load_network
 from xpm_alchem.plan.campaign_yaml import parse_plan
-from xpm_alchem.requests.inbox import take_in
+from xpm_alchem.requests.inbox import apply_inbox
 from xpm_alchem.strategies.changes import counts_of
 from xpm_alchem.tables.task import tasks_table
 
@@ -446,7 +446,7 @@ def test_a_request_is_granted_once_although_a_driver_was_killed_before_it_noted_
         call("tasks create", A)
     for _ in range(2):
         with campaign.records.lock():
-            take_in(campaign.records, 0)
+            apply_inbox(campaign.records, 0)
     assert list(tasks(campaign)) == [f"{A}:1"]
 
 
@@ -465,7 +465,7 @@ def test_a_request_is_granted_once_although_a_driver_was_killed_before_it_noted_
 def test_a_request_that_is_none_is_passed_over(campaign, asked):
     campaign.records.ask(**asked)
     with campaign.records.lock():
-        assert take_in(campaign.records, 0)[1] == []
+        assert apply_inbox(campaign.records, 0)[1] == []
 
 
 @pytest.mark.parametrize(
@@ -480,7 +480,7 @@ def test_a_request_that_is_none_is_passed_over(campaign, asked):
 def test_a_request_about_what_is_not_there_is_refused(campaign, asked, message):
     campaign.records.ask(**asked)
     with campaign.records.lock():
-        ((refused,)) = take_in(campaign.records, 0)[1]
+        ((refused,)) = apply_inbox(campaign.records, 0)[1]
     assert refused["refused"] == message
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState
 from xpm_alchem.driver.harvest import DriverEvent
-from xpm_alchem.tables.task_lines import said_of
+from xpm_alchem.tables.task_lines import event_line
 from xpm_alchem.views.overview import status_view
 
 
@@ -40,7 +40,7 @@ class Display:
         if event.task is None:
             self.line(event.what)
         elif not event.what.startswith("unit") or self._units:
-            self.line(f"{self._name(event.task)}: {said_of(event.what, event.task)}")
+            self.line(f"{self._name(event.task)}: {event_line(event.what, event.task)}")
         self._refresh()
 
     def line(self, text: str) -> None:

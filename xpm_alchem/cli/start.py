@@ -18,7 +18,7 @@ from xpm_alchem.client import Campaign
 from xpm_alchem.network.advice import advice
 from xpm_alchem.network.loading import Network, load_network
 from xpm_alchem.network.trust import require_packages
-from xpm_alchem.plan.amounts import said
+from xpm_alchem.plan.amounts import amount_text
 from xpm_alchem.plan.campaign_yaml import read_plan
 from xpm_alchem.plan.templates import campaign_template
 from xpm_alchem.requests.preparation import Forecast, Preparation
@@ -139,7 +139,7 @@ def _print_forecast(out: Console, forecast: Forecast) -> None:
     if len(forecast.tasks) > 50:
         out.print(f"  ... and {len(forecast.tasks) - 50} more")
     if forecast.cost is not None:
-        least, most = (said(cost) for cost in forecast.cost)
+        least, most = (amount_text(cost) for cost in forecast.cost)
         what = " with those in flight" if forecast.waiting else ""
         out.print(f"expected cost{what}: {least} to {most} {forecast.cost_unit} (as the tasks that are complete)")
     elif forecast.seconds_each is None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from xpm_alchem.launchers.base import AttemptLauncher
 
 
-class BudgetVerbs:
+class BudgetMethods:
     """What the campaign may cost, and what it has."""
 
     _records: CampaignRecords

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from xpm_alchem.base.errors import CampaignError, CampaignLockedError
 from xpm_alchem.campaign.records import CampaignRecords, campaign_path, is_campaign, list_campaigns
 from xpm_alchem.campaign.workspace import UserSettings, find_workspace, read_settings
-from xpm_alchem.client.budget import BudgetVerbs
-from xpm_alchem.client.restarts import RestartVerbs
-from xpm_alchem.client.results import ResultVerbs
-from xpm_alchem.client.tasks import TaskVerbs
+from xpm_alchem.client.budget import BudgetMethods
+from xpm_alchem.client.restarts import RestartMethods
+from xpm_alchem.client.results import ResultMethods
+from xpm_alchem.client.tasks import TaskMethods
 from xpm_alchem.network.loading import Network
 from xpm_alchem.plan.campaign_yaml import read_plan
 from xpm_alchem.requests import inbox
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from xpm_alchem.driver.loop import Driver
 
 
-class Campaign(TaskVerbs, RestartVerbs, BudgetVerbs, ResultVerbs):
+class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods):
     """One network being computed. More verbs are in the files `client_*`.
 
     Make one with `Campaign.create`, take up one that exists with `Campaign.open`.

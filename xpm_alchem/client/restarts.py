@@ -10,7 +10,7 @@ from xpm_alchem.views import restart as restart_views
 from xpm_alchem.views.overview import View
 
 
-class RestartVerbs:
+class RestartMethods:
     """Restart patterns: regular expressions that say which failed tasks are tried again, and how often.
 
     Every change takes effect at once, also on tasks in error. Each method returns whether a driver that runs will do it

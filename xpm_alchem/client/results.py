@@ -36,7 +36,7 @@ class ImportedFile:
     later: bool = False
 
 
-class ResultVerbs:
+class ResultMethods:
     """Results, at any time: of transformations, of edges, of ligands."""
 
     _records: CampaignRecords

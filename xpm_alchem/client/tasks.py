@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from xpm_alchem.driver.loop import Driver
 
 
-class TaskVerbs:
+class TaskMethods:
     """What may be asked of tasks, which are named 'TRANSFORMATION:REPEAT' or by their ids.
 
     Every verb is for one task or several, changes all of them or none, and works while a driver runs: it does then

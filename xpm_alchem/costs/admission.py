@@ -22,7 +22,7 @@ import attrs
 import numpy as np
 
 from xpm_alchem.campaign.spending import InFlight, Span
-from xpm_alchem.plan.amounts import said
+from xpm_alchem.plan.amounts import amount_text
 from xpm_alchem.plan.budget import Budget
 
 HOUR = 3600.0
@@ -125,22 +125,22 @@ class Admission:
             return Verdict(
                 Word.EXHAUSTED,
                 f"the rest of the budget's total does not hold another task: {self._used()}, and the next is expected "
-                f"to cost {said(expected, self.unit)}; nothing more is started",
+                f"to cost {amount_text(expected, self.unit)}; nothing more is started",
             )
         if budget.rate is not None and not self._within_rate(new.attempt, self.now):
             when = self._when(new.attempt)
             clock = "something ends" if when is None else time.strftime("about %H:%M:%S", time.localtime(when))
-            rate = f"the budget's rate of {said(budget.rate, self.unit)} an hour is used up"
+            rate = f"the budget's rate of {amount_text(budget.rate, self.unit)} an hour is used up"
             return Verdict(Word.WAIT, f"{rate}: waiting until {clock}", when)
         return Verdict()
 
     def _used(self) -> str:
-        total = said(self.budget.total or 0.0, self.unit)
-        used = f"{said(self.spent)} of {total} spent"
+        total = amount_text(self.budget.total or 0.0, self.unit)
+        used = f"{amount_text(self.spent)} of {total} spent"
         if self.in_flight:
-            used += f", {said(self.accrued)} so far by {len(self.in_flight)} in flight"
+            used += f", {amount_text(self.accrued)} so far by {len(self.in_flight)} in flight"
             if self.committed > self.accrued:
-                used += f" (expected: {said(self.committed)})"
+                used += f" (expected: {amount_text(self.committed)})"
         return used
 
     def dearest_hour(self, now: float, *more: InFlight) -> float:

@@ -13,7 +13,7 @@ import attrs
 
 from xpm_alchem.campaign.spending import Ledger
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
-from xpm_alchem.plan.amounts import said
+from xpm_alchem.plan.amounts import amount_text
 from xpm_alchem.plan.budget import Budget
 
 BY_BUDGET = "budget"
@@ -44,8 +44,10 @@ class Closed:
     def sentence(self) -> str:
         """What is to be said to a user, without the transformation's name."""
         got = f"{self.results} result(s)" if self.results else "no result"
-        limit = said(self.limit, self.unit)
-        return f"gets no more tasks: {said(self.spent, self.unit)} for {got} is more than per_result ({limit} each)"
+        limit = amount_text(self.limit, self.unit)
+        return (
+            f"gets no more tasks: {amount_text(self.spent, self.unit)} for {got} is more than per_result ({limit} each)"
+        )
 
 
 def closed_transformations(

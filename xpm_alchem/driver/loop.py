@@ -39,7 +39,7 @@ _AT_ONCE_SECONDS = 60.0  # for attempts to be gone that are ended at once
 _BEAT_SECONDS = 10.0
 
 
-class Ending(IntEnum):
+class ExitCode(IntEnum):
     """How a run of the driver ended; the command's exit code."""
 
     SATISFIED = 0
@@ -99,7 +99,7 @@ class Driver:
         )
 
     # -------------------------------------------------------------------------------------------------- the loop
-    def run(self, *, once: bool = False, stop: bool = False, at_once: bool = False) -> Ending:
+    def run(self, *, once: bool = False, stop: bool = False, at_once: bool = False) -> ExitCode:
         """Drive the campaign.
 
         Parameters
@@ -125,7 +125,7 @@ class Driver:
                     return self._stop() if stop else self._end_at_once() if at_once else self._told(self._drive(once))
             except KeyboardInterrupt:
                 self.observe(DriverEvent("detached"))
-                return Ending.DETACHED
+                return ExitCode.DETACHED
             except OSError as error:
                 if isinstance(error, WorkspaceError):
                     raise
@@ -156,7 +156,7 @@ class Driver:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def _drive(self, once: bool) -> Ending:
+    def _drive(self, once: bool) -> ExitCode:
         quiet_experimaestro(self.records.path / "driver.log")
         self._planning.take_plan()  # it may have changed until the lock was ours
         self._take_requests()
@@ -200,13 +200,13 @@ class Driver:
         exception = self._planning.state.exception if self._planning.state.status == ERROR else None
         self._notices.look(self._planning.plan, exception)
 
-    def _told(self, ending: Ending) -> Ending:
+    def _told(self, ending: ExitCode) -> ExitCode:
         """Tell the user how a run ended."""
-        if ending is Ending.SATISFIED:
+        if ending is ExitCode.SATISFIED:
             self._notices.satisfied(self._planning.plan)
-        elif ending is Ending.BUDGET:
+        elif ending is ExitCode.BUDGET:
             self._notices.used_up(self._planning.plan)
-        elif ending is Ending.IN_ERROR:
+        elif ending is ExitCode.IN_ERROR:
             self._notices.in_error(self._planning.plan, self._planning.state.exception)
         else:
             self._tell()
@@ -222,7 +222,7 @@ class Driver:
         self._budget.put_in_force(self._planning.plan.budget)
         self._harvest.policy = RestartPolicy.of(self._planning.plan, self.workspace.max_retries)
 
-    def _stop(self, reason: str = STOPPED) -> Ending:
+    def _stop(self, reason: str = STOPPED) -> ExitCode:
         """End all attempts: tell them, wait until they have kept their state; nothing is submitted."""
         quiet_experimaestro(self.records.path / "driver.log")
         why = ", the budget is used up" if reason == USED_UP else ""
@@ -235,10 +235,10 @@ class Driver:
             self._harvest.look()
         self.observe(DriverEvent("stopped: no attempt is at work"))
         if reason == USED_UP:
-            return self._ending() if self._finished() else Ending.BUDGET
-        return Ending.DETACHED
+            return self._ending() if self._finished() else ExitCode.BUDGET
+        return ExitCode.DETACHED
 
-    def _end_at_once(self) -> Ending:
+    def _end_at_once(self) -> ExitCode:
         """End the attempts that are to end at once, and wait a while until they are gone."""
         quiet_experimaestro(self.records.path / "driver.log")
         until = time.time() + _AT_ONCE_SECONDS
@@ -250,7 +250,7 @@ class Driver:
             for task in tasks:
                 self._withdrawal.end(task, task.reason, since=task.changed)
             self._wait()
-        return Ending.DETACHED
+        return ExitCode.DETACHED
 
     def _is_over(self) -> bool:
         """Whether there is nothing to do, also after a last look for what the user asked for meanwhile."""
@@ -277,15 +277,15 @@ class Driver:
         other = self.records.state().tasks.get(task.extends or "")
         return other is None or other.status is TaskStatus.COMPLETE or self._can_come(other)
 
-    def _ending(self) -> Ending:
+    def _ending(self) -> ExitCode:
         tasks = self.records.state().tasks.values()
         if self._planning.state.status == ERROR:
-            return Ending.IN_ERROR
+            return ExitCode.IN_ERROR
         if not self._finished():
-            return Ending.BUDGET if self._is_spent() else Ending.DETACHED
+            return ExitCode.BUDGET if self._is_spent() else ExitCode.DETACHED
         if any(task.status is TaskStatus.ERROR for task in tasks):
-            return Ending.IN_ERROR
-        return Ending.BUDGET if self._budget.keeps_back(self._planning.wants) else Ending.SATISFIED
+            return ExitCode.IN_ERROR
+        return ExitCode.BUDGET if self._budget.keeps_back(self._planning.wants) else ExitCode.SATISFIED
 
     def _wait(self) -> None:
         """Wait for an event, or for the next look at the disk; events may repeat, come late or never come."""

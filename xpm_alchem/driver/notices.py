@@ -14,7 +14,7 @@ from xpm_alchem.base.values import printable
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.driver.harvest import DriverEvent
-from xpm_alchem.plan.amounts import said
+from xpm_alchem.plan.amounts import amount_text
 from xpm_alchem.plan.campaign_yaml import Plan
 from xpm_alchem.plan.notify import BUDGET, ERROR, SATISFIED
 
@@ -75,7 +75,7 @@ class Notices:
 
     def _spent(self) -> str:
         ledger = self._records.state().ledger
-        return f"{said(ledger.total(ledger.unit), ledger.unit)} spent"
+        return f"{amount_text(ledger.total(ledger.unit), ledger.unit)} spent"
 
     def _tell(self, plan: Plan, event: str, what: str, of: str, sentence: str) -> None:
         notify = plan.notify

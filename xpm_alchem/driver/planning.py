@@ -18,7 +18,7 @@ from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.plan.campaign_yaml import Plan
 from xpm_alchem.requests.creation import created
-from xpm_alchem.requests.inbox import take_in
+from xpm_alchem.requests.inbox import apply_inbox
 from xpm_alchem.strategies.changes import UNWANTED, Changes, cancelled, events, is_to_end
 from xpm_alchem.strategies.strategist import Strategist
 from xpm_alchem.strategy import DORMANT, ERROR, StrategyState, is_due
@@ -69,7 +69,7 @@ class Planning:
 
     def take_requests(self) -> None:
         """Take in what the user asked for while a driver was at work."""
-        offset, taken = take_in(self.records, self._inbox)
+        offset, taken = apply_inbox(self.records, self._inbox)
         for request in taken:
             if "refused" in request:
                 self.observe(DriverEvent(f"could not be granted: {request['refused']}"))

@@ -70,7 +70,7 @@ def _normal(unit: str) -> str:
     return _HOURS.sub("h", re.sub(r"[\s_·-]+", "", unit.casefold()))
 
 
-def said(value: float, unit: str = "") -> str:
+def amount_text(value: float, unit: str = "") -> str:
     """Return an amount for people: three digits that matter, more of large ones."""
     number = f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     return f"{number} {unit}".rstrip()

@@ -11,7 +11,7 @@ from xpm_alchem.base import checks
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.near_miss import check_keys
 from xpm_alchem.base.values import short
-from xpm_alchem.plan.amounts import Amount, said, same_unit
+from xpm_alchem.plan.amounts import Amount, amount_text, same_unit
 
 NEVER = "never"
 FINISH, STOP = "finish", "stop"
@@ -120,8 +120,9 @@ class Budget:
         hour = cost_per_hour * min(1.0, (longest or _HOUR) / _HOUR)
         if self.rate is not None and hour > self.rate:
             raise CampaignError(
-                f"budget.rate: {said(self.rate, unit)} an hour is less than one attempt can cost in an hour "
-                f"({said(hour, unit)}): nothing could ever start. Raise it, or let attempts have a smaller share."
+                f"budget.rate: {amount_text(self.rate, unit)} an hour is less than one attempt can cost in an hour "
+                f"({amount_text(hour, unit)}): nothing could ever start. "
+                "Raise it, or let attempts have a smaller share."
             )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.plan.amounts import said
+from xpm_alchem.plan.amounts import amount_text
 from xpm_alchem.report import colours
 from xpm_alchem.report.figure import MANY, Trace, figure, lines, safe, shortened
 from xpm_alchem.report.layout import Place, places
@@ -207,7 +207,7 @@ def _leg(leg: View) -> str:
     """Return a transformation in a line: its repeats, its value, what it cost, what the strategy wants of it."""
     counts = [f"{leg[key]} {key}" for key in ("complete", "running", "waiting", "error") if leg[key]]
     parts = [", ".join(counts) or "no repeat yet", _energy(leg["estimate"], leg["standard_error"])]
-    parts += [f"cost {said(leg['cost'])}"] if leg["cost"] else []
+    parts += [f"cost {amount_text(leg['cost'])}"] if leg["cost"] else []
     parts += [] if leg["weight"] is None else [f"weight {leg['weight']:.2f}"]
     parts += [safe(leg["next"])] if leg["next"] else []
     return f"{safe(leg['transformation'])} ({leg['leg']}): {'; '.join(parts)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from xpm_alchem.base.values import local_time
-from xpm_alchem.plan.amounts import said
+from xpm_alchem.plan.amounts import amount_text
 from xpm_alchem.report.course_figures import (
     allocation_figure,
     cost_bars,
@@ -56,14 +56,14 @@ def _overview(material: Material) -> list[Block]:
     tiles = [
         ("with a result", f"{summary['with_result']} of {summary['transformations']} transformations"),
         *((f"repeats {status}", str(summary[status])) for status in ("complete", "running", "waiting", "error")),
-        ("hours of complete repeats", said(summary["hours"])),
-        ("cost", said(budget["spent"], unit)),
-        ("cost of a result", said(budget["spent"] / computed, unit) if computed > 0 else "-"),
+        ("hours of complete repeats", amount_text(summary["hours"])),
+        ("cost", amount_text(budget["spent"], unit)),
+        ("cost of a result", amount_text(budget["spent"] / computed, unit) if computed > 0 else "-"),
     ]
     if budget["budget"]["total"] is not None:
-        tiles.append(("budget", said(budget["budget"]["total"], unit)))
+        tiles.append(("budget", amount_text(budget["budget"]["total"], unit)))
     if budget["lost"]:
-        tiles.append(("lost work", said(budget["lost"], unit)))
+        tiles.append(("lost work", amount_text(budget["lost"], unit)))
     if imported:
         tiles.append(("repeats imported", str(imported)))
     strategy = material.status["strategy"]

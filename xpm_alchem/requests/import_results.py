@@ -174,7 +174,7 @@ def _keep(directory: Path, content: bytes) -> None:
         raise WorkspaceError(f"{directory}: cannot be written ({error.strerror}).") from None
 
 
-def take_in_import(records: CampaignRecords, request: Mapping[str, Any]) -> bool:
+def apply_import(records: CampaignRecords, request: Mapping[str, Any]) -> bool:
     """Make a complete task of an earlier run, if it is none yet; the caller holds the campaign's lock.
 
     Raises

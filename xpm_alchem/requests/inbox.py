@@ -16,9 +16,9 @@ from xpm_alchem.plan.budget import Budget
 from xpm_alchem.plan.campaign_yaml import parse_plan, read_plan_text
 from xpm_alchem.plan.restart_patterns import changed_patterns
 from xpm_alchem.plan.text import with_budget, with_restarts, with_strategy
-from xpm_alchem.requests.import_results import take_in_import
+from xpm_alchem.requests.import_results import apply_import
 from xpm_alchem.requests.second_look import look_again
-from xpm_alchem.requests.task_requests import TaskChange, events_of, grant, is_about_tasks
+from xpm_alchem.requests.task_requests import TaskChange, apply_to_tasks, events_of, is_about_tasks
 from xpm_alchem.strategy import DORMANT, StrategyState
 
 STOPPED = "stopped by the user"
@@ -140,24 +140,24 @@ def _changed_plan(records: CampaignRecords, changes: Mapping[str, Any]) -> str:
 def _ask(records: CampaignRecords, request: Mapping[str, Any]) -> bool:
     try:
         with records.lock(is_brief=True):
-            offset, _ = take_in(records, records.driver_state().get("inbox", 0))
+            offset, _ = apply_inbox(records, records.driver_state().get("inbox", 0))
             records.set_driver_state({**records.driver_state(), "inbox": offset})  # never applied twice
             apply(records, request)
-            _rouse(records)
+            _wake(records)
             return False
     except CampaignLockedError:
         records.ask(**request)
         return True
 
 
-def _rouse(records: CampaignRecords) -> None:
+def _wake(records: CampaignRecords) -> None:
     """Let a dormant strategy think again, as a driver does after a request."""
     known = records.driver_state()
     if known.get("strategy", {}).get("status") == DORMANT:
         _apply_awake(records)
 
 
-def take_in(records: CampaignRecords, offset: int) -> tuple[int, list[Mapping[str, Any]]]:
+def apply_inbox(records: CampaignRecords, offset: int) -> tuple[int, list[Mapping[str, Any]]]:
     """Apply what the inbox holds from byte `offset` on; return the new offset and what changed anything.
 
     A request to stop is returned too: stopping is the driver's. One that can no longer be granted is returned with its
@@ -183,7 +183,7 @@ def apply(records: CampaignRecords, request: Mapping[str, Any]) -> bool:
         It makes no sense any more; nothing is changed then.
     """
     if is_about_tasks(request):
-        return grant(records, request)
+        return apply_to_tasks(records, request)
     match request.get("request"):
         case "strategy" if isinstance(request.get("changes"), Mapping):
             return _apply_strategy(records, request["changes"])
@@ -194,7 +194,7 @@ def apply(records: CampaignRecords, request: Mapping[str, Any]) -> bool:
         case "budget" if isinstance(request.get("changes"), Mapping):
             return _apply_budget(records, request["changes"])
         case "import":
-            return take_in_import(records, request)
+            return apply_import(records, request)
     return False
 
 

@@ -77,7 +77,7 @@ def events_of(records: CampaignRecords, request: Request) -> list[Event]:
     return _CHANGES[request["request"]](records, [tasks[task] for task in dict.fromkeys(request["tasks"])], request)
 
 
-def grant(records: CampaignRecords, request: Request) -> bool:
+def apply_to_tasks(records: CampaignRecords, request: Request) -> bool:
     """Do what was asked, unless it was done before; return whether that changed anything. The caller holds the lock.
 
     Raises

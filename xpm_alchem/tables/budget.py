@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from xpm_alchem.plan.amounts import said
-from xpm_alchem.tables.drawing import table_of, when
+from xpm_alchem.plan.amounts import amount_text
+from xpm_alchem.tables.drawing import table_of, time_text
 from xpm_alchem.views.overview import View
 from xpm_alchem.views.rows import Rows
 
@@ -25,18 +25,18 @@ def budget_lines(view: View) -> list[str]:
     def line(name: str, text: str) -> None:
         lines.append(f"{name:<12}{text}")
 
-    of_total = "no total" if budget["total"] is None else f"of {said(budget['total'], unit)}"
-    line("spent", f"{said(view['spent'], unit)}, {of_total}; lost work: {said(view['lost'], unit)}")
+    of_total = "no total" if budget["total"] is None else f"of {amount_text(budget['total'], unit)}"
+    line("spent", f"{amount_text(view['spent'], unit)}, {of_total}; lost work: {amount_text(view['lost'], unit)}")
     for other, cost in view["other_units"].items():
-        line("", f"and {said(cost, other)}, which this budget does not count")
-    expected = f", expected {said(flight['expected'], unit)}" if flight["expected"] > flight["accrued"] else ""
-    line("in flight", f"{flight['attempts']} attempt(s), {said(flight['accrued'], unit)} so far{expected}")
+        line("", f"and {amount_text(cost, other)}, which this budget does not count")
+    expected = f", expected {amount_text(flight['expected'], unit)}" if flight["expected"] > flight["accrued"] else ""
+    line("in flight", f"{flight['attempts']} attempt(s), {amount_text(flight['accrued'], unit)} so far{expected}")
     if view["left"] is not None:
-        line("left", said(view["left"], unit))
-    rate = "" if budget["rate"] is None else f" of {said(budget['rate'], unit)} an hour"
-    line("last hour", f"{said(view['last_hour'], unit)}{rate}")
+        line("left", amount_text(view["left"], unit))
+    rate = "" if budget["rate"] is None else f" of {amount_text(budget['rate'], unit)} an hour"
+    line("last hour", f"{amount_text(view['last_hour'], unit)}{rate}")
     if budget["per_result"] is not None:
-        line("per result", f"{said(budget['per_result'], unit)}, judged after {budget['grace']:g} times as much")
+        line("per result", f"{amount_text(budget['per_result'], unit)}, judged after {budget['grace']:g} times as much")
     end = {None: "the strategy is satisfied", "never": "never: it goes on improving"}.get(budget["until"])
     line("until", end or budget["until"])
     if budget["total"] is not None or end is None:
@@ -44,13 +44,15 @@ def budget_lines(view: View) -> list[str]:
     if view["sentence"]:
         line("now", view["sentence"])
     if view["next_start"] is not None:
-        line("next start", f"about {when(view['next_start'])}, earlier if something ends")
+        line("next start", f"about {time_text(view['next_start'])}, earlier if something ends")
     return lines
 
 
 def leg_costs(view: View) -> Rows:
     """Return what the legs cost."""
-    rows = [(one["leg"], str(one["results"]), said(one["spent"]), said(one["lost"])) for one in view["legs"]]
+    rows = [
+        (one["leg"], str(one["results"]), amount_text(one["spent"]), amount_text(one["lost"])) for one in view["legs"]
+    ]
     return Rows(f"by leg ({view['unit']})", ("leg", "results", "spent", "lost"), rows, range(1, 4))
 
 
@@ -61,8 +63,8 @@ def transformation_costs(view: View) -> Rows:
             row["transformation"],
             row["leg"],
             str(row["results"]),
-            said(row["spent"]),
-            said(row["lost"]),
+            amount_text(row["spent"]),
+            amount_text(row["lost"]),
             _or_dash(row["cost_per_result"]),
             _or_dash(row["expected"]),
             row["closed"] or "",
@@ -75,4 +77,4 @@ def transformation_costs(view: View) -> Rows:
 
 
 def _or_dash(value: float | None) -> str:
-    return "-" if value is None else said(value)
+    return "-" if value is None else amount_text(value)

@@ -15,12 +15,12 @@ from xpm_alchem.views.rows import Rows
 _MANY_ROWS = 200  # more are written as plain columns: laying out a table of 1,000 rows takes seconds
 
 
-def when(seconds: float | None) -> str:
+def time_text(seconds: float | None) -> str:
     """Return a moment in local time, or a dash where there is none."""
     return "-" if seconds is None else local_time(seconds)
 
 
-def took(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """Return a time in the unit that suits it."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= 1.5 * size:
@@ -34,8 +34,12 @@ def time_left(view: View, gap: str = " ") -> str:
     if least is None:
         return "-"
     if most is None:
-        return f"at least{gap}{took(least)}"
-    return took(most) if took(least) == took(most) else f"{took(least)}{gap}to {took(most)}"
+        return f"at least{gap}{duration_text(least)}"
+    return (
+        duration_text(most)
+        if duration_text(least) == duration_text(most)
+        else f"{duration_text(least)}{gap}to {duration_text(most)}"
+    )
 
 
 def rows_table(

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from xpm_alchem.base.values import printable
-from xpm_alchem.tables.drawing import when
+from xpm_alchem.tables.drawing import time_text
 from xpm_alchem.views.overview import View
 
 _SHOWN = 20  # kinds of failure
@@ -86,7 +86,7 @@ def _common(group: View) -> Iterator[str]:
 
 
 def _between(first: float, last: float) -> str:
-    return when(first) if when(first) == when(last) else f"{when(first)} to {when(last)}"
+    return time_text(first) if time_text(first) == time_text(last) else f"{time_text(first)} to {time_text(last)}"
 
 
 def _some(names: Sequence[str], most: int = _NAMES) -> str:

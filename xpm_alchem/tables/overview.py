@@ -9,8 +9,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from xpm_alchem.plan.amounts import said
-from xpm_alchem.tables.drawing import rows_table, time_left, when
+from xpm_alchem.plan.amounts import amount_text
+from xpm_alchem.tables.drawing import rows_table, time_left, time_text
 from xpm_alchem.views.overview import View
 from xpm_alchem.views.rows import number
 
@@ -18,7 +18,7 @@ from xpm_alchem.views.rows import number
 def _driver(driver: dict[str, Any] | None) -> str:
     if driver is None:
         return "none"
-    return f"host {driver['host']}, pid {driver['pid']}, since {when(driver['since'])}"
+    return f"host {driver['host']}, pid {driver['pid']}, since {time_text(driver['since'])}"
 
 
 def status_table(view: View) -> RenderableType:
@@ -42,11 +42,11 @@ def status_table(view: View) -> RenderableType:
 
 
 def _money(view: View) -> str:
-    limits = [] if view["total"] is None else [f"of {said(view['total'], view['unit'])}"]
-    limits += [] if view["rate"] is None else [f"at most {said(view['rate'], view['unit'])} an hour"]
+    limits = [] if view["total"] is None else [f"of {amount_text(view['total'], view['unit'])}"]
+    limits += [] if view["rate"] is None else [f"at most {amount_text(view['rate'], view['unit'])} an hour"]
     limits += [] if view["until"] is None else [f"until {view['until']}"]
-    lost = [f"lost work {said(view['lost'], view['unit'])}"] if view["lost"] else []
-    return ", ".join([f"{said(view['spent'], view['unit'])} spent", *limits, *lost])
+    lost = [f"lost work {amount_text(view['lost'], view['unit'])}"] if view["lost"] else []
+    return ", ".join([f"{amount_text(view['spent'], view['unit'])} spent", *limits, *lost])
 
 
 _SHOW_HEADINGS = ("transformation", "leg", "done", "run", "wait", "err", "estimate", "SD", "weight", "cost", "next")
@@ -62,7 +62,7 @@ def show_table(view: View) -> RenderableType:
             number(row["estimate"], 3),
             number(row["sd"], 3),
             number(row["weight"]),
-            said(row["cost"]) if row["cost"] else "·",
+            amount_text(row["cost"]) if row["cost"] else "·",
             row["next"],
         )
         for row in view["rows"]
@@ -82,9 +82,9 @@ def summary_table(view: View) -> RenderableType:
     cells = {
         "with result": f"{view['with_result']} of {view['transformations']}",
         "tasks": "\n".join(states) or "none",
-        "cost": f"{said(view['cost'])}\n{view['cost_unit']}",
-        "a result": "-" if view["cost_per_result"] is None else said(view["cost_per_result"]),
-        "last hour": f"{view['results_last_hour']} results\n{said(view['cost_last_hour'])}",
+        "cost": f"{amount_text(view['cost'])}\n{view['cost_unit']}",
+        "a result": "-" if view["cost_per_result"] is None else amount_text(view["cost_per_result"]),
+        "last hour": f"{view['results_last_hour']} results\n{amount_text(view['cost_last_hour'])}",
         "time left": time_left(view["time_left"], gap="\n"),
     }
     for heading in cells:

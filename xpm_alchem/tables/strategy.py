@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from xpm_alchem.tables.drawing import rows_table, when
+from xpm_alchem.tables.drawing import rows_table, time_text
 from xpm_alchem.views.overview import View
 from xpm_alchem.views.rows import number
 
@@ -30,7 +30,7 @@ def health_table(view: View) -> RenderableType:
         ("status", view["status"]),
         ("iterations", str(view["iterations"])),
         ("sleep_interval", f"{view['sleep_interval']:g} s"),
-        ("last_iteration", when(view["last_iteration"])),
+        ("last_iteration", time_text(view["last_iteration"])),
         ("last_iteration_result_count", "-" if seen is None else str(seen)),
     ]
     if view["exception"]:

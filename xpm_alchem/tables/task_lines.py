@@ -5,7 +5,7 @@ from __future__ import annotations
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 
 
-def said_of(what: str, task: TaskState) -> str:
+def event_line(what: str, task: TaskState) -> str:
     """Return what an event means for a task; `what` is a status, or what else a driver tells."""
     if what == TaskStatus.COMPLETE:
         value = "no estimate" if task.estimate is None else f"{task.estimate:.3f} kcal/mol"

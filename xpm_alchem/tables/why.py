@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from xpm_alchem.tables.drawing import columns, took, when
+from xpm_alchem.tables.drawing import columns, duration_text, time_text
 from xpm_alchem.views.overview import View
 
 _FOLDED = 4  # attempts in a row that ended in the same way and are shown as one
@@ -55,8 +55,8 @@ def _attempts(view: View, everything: bool) -> Text:
                 str(first["attempt"]) if len(run) == 1 else f"{first['attempt']}-{last['attempt']}",
                 _some(sorted({attempt["host"] for attempt in run})),
                 *([str(first["job"] or "") if len(run) == 1 else ""] if jobs else []),
-                when(first["start"]),
-                took(sum(attempt["seconds"] for attempt in run)),
+                time_text(first["start"]),
+                duration_text(sum(attempt["seconds"] for attempt in run)),
                 _units(last, view["units_total"]),
                 f"{max(attempt['peak_memory_bytes'] for attempt in run) / 1e6:.0f}",
             )

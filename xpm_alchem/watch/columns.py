@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 from rich.text import Text
 
-from xpm_alchem.plan.amounts import said
+from xpm_alchem.plan.amounts import amount_text
 from xpm_alchem.views.overview import View
 from xpm_alchem.views.rows import number
 
@@ -77,7 +77,7 @@ def _of(key: str, say: Callable[[Any], str]) -> Callable[[View, int], Text]:
 
 
 def _cost(value: float) -> str:
-    return said(value) if value else "·"
+    return amount_text(value) if value else "·"
 
 
 _NAME = Column("transformation", "transformation", 0, _of("transformation", str), lambda r: r["transformation"], False)

@@ -8,9 +8,9 @@ from rich.text import Text
 
 from xpm_alchem.base.values import local_time, printable
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
-from xpm_alchem.plan.amounts import said
+from xpm_alchem.plan.amounts import amount_text
 from xpm_alchem.tables.drawing import time_left
-from xpm_alchem.tables.task_lines import said_of
+from xpm_alchem.tables.task_lines import event_line
 from xpm_alchem.watch.columns import COUNTS
 from xpm_alchem.watch.picture import Picture
 
@@ -34,9 +34,9 @@ def _parts(picture: Picture) -> Iterator[Text]:
     yield Text(summary["campaign"], "bold")
     counts = [Text(f"{summary[key]} {key}", style if summary[key] else "") for key, _, style in COUNTS]
     yield Text(", ").join(counts) if summary["tasks"] else Text("no task yet")
-    total = "" if picture.total is None else f" of {said(picture.total)}"
-    yield Text(f"spent {said(summary['cost'])}{total} {summary['cost_unit']}".rstrip())
-    hour = said(summary["cost_last_hour"], summary["cost_unit"])
+    total = "" if picture.total is None else f" of {amount_text(picture.total)}"
+    yield Text(f"spent {amount_text(summary['cost'])}{total} {summary['cost_unit']}".rstrip())
+    hour = amount_text(summary["cost_last_hour"], summary["cost_unit"])
     yield Text(f"last hour {summary['results_last_hour']} results for {hour}")
     yield Text(f"time left {time_left(summary['time_left'])}")
     paused = strategy["name"] is not None and strategy["mode"] == "disabled"
@@ -69,7 +69,7 @@ def tasks_of(picture: Picture, transformation: str) -> Text:
 
 def _line(name: str, task: TaskState) -> Text:
     letter, style = _LETTERS.get(str(task.status), ("-", "dim"))
-    what = said_of(str(task.status), task)
+    what = event_line(str(task.status), task)
     if task.status is TaskStatus.WAITING and not task.actioned:
         what = f"cancelled: {task.reason}"
     return Text.assemble((letter, style), f" {name}  {printable(what)}")
