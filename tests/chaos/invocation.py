@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from patience import Patience
+
 _FORK = multiprocessing.get_context("forkserver")
 _FORK.set_forkserver_preload(
     [
@@ -84,10 +86,10 @@ class Invocation:
         TimeoutError
             It has not ended in time.
         """
-        until = time.time() + seconds
+        patience = Patience(seconds)
         while (code := self.poll()) is None:
-            if time.time() > until:
-                raise TimeoutError(f"process {self.pid} has not ended within {seconds:g} s")
+            if patience.is_over():
+                raise TimeoutError(f"process {self.pid} has not ended within {patience}")
             time.sleep(0.02)
         return code
 

@@ -7,6 +7,7 @@ By hand: python tests/slurm_cluster.py DIR [--accounting]; then `export SLURM_CO
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import random
 import shutil
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from patience import end_of, run, scaled, wait_for
 
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
 NEEDED_FOR_ACCOUNTING = ("slurmdbd", "sacct", "sacctmgr", "mariadbd", "mariadb-install-db", "mariadb-admin")
@@ -30,6 +32,11 @@ def missing(*, accounting: bool) -> list[str]:
     """Return the programs that are needed and not installed."""
     names = NEEDED + (NEEDED_FOR_ACCOUNTING if accounting else ())
     return [name for name in names if _program(name) is None]
+
+
+def whole_seconds(seconds: float) -> int:
+    """Return a number of seconds for slurm.conf: those of a machine at rest, or more where it is busy now."""
+    return math.ceil(scaled(seconds))
 
 
 def _program(name: str) -> str | None:
@@ -138,12 +145,12 @@ class SlurmCluster:
             "MpiDefault": "none",
             "ReturnToService": 2,
             "SlurmctldTimeout": 30,
-            "SlurmdTimeout": 30,
-            "MinJobAge": 300,
-            "KillWait": 5,
+            "SlurmdTimeout": max(30, whole_seconds(10)),  # nodes are looked at after a third of it
+            "MinJobAge": 7200,  # what is asked of jobs when a test is over is answered, however long it took
+            "KillWait": whole_seconds(5),
             "JobRequeue": 1,
             "DefMemPerCPU": 100,
-            "MessageTimeout": 10,
+            "MessageTimeout": whole_seconds(10),
         }
         if self.accounting:
             lines |= {
@@ -252,7 +259,7 @@ class SlurmCluster:
         """End a daemon: 'slurmctld', 'slurmdbd', 'n1' ..."""
         process = self._processes.pop(name)
         process.send_signal(number)
-        process.wait(20)
+        end_of(process, 20)
 
     def ended(self) -> list[tuple[str, subprocess.Popen[bytes]]]:
         """Return the daemons that have ended by themselves since this was asked last."""
@@ -265,12 +272,12 @@ class SlurmCluster:
         """End all jobs and daemons."""
         if "slurmctld" in self._processes:
             with suppress(subprocess.TimeoutExpired):  # a controller that was killed a moment ago
-                self.call("scancel", "--signal=KILL", "--full", "-u", "root", check=False, timeout=30)
+                self.call("scancel", "--signal=KILL", "--full", "-u", "root", check=False, seconds=30)
         for name in list(reversed(self._processes)):
             process = self._processes.pop(name)
             process.terminate()
             try:
-                process.wait(10)
+                end_of(process, 10)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -296,15 +303,10 @@ class SlurmCluster:
         return killed
 
     # ---------------------------------------------------------------------------------------------------- commands
-    def call(self, *command: str, check: bool = True, timeout: float = 60, **env: str) -> str:
+    def call(self, *command: str, check: bool = True, seconds: float = 60, **env: str) -> str:
         """Run a SLURM command and return what it prints."""
-        done = subprocess.run(
-            [_program(command[0]) or command[0], *command[1:]],
-            env={**self.env, **env},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
+        program = _program(command[0]) or command[0]
+        done = run([program, *command[1:]], env={**self.env, **env}, seconds=seconds)
         if check and done.returncode:
             raise AssertionError(f"{' '.join(command)}: {done.stderr}")
         return done.stdout
@@ -327,16 +329,16 @@ class SlurmCluster:
         )
 
     def _until(self, condition: Callable[[], Any], what: str, seconds: float = 60) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        def is_up() -> bool:
             if condition():
-                return
+                return True
             for name, process in self._processes.items():
                 if process.poll() is not None:
                     log = (self.path / "log" / f"{name}.out").read_text(errors="replace")[-2000:]
                     raise AssertionError(f"{name} ended with {process.returncode}: {log}")
-            time.sleep(0.05)
-        raise AssertionError(f"{what} did not come up within {seconds} s")
+            return False
+
+        wait_for(is_up, seconds=seconds, what=f"{what} coming up")
 
 
 def main() -> None:
