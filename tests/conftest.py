@@ -18,6 +18,7 @@ import filelock
 import psutil
 import pytest
 from left_processes import processes_of, stacks
+from patience import scaled
 from places import NO_SKIPS, ROOT, python_path
 from slurm_cluster import SlurmCluster, missing
 
@@ -31,6 +32,12 @@ resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # tests that crash processes l
 # a shell that starts the tests in the background has SIGINT ignored, which children inherit
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def shared_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory that all processes of pytest-xdist share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
 
 
 @pytest.fixture(autouse=True)
@@ -100,14 +107,19 @@ def need_slurm() -> Callable[..., None]:
 
 @pytest.fixture
 def start_cluster(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, need_slurm: Callable[..., None]
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    need_slurm: Callable[..., None],
 ) -> Iterator[Callable[..., SlurmCluster]]:
     """Return a function that starts a real SLURM cluster (options: SlurmCluster) and points SLURM_CONF to it."""
     clusters: list[SlurmCluster] = []
+    template = shared_directory(tmp_path_factory) / "database"
 
     def start(*, accounting: bool = False, **options: Any) -> SlurmCluster:
         need_slurm(accounting=accounting)
-        cluster = SlurmCluster(tmp_path / f"cluster{len(clusters)}", accounting=accounting, **options)
+        place = tmp_path / f"cluster{len(clusters)}"
+        cluster = SlurmCluster(place, accounting=accounting, template=template, **options)
         clusters.append(cluster)
         monkeypatch.setenv("SLURM_CONF", str(cluster.conf))
         return cluster.start()
@@ -124,7 +136,7 @@ def no_process_left(tmp_path: Path) -> Iterator[None]:
     A process that has said its last word is given the time to end: a Python interpreter takes a while to be torn down.
     """
     yield
-    psutil.wait_procs(processes_of(tmp_path), timeout=15)
+    psutil.wait_procs(processes_of(tmp_path), timeout=scaled(15))
     left = processes_of(tmp_path)
     found = [f"{process.info}\n{stacks(process.pid)}" for process in left]
     for process in left:
@@ -140,8 +152,7 @@ def standing_campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     from fuzzed_campaign import make_campaign
 
-    base = tmp_path_factory.getbasetemp()
-    root = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "fuzzed"
+    root = shared_directory(tmp_path_factory) / "fuzzed"
     with filelock.FileLock(f"{root}.lock"), pytest.MonkeyPatch.context() as patch:
         if not (root / "made").exists():
             shutil.rmtree(root, ignore_errors=True)

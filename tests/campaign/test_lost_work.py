@@ -9,7 +9,8 @@ import time
 
 import attrs
 import pytest
-from dummy_protocol import dummy_network
+from dummy_protocol import dummy_network, times_left
+from patience import wait_for
 
 from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.files import write_json
@@ -115,10 +116,7 @@ def test_a_stop_without_a_checkpoint_keeps_nothing_and_with_one_what_came_before
         except Stopped:
             os._exit(7)
         os._exit(0)
-    until = time.monotonic() + 60
-    while not list(task.path.glob("shared/*/checkpoint.json")) and time.monotonic() < until:
-        time.sleep(0.01)
-    time.sleep(1.0)
+    wait_for(lambda: times_left(script, "simulate 0 step 3") == 0, what="the third step")
     os.kill(pid, signal.SIGTERM)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
     (only,) = AttemptLog(task.attempts).read()

@@ -8,8 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from campaigns import SmallCampaign, wait_for
+from campaigns import SmallCampaign, held
 from doctored import Patient, told
+from patience import communicate
 
 KEYS = {"campaign", "path", "workspace", "launcher", "faults", "warnings", "checks", "mended", "not_mended"}
 ROW_KEYS = {"area", "check", "verdict", "found", "mend", "can_fix", "places"}
@@ -45,17 +46,15 @@ def test_from_whole_to_broken_to_mended(tmp_path: Path) -> None:
 
 
 def test_fix_names_the_driver_that_runs(tmp_path: Path) -> None:
-    script = {"simulate 0": {"do": "sleep", "seconds": 60}}
-    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)], script=script)
+    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)], script=held(at="simulate 0"))
     driver = campaign.start()
     try:
-        wait_for(lambda: (tmp_path / "c/workspace/campaigns/small/index.json").exists(), what="the campaign")
-        wait_for(lambda: any(a and a[-1].units_done for a in campaign.attempts().values()), what="an attempt at work")
+        campaign.wait_until_at_work(units=1)
         looked = campaign.call("doctor", campaign.file)
         refused = campaign.call("doctor", campaign.file, "--fix")
     finally:
         campaign.call("stop", campaign.file)
-        driver.wait(60)
+        communicate(driver, 60)
     assert looked.returncode == 0, looked.stdout
     assert f"pid {driver.pid}" in looked.stdout and "0 fault(s), 0 warning(s)" in looked.stdout
     assert refused.returncode == 2 and f"pid {driver.pid}" in refused.stderr

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from campaigns import SmallCampaign, wait_for
+from campaigns import SmallCampaign, deaf, held
+from patience import communicate, hear, run, scaled, wait_for
 
 from xpm_alchem.execution.attempts import Outcome
 
@@ -63,13 +64,11 @@ def test_more_repeats_asked_for_later_are_added(tmp_path: Path) -> None:
 
 
 def test_a_time_limit_cuts_a_task_into_slices_that_cost_no_retries(tmp_path: Path) -> None:
-    settings = {"n_steps": 48, "step_seconds": 0.4}
-    free = SmallCampaign(tmp_path / "free", edges=[(0, 1)], n_steps=48)
+    free = SmallCampaign(tmp_path / "free", edges=[(0, 1)])
     assert free.run().returncode == 0
-    launcher = {"kind": "local", "slots": 2, "time_limit": 15.0, "margin": 1.0, "grace": 20}
-    limited = SmallCampaign(
-        tmp_path / "limited", edges=[(0, 1)], plan={"launcher": launcher, "max_retries": 0}, **settings
-    )
+    launcher = {"kind": "local", "slots": 2, "time_limit": scaled(15.0), "margin": 1.0, "grace": scaled(20.0)}
+    plan = {"launcher": launcher, "max_retries": 0}
+    limited = SmallCampaign(tmp_path / "limited", edges=[(0, 1)], plan=plan, script=held(times=1))
     done = limited.run()
     assert done.returncode == 0, done.stdout
     (attempts,) = limited.attempts().values()
@@ -81,11 +80,11 @@ def test_a_time_limit_cuts_a_task_into_slices_that_cost_no_retries(tmp_path: Pat
 
 
 def test_an_attempt_that_does_not_stop_is_killed_after_its_limit(tmp_path: Path) -> None:
-    launcher = {"kind": "local", "slots": 1, "time_limit": 8, "margin": 0.5, "grace": 0.5}
+    launcher = {"kind": "local", "slots": 1, "time_limit": scaled(8.0), "margin": 0.5, "grace": 0.5}
     campaign = SmallCampaign(
         tmp_path / "c",
         edges=[(0, 1)],
-        script={"simulate 0": {"do": "hang", "seconds": 60, "times": 1}},
+        script=deaf(tmp_path / "never"),
         plan={"launcher": launcher, "max_retries": 1},
     )
     done = campaign.run()
@@ -187,7 +186,8 @@ def test_children_die_with_their_attempt(tmp_path: Path) -> None:
 
 
 def test_a_second_driver_is_refused_with_the_first_ones_host_and_pid(tmp_path: Path) -> None:
-    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)], n_steps=20, step_seconds=0.5)
+    go_on = tmp_path / "go on"
+    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)], script=held(until=go_on))
     first = campaign.start()
     wait_for(lambda: _holder(campaign), what="the lock")
     second = campaign.run()
@@ -195,7 +195,9 @@ def test_a_second_driver_is_refused_with_the_first_ones_host_and_pid(tmp_path: P
     assert f"pid {first.pid}" in second.stderr
     assert "host" in second.stderr
     assert "since" in second.stderr
-    assert first.wait(120) == 0
+    go_on.touch()
+    out, _ = communicate(first, 120)
+    assert first.returncode == 0, out
 
 
 def _holder(campaign: SmallCampaign) -> object:
@@ -212,11 +214,10 @@ def test_a_signal_detaches_and_the_next_run_takes_the_tasks_up_again(tmp_path: P
     )
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         driver = campaign.start()
-        assert driver.stdout is not None
-        assert any("submitted" in line or "taken up again" in line for line in driver.stdout)
+        hear(driver, "submitted|taken up again")
         wait_for(lambda: _running(campaign), what="two running tasks")
         driver.send_signal(number)
-        out, _ = driver.communicate(timeout=30)
+        out, _ = communicate(driver, 30)
         assert driver.returncode == 3
         assert "detached" in out
         assert str(campaign.records.path) in out
@@ -249,7 +250,7 @@ def test_a_signal_that_python_drops_detaches_nevertheless(tmp_path: Path) -> Non
         sys.exit(code)
         """
     command = [sys.executable, "-c", textwrap.dedent(script), campaign.path / "campaign.yaml"]
-    driver = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    driver = run(command, seconds=100)
     assert (driver.stdout.strip(), driver.returncode) == ("['KeyboardInterrupt']", 3), driver.stderr
     assert campaign.run().returncode == 0
 
@@ -274,10 +275,9 @@ def test_a_killed_driver_is_replaced_and_nothing_runs_twice(tmp_path: Path) -> N
     assert status["driver"] is None
     assert status["tasks"]["running"] == 2
     other = campaign.start()
-    assert other.stdout is not None
-    assert any("taken up again" in line for line in other.stdout)
+    hear(other, "taken up again")
     go_on.touch()
-    printed = other.communicate(timeout=200)[0]
+    printed = communicate(other, 200)[0]
     assert other.returncode == 0, printed
     assert all(len(attempts) == 1 for attempts in campaign.attempts().values())
 
@@ -330,7 +330,8 @@ def test_looking_works_while_a_driver_runs(tmp_path: Path) -> None:
     assert all(row["estimate"] is None for row in campaign.json("results")["transformations"])
     assert campaign.call("list", "--workspace", campaign.path / "workspace").returncode == 0
     go_on.touch()
-    assert driver.wait(120) == 0
+    out, _ = communicate(driver, 120)
+    assert driver.returncode == 0, out
 
 
 def test_a_dry_run_tells_and_changes_nothing(tmp_path: Path) -> None:
@@ -447,7 +448,7 @@ def test_a_retry_asked_for_while_a_driver_runs_is_taken_in(tmp_path: Path) -> No
     asked = campaign.call("retry", campaign.file, "--all")
     assert "within seconds" in asked.stdout
     (tmp_path / "go on").touch()
-    driver.communicate(timeout=300)
+    communicate(driver, 300)
     assert driver.returncode == 0
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import patience
 import pytest
 import yaml
 from places import ROOT
@@ -70,7 +70,7 @@ def run(lab: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     def call(*arguments: object, cwd: Path = lab) -> str:
         command = [sys.executable, *map(str, arguments)]
-        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+        done = patience.run(command, cwd=cwd, seconds=120)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

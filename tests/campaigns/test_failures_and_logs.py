@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from campaigns import SmallCampaign, wait_for
+from campaigns import SmallCampaign
+from patience import communicate, end_of, wait_for
 
 from xpm_alchem.execution.attempts import Outcome
 from xpm_alchem.execution.directory import TaskDirectory
@@ -48,8 +49,8 @@ class Following:
 
     def ended(self) -> tuple[int, str]:
         """Wait until it has ended; return its code and all that it printed."""
-        code = self.process.wait(120)
-        self._reader.join(30)
+        code = end_of(self.process, 120)
+        self._reader.join()
         return code, "".join(self.lines)
 
 
@@ -189,7 +190,8 @@ def test_following_goes_on_over_a_restart_and_ends_with_the_task(tmp_path: Path)
     assert text.count("the last words") == 2
     assert text.count("unit log, line 1") == 1
     assert text.endswith("--- the task is complete\n")
-    assert driver.wait(120) == 0
+    out, _ = communicate(driver, 120)
+    assert driver.returncode == 0, out
 
 
 def _began(campaign: SmallCampaign, number: int) -> bool:
@@ -223,7 +225,8 @@ def test_ctrl_c_ends_following_and_nothing_else(tmp_path: Path, stream: str) -> 
     assert "Traceback" not in text
     assert "left; the task goes on" in text
     end.touch()
-    assert driver.wait(120) == 0
+    out, _ = communicate(driver, 120)
+    assert driver.returncode == 0, out
     (attempts,) = campaign.attempts().values()
     assert len(attempts) == 1
 

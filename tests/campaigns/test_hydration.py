@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from patience import run
 from places import HYDRATION
 
 from xpm_alchem.gufe_seam import AlchemicalNetwork, load, save
@@ -19,9 +19,7 @@ PART = ("methane_hydration", "ethanol_hydration", "benzene_toluene_vacuum", "ben
 @pytest.mark.long
 def test_a_part_of_the_demo_network_gives_the_reference_values(tmp_path: Path) -> None:
     def call(*arguments: object) -> str:
-        done = subprocess.run(
-            [sys.executable, *map(str, arguments)], cwd=tmp_path, capture_output=True, text=True, timeout=900
-        )
+        done = run([sys.executable, *map(str, arguments)], cwd=tmp_path, seconds=900)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from dummy_protocol import dummy_network
+from patience import run
 from places import SUPPORT
 
 from xpm_alchem import gufe_seam
@@ -41,9 +41,7 @@ def test_fifty_drivers_killed_in_an_iteration_leave_the_next_one_the_same_to_do(
             if status != "waiting":
                 records.write({"event": "status", "task": task, "status": status, "estimate": 1.0, "seconds": 1.0})
     program = SUPPORT / "killed_iteration.py"
-    ended = subprocess.run(
-        [sys.executable, program, records.path, "50"], cwd=tmp_path, capture_output=True, text=True, timeout=300
-    )
+    ended = run([sys.executable, program, records.path, "50"], cwd=tmp_path, seconds=300)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     said = json.loads(ended.stdout.splitlines()[-1])
     assert sum(said["points"].values()) == 50

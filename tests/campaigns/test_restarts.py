@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from campaigns import SmallCampaign, wait_for
+from campaigns import SmallCampaign
+from patience import communicate, wait_for
 
 from xpm_alchem.client import Campaign
 from xpm_alchem.execution.attempts import Outcome
@@ -89,7 +90,7 @@ def test_a_pattern_added_while_a_driver_runs_takes_a_failed_task_up_again(tmp_pa
     assert "within seconds" in restarts(campaign, "add", "weird.*17", "--allowed", 3)
     wait_for(lambda: not in_error(), what="its restart")
     go_on.touch()
-    out, _ = driver.communicate(timeout=200)
+    out, _ = communicate(driver, 200)
     assert driver.returncode == 0, out
     assert "plan changed: restarts" in out
 

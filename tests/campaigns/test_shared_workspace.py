@@ -12,8 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from campaigns import SmallCampaign, wait_for
+from campaigns import SmallCampaign, held
 from fuzzed_campaign import name_with, snapshot
+from patience import communicate, wait_for
 from places import NO_SKIPS
 
 from xpm_alchem import gufe_seam
@@ -175,7 +176,7 @@ def test_a_group_that_may_write_goes_on_with_the_campaign(campaign: SmallCampaig
 
 def test_a_guest_looks_while_the_owner_s_driver_runs(tmp_path: Path) -> None:
     needs_root()
-    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)], n_steps=60, step_seconds=0.5)
+    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)], script=held())
     driver = campaign.start()
     wait_for(lambda: list((campaign.path / "workspace").glob("campaigns/*/holder.json")), what="the driver")
     guest = ["setpriv", f"--bounding-set={POWERS}", f"--inh-caps={POWERS}"]
@@ -190,7 +191,7 @@ def test_a_guest_looks_while_the_owner_s_driver_runs(tmp_path: Path) -> None:
     is_refused(somebody("cancel", campaign.records.path, "ligand_0_ligand_1_vacuum:1"), "read-only for you")
     is_refused(somebody("stop", campaign.records.path), "read-only for you")
     driver.send_signal(signal.SIGINT)
-    driver.communicate(timeout=60)
+    communicate(driver, 60)
     assert campaign.call("stop", campaign.records.path).returncode == 3
 
 
@@ -270,7 +271,7 @@ def test_a_copy_made_while_the_original_runs_knows_that_nobody_drives_it(tmp_pat
     assert "of which this one is a copy" in attempt.reason
     assert driver.poll() is None, "the original's driver was ended"
     go_on.touch()
-    out, _ = driver.communicate(timeout=300)
+    out, _ = communicate(driver, 300)
     assert driver.returncode == 0, out
     (attempts,) = original.attempts().values()
     assert [attempt.outcome for attempt in attempts] == [Outcome.COMPLETE]

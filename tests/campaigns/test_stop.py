@@ -7,19 +7,14 @@ import signal
 import subprocess
 from pathlib import Path
 
-from campaigns import SmallCampaign, wait_for
+from campaigns import SmallCampaign, held
+from patience import communicate, wait_for
 
 
 def test_stop_ends_the_attempts_itself_if_the_driver_is_killed_before_it_has_done_so(tmp_path: Path) -> None:
-    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)], n_steps=600, step_seconds=0.5)
+    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)], script=held())
     driver = campaign.start("--quiet")
-
-    def at_work() -> bool:
-        made = (tmp_path / "c/workspace/campaigns/small/index.json").exists()
-        found = campaign.attempts() if made else {}
-        return any(attempt.units_done for attempts in found.values() for attempt in attempts)
-
-    wait_for(at_work, what="an attempt at work")
+    campaign.wait_until_at_work(units=1)
     driver.send_signal(signal.SIGSTOP)  # it hears nothing any more
     stop = subprocess.Popen(
         campaign.command("stop", campaign.file), env=os.environ.copy(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -28,7 +23,7 @@ def test_stop_ends_the_attempts_itself_if_the_driver_is_killed_before_it_has_don
     wait_for(lambda: inbox.exists() and "stop" in inbox.read_text(), what="the request")
     driver.kill()
     driver.communicate()
-    out, _ = stop.communicate(timeout=200)
+    out, _ = communicate(stop, 200)
     assert stop.returncode == 3, out
     (task,) = campaign.records.state().tasks.values()
     assert task.status == "waiting"

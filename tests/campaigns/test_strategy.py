@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaigns import SmallCampaign, wait_for
+from campaigns import SmallCampaign
 from dummy_protocol import seeds
+from patience import communicate, wait_for
 
 from xpm_alchem import gufe_seam
 from xpm_alchem.execution.attempts import Outcome
@@ -54,7 +55,7 @@ def test_a_strategy_is_changed_while_a_driver_runs_and_full_mode_ends_what_is_un
     )
     wait_for(lambda: at_work(campaign) == 1, what="the end of the second task's attempt")
     go_on.touch()
-    out, _ = driver.communicate(timeout=200)
+    out, _ = communicate(driver, 200)
     assert driver.returncode == 0, out
     assert "plan changed: strategy.settings: {'repeats': 1} -> {'repeats': 2}" in out
     first, second = campaign.records.state().tasks.values()
@@ -96,14 +97,14 @@ def test_a_strategy_that_raised_is_mended_and_set_awake_while_the_driver_runs(
     (lab / "broken").touch()
     strategy(campaign, "set", "lab_strategy:Fragile", campaign.file, "-s", "repeats=2")
     health = campaign.records
-    wait_for(lambda: health.driver_state()["strategy"]["status"] == "error", seconds=20, what="the error")
+    wait_for(lambda: health.driver_state()["strategy"]["status"] == "error", what="the error")
     said = strategy(campaign, "health", campaign.file)
     assert "ZeroDivisionError: nothing to divide" in said and "in propose" in said
     assert "ZeroDivisionError" in campaign.json("status")["strategy"]["exception"]
     (lab / "broken").unlink()
     assert "within seconds" in strategy(campaign, "awake", campaign.file)
     go_on.touch()
-    out, _ = driver.communicate(timeout=300)
+    out, _ = communicate(driver, 300)
     assert driver.returncode == 0, out
     assert "the strategy raised ZeroDivisionError: nothing to divide" in out
     assert {len(values) for values in campaign.estimates().values()} == {2}

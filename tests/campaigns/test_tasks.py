@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from campaigns import SmallCampaign, wait_for
+from campaigns import SmallCampaign
 from click.testing import CliRunner
 from dummy_protocol import seeds
+from patience import communicate, wait_for
 
 from xpm_alchem import gufe_seam
 from xpm_alchem.campaign.task_state import TaskState
@@ -59,7 +60,8 @@ class Tasks:
 
         def at_work() -> bool:
             found = self.attempts(name)
-            return len(found) == attempts and found[-1].outcome is None and found[-1].units_done >= units
+            is_at_work = len(found) == attempts and found[-1].outcome is None and found[-1].units_done >= units
+            return is_at_work and self.campaign.is_holding(1)
 
         wait_for(at_work, what=f"attempt {attempts} of {name}")
 
@@ -75,7 +77,7 @@ class Tasks:
 
     def finish(self, driver: Any, code: int = 0) -> str:
         """Wait for the end of the driver; return what it said."""
-        out, _ = driver.communicate(timeout=200)
+        out, _ = communicate(driver, 200)
         assert driver.returncode == code, out
         return str(out)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from campaigns import SmallCampaign, wait_for
+from campaigns import SmallCampaign
+from patience import communicate, wait_for
 from watched import SMALL, Watched, watch
 
 
@@ -31,7 +32,8 @@ def test_it_follows_a_driver_and_pauses_its_strategy(tmp_path: Path) -> None:
 
     try:
         watch(campaign.records, SMALL, follow)
-        assert driver.wait(60) == 0
+        out, _ = communicate(driver, 60)
+        assert driver.returncode == 0, out
     finally:
         driver.kill()
         driver.communicate()

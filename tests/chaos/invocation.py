@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import forked
+from patience import Patience
 
 
 class Invocation:
@@ -49,9 +50,9 @@ class Invocation:
         TimeoutError
             It has not ended in time.
         """
-        until = time.time() + seconds
+        patience = Patience(seconds)
         while (code := self.poll()) is None:
-            if time.time() > until:
-                raise TimeoutError(f"process {self.pid} has not ended within {seconds:g} s")
+            if patience.is_over():
+                raise TimeoutError(f"process {self.pid} has not ended within {patience}")
             time.sleep(0.02)
         return code

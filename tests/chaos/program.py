@@ -13,7 +13,8 @@ from typing import Any
 
 import misfortunes
 from campaigns import SmallCampaign, calm_estimates
-from slurm_cluster import SlurmCluster
+from patience import Patience, scaled, whole_minutes
+from slurm_cluster import SlurmCluster, whole_seconds
 from storm import SlurmStorm, Storm
 
 from tests.chaos.attempts_model import AttemptsModel
@@ -26,12 +27,12 @@ from tests.chaos.wholeness import Wholeness
 from xpm_alchem.base.errors import XpmAlchemError
 
 REPEATS = 4
-SLURMD_TIMEOUT = 10  # seconds
+SLURMD_TIMEOUT = whole_seconds(10)
 WEIGHTS = {"driver": 3.0, "driver term": 1.0, "task": 4.0, "task term": 1.5, "group": 1.0}
 SLURM_WEIGHTS = {**WEIGHTS, "scancel": 3.0, "slurmd": 1.5, "node": 1.0, "slurmctld": 1.0, "slurmdbd": 1.0}
 LAUNCHERS: dict[str, dict[str, Any]] = {
-    "local": {"kind": "local", "slots": 3, "time_limit": 30.0, "margin": 4.0, "grace": 2.0},
-    "slurm": {"kind": "slurm", "time": "1min", "margin": "15s", "slots": 8},
+    "local": {"kind": "local", "slots": 3, "time_limit": scaled(30.0), "margin": scaled(4.0), "grace": scaled(2.0)},
+    "slurm": {"kind": "slurm", "time": f"{whole_minutes()}min", "margin": "15s", "slots": 8},
 }
 ROUNDS = 40  # most drivers in calm weather
 
@@ -198,12 +199,12 @@ class Chaos:
 
     def _wait(self, storm: Storm, drivers: Drivers) -> bool:
         """Wait for the driver's end; return False if nothing changed for too long."""
-        seen, since = self._position(), time.time()
+        seen, hung = self._position(), Patience(self._patience)
         while drivers.is_at_work():
             storm.mend(time.time())
             if (now := self._position()) != seen:
-                seen, since = now, time.time()
-            elif time.time() - since > self._patience:
+                seen, hung = now, Patience(self._patience)
+            elif hung.is_over():
                 assert drivers.current is not None
                 drivers.current.send_signal(signal.SIGTERM)
                 drivers.current.wait(60)

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from patience import run
 from places import ROOT
 
 
 def survived(tmp_path: Path, *options: str) -> int:
     """Run the program; return how many faults were survived."""
-    short = ("--short", "--faults", "30", "--tasks", "8", "--longest", "1.0", "--place", str(tmp_path / "chaos"))
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.chaos", *short, *options],
-        cwd=ROOT,
-        env=os.environ.copy(),
-        capture_output=True,
-        text=True,
-        timeout=1500,
-    )
+    short = ["--short", "--faults", "30", "--minutes", "30", "--tasks", "8", "--longest", "1.0"]
+    place = ("--place", str(tmp_path / "chaos"))
+    done = run([sys.executable, "-m", "tests.chaos", *short, *place, *options], cwd=ROOT, seconds=1500)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
     found = re.search(r"faults survived +(\d+)", done.stdout)
     assert found is not None

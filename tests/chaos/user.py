@@ -11,6 +11,7 @@ from pathlib import Path
 
 import misfortunes
 from campaigns import SmallCampaign
+from patience import Patience
 
 from tests.chaos.drivers import Commands, Drivers
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
@@ -174,7 +175,8 @@ class User:
         try:
             self._commands.change("stop", self._file, codes=(3,))
             returned = time.time()
-            while self._drivers.is_at_work() and time.time() < returned + 20:  # it ends, or was just being started
+            patience = Patience(20)
+            while self._drivers.is_at_work() and not patience.is_over():  # it ends, or was just being started
                 time.sleep(0.1)
             if not self._drivers.is_at_work():
                 self._check_stopped(returned)

@@ -12,6 +12,7 @@ from typing import Any
 
 import filelock
 from campaigns import SmallCampaign
+from patience import Patience
 from slurm_cluster import SlurmCluster
 from storm import campaign_processes
 
@@ -49,13 +50,13 @@ class Wholeness:
 
     # ------------------------------------------------------------------------------------------------ what is left
     def _check_left(self) -> None:
-        until = time.time() + _PATIENCE
+        patience = Patience(_PATIENCE)
         while True:
             jobs = [] if self._cluster is None else [job for job in self._cluster.jobs() if job["state"] in _ALIVE]
             processes = campaign_processes(self._campaign.path)
             if not jobs and not processes:
                 break
-            if time.time() > until:
+            if patience.is_over():
                 said = [f"{process.pid}: {' '.join(process.cmdline())}" for process in processes]
                 self.wrong.append(f"left behind: jobs {jobs}, processes {said}")
                 break

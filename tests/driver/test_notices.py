@@ -12,8 +12,9 @@ from typing import Any
 
 import attrs
 import pytest
-from campaigns import SmallCampaign, wait_for
+from campaigns import SmallCampaign
 from histories import PastCampaign
+from patience import wait_for
 
 from xpm_alchem.base import safe_yaml
 from xpm_alchem.base.errors import CampaignError

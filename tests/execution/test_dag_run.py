@@ -196,10 +196,9 @@ def test_a_process_that_ends_without_a_word_is_recorded_as_lost_by_the_next(tmp_
 
 @pytest.mark.slow
 def test_fresh_interpreters_killed_after_every_second_step_give_the_same_result(tmp_path):
-    values = {"n_steps": 8, "step_seconds": 0.02}
-    expected = Task(tmp_path / "undisturbed", **values)
+    expected = Task(tmp_path / "undisturbed", n_steps=8)
     expected.run()
-    task = Task(tmp_path / "mine", **values)
+    task = Task(tmp_path / "mine", n_steps=8)
     seam.save(task.transformation, tmp_path / "transformation.json")
     program = textwrap.dedent(f"""
         from pathlib import Path
@@ -210,19 +209,17 @@ def test_fresh_interpreters_killed_after_every_second_step_give_the_same_result(
         load = lambda: seam.load(Path({str(tmp_path / "transformation.json")!r}), check)
         run(Path({str(task.files.path)!r}), TaskSpec("0123456789abcdef", 1, load, None, ("dummy_protocol",)))
     """)
-
-    def step() -> int:
-        paths = list(task.files.path.glob("shared/*/checkpoint.json"))
-        return json.loads(paths[0].read_text())["step"] if paths else 0
-
     kills = 0
-    for least in (2, 4, 6, 99):
+    for step in ("simulate 0 step 3", "simulate 0 step 5", "simulate 0 step 7"):
+        task.script(**{step: SLEEP})
         process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", program])
-        wait_until(lambda p=process, n=least: p.poll() is not None or step() >= n)
+        wait_until(lambda name=step: times_left(task.script_path, name) == 0)
         process.kill()
         kills += process.wait() == -signal.SIGKILL
+    task.script()
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", program]).returncode == 0
     assert task.summary.status == "complete"
-    assert kills >= 1 and task.starts("simulate 0") >= 2
+    assert kills == 3 and task.starts("simulate 0") == 4
     assert task.outputs() == expected.outputs()
     assert task.units_done() == ["setup", "simulate 0", "analyse"]
 

@@ -19,6 +19,7 @@ import pytest
 from dummy_protocol import times_left
 from left_processes import stacks
 from one_task import SLEEP, TOLD_TO_END, Task, task_of, wait_until
+from patience import Patience, scaled
 
 from xpm_alchem import gufe_seam
 from xpm_alchem.base.errors import FormatError, SupersededError, TaskBusyError
@@ -74,8 +75,8 @@ def at_work(task: Task, step: int = 3) -> int:
 
 def ended(pid: int) -> int:
     """Wait for another process's end and return its exit code; one that does not end fails the test."""
-    end = time.monotonic() + 60
-    while (found := os.waitpid(pid, os.WNOHANG)) == (0, 0) and time.monotonic() < end:
+    patience = Patience(60)
+    while (found := os.waitpid(pid, os.WNOHANG)) == (0, 0) and not patience.is_over():
         time.sleep(0.005)
     if found == (0, 0):
         where = stacks(pid)
@@ -93,12 +94,12 @@ def lock_held(path: Path):
     def hold() -> None:
         with filelock.FileLock(path):
             ready.set()
-            over.wait(60)
+            over.wait(600)
 
     process = FORK.Process(target=hold)
     process.start()
     try:
-        assert ready.wait(60)
+        assert ready.wait(scaled(60))
         yield
     finally:
         over.set()
@@ -216,7 +217,7 @@ def test_a_job_that_is_requeued_goes_on_with_an_attempt_that_was_ended(task, sto
 
 
 def test_an_attempt_that_waited_for_the_one_before_looks_at_its_orders_again(task, monkeypatch):
-    monkeypatch.setattr("xpm_alchem.execution.dag_run._BUSY_SECONDS", 60.0)
+    monkeypatch.setattr("xpm_alchem.execution.dag_run._BUSY_SECONDS", 600.0)
     give_orders(task.files.path, launch="batch-1/0")
     with lock_held(task.files.lock):
         pid = task.fork(launched=MINE)
@@ -632,7 +633,7 @@ def writer(path: Path, pause: float, times: int = 1_000_000):
 
     thread = threading.Thread(target=write)
     thread.start()
-    assert began.wait(60)
+    assert began.wait(scaled(60))
     try:
         yield thread
     finally:
@@ -642,7 +643,7 @@ def writer(path: Path, pause: float, times: int = 1_000_000):
 
 @pytest.mark.parametrize("pause", [0.0, 0.02], ids=["all the time", "now and then"])
 def test_a_checkpoint_that_is_still_written_to_is_not_taken_over(left, monkeypatch, pause):
-    monkeypatch.setattr("xpm_alchem.execution.fence._COPY_PAUSE", 0.5)
+    monkeypatch.setattr("xpm_alchem.execution.fence._COPY_PAUSE", scaled(0.5))
     monkeypatch.setattr("xpm_alchem.execution.fence._COPY_TRIES", 3)
     files, leave = left
     path = leave(0, "x")
@@ -652,7 +653,7 @@ def test_a_checkpoint_that_is_still_written_to_is_not_taken_over(left, monkeypat
 
 
 def test_a_checkpoint_is_taken_over_when_its_writer_has_stopped(left, monkeypatch):
-    monkeypatch.setattr("xpm_alchem.execution.fence._COPY_PAUSE", 0.5)
+    monkeypatch.setattr("xpm_alchem.execution.fence._COPY_PAUSE", scaled(0.5))
     monkeypatch.setattr("xpm_alchem.execution.fence._COPY_TRIES", 100)
     files, leave = left
     path = leave(0, "x")
@@ -664,7 +665,7 @@ def test_a_checkpoint_is_taken_over_when_its_writer_has_stopped(left, monkeypatc
 
 def test_a_unit_whose_checkpoint_is_still_written_to_starts_fresh_and_says_so(task, undisturbed, monkeypatch):
     monkeypatch.setattr("xpm_alchem.execution.fence._COPY_TRIES", 2)
-    monkeypatch.setattr("xpm_alchem.execution.fence._COPY_PAUSE", 0.5)
+    monkeypatch.setattr("xpm_alchem.execution.fence._COPY_PAUSE", scaled(0.5))
     pid = at_work(task)
     key = task.key("simulate 0")
     fence_off(task.files.path)
@@ -727,7 +728,7 @@ def test_of_many_that_write_at_once_exactly_one_succeeds_and_its_content_is_ther
     processes = [FORK.Process(target=_write_exclusively, args=(path, n, barrier, answers)) for n in range(8)]
     for process in processes:
         process.start()
-    found = [answers.get(timeout=60) for _ in processes]
+    found = [answers.get(timeout=scaled(60)) for _ in processes]
     for process in processes:
         process.join()
     (winner,) = [number for number, succeeded in found if succeeded]

@@ -13,6 +13,7 @@ import time
 import attrs
 import psutil
 import pytest
+from patience import wait_for
 
 from xpm_alchem.execution.processes import HOST, ProcessIdentity, kill_session, session_members
 
@@ -23,13 +24,6 @@ WITH_CHILDREN = (
     "print(*(child.pid for child in children), flush=True)\n"
     "time.sleep(600)\n"
 )
-
-
-def wait_until(condition, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -54,7 +48,7 @@ def family():
             os.kill(pid, signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    wait_until(lambda: all(gone(pid) for pid in children))
+    wait_for(lambda: all(gone(pid) for pid in children))
 
 
 def gone(pid: int) -> bool:
@@ -78,7 +72,7 @@ def test_an_identity_survives_being_written_down(sleeper):
 def test_a_process_that_ended_is_not_alive_even_as_a_zombie(sleeper):
     identity = ProcessIdentity.of(sleeper.pid)
     sleeper.kill()
-    wait_until(lambda: psutil.Process(sleeper.pid).status() == psutil.STATUS_ZOMBIE)
+    wait_for(lambda: psutil.Process(sleeper.pid).status() == psutil.STATUS_ZOMBIE)
     assert not identity.is_alive()
     sleeper.wait()
     assert not identity.is_alive()
@@ -130,7 +124,7 @@ def test_a_session_is_its_leader_and_all_its_children(family):
 def test_killing_a_session_kills_them_all(family):
     process, children = family
     assert kill_session(ProcessIdentity.of(process.pid)) == 3
-    wait_until(lambda: all(gone(pid) for pid in (process.pid, *children)))
+    wait_for(lambda: all(gone(pid) for pid in (process.pid, *children)))
 
 
 def test_the_children_of_a_dead_leader_are_killed(family):
@@ -140,14 +134,14 @@ def test_the_children_of_a_dead_leader_are_killed(family):
     process.wait()
     assert not any(gone(pid) for pid in children)
     assert kill_session(leader) == 2
-    wait_until(lambda: all(gone(pid) for pid in children))
+    wait_for(lambda: all(gone(pid) for pid in children))
 
 
 def test_a_dead_leader_that_nobody_waited_for_is_not_counted(family):
     process, children = family
     leader = ProcessIdentity.of(process.pid)
     process.kill()
-    wait_until(lambda: gone(process.pid))
+    wait_for(lambda: gone(process.pid))
     assert kill_session(leader) == len(children)
 
 

@@ -32,8 +32,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
 from campaigns import SmallCampaign, calm_estimates
+from patience import Patience, end_of, whole_minutes
 from places import python_path
-from slurm_cluster import SlurmCluster, missing
+from slurm_cluster import SlurmCluster, missing, whole_seconds
 from slurm_counter import SlurmCounter
 from storm import SlurmStorm, campaign_processes
 
@@ -43,7 +44,7 @@ from xpm_alchem.execution.directory import TaskDirectory
 REPEATS = 10
 STEPS = 4
 NODES = 4
-SLURMD_TIMEOUT = 10  # seconds
+SLURMD_TIMEOUT = whole_seconds(10)
 UNITS = {"setup", "simulate 0", "analyse"}
 WEIGHTS = {"driver": 3, "task": 4, "scancel": 3, "slurmd": 1.5, "node": 1, "slurmctld": 1, "slurmdbd": 1}
 
@@ -55,12 +56,13 @@ class Soak:
         self.tasks, self._place = tasks, place
         self.edges = list(itertools.islice(itertools.combinations(range(60), 2), tasks // REPEATS))
         uniform = {"name": "uniform", "settings": {"repeats": REPEATS}, "max_tasks_per_transformation": REPEATS}
+        limit = f"{3 * whole_minutes()}min"
         packing = {"tasks_per_job": tasks_per_job, "side_by_side": min(2, tasks_per_job)}
         self.campaign = SmallCampaign(
             place / "storm",
             edges=self.edges,
             plan={
-                "launcher": {"kind": "slurm", "time": "3min", "margin": "30s", "slots": slots, **packing},
+                "launcher": {"kind": "slurm", "time": limit, "margin": "30s", "slots": slots, **packing},
                 "strategy": uniform,
                 "max_retries": 1000,
             },
@@ -111,7 +113,7 @@ class Soak:
 
     def finish(self, driver: subprocess.Popen[bytes], storm: SlurmStorm, patience: float) -> None:
         """Let the campaign come to its end; note it as hung if nothing changes for `patience` seconds."""
-        seen, since, failures = self.counts(), time.time(), 0
+        seen, hung, failures = self.counts(), Patience(patience), 0
         while True:
             storm.mend(time.time())
             if driver.poll() is not None:
@@ -123,11 +125,11 @@ class Soak:
                     return
                 driver = self.start()
             if (now := self.counts()) != seen:
-                seen, since = now, time.time()
-            elif time.time() - since > patience:
-                self.wrong.append(f"hung: nothing changed for {patience:.0f} s at {now}")
+                seen, hung = now, Patience(patience)
+            elif hung.is_over():
+                self.wrong.append(f"hung: nothing changed for {hung} at {now}")
                 driver.send_signal(signal.SIGINT)
-                driver.wait(60)
+                end_of(driver, 60)
                 return
             time.sleep(1.0)
 
@@ -167,14 +169,14 @@ class Soak:
         self._check_attempts()
 
     def _check_left(self, cluster: SlurmCluster) -> None:
-        until = time.time() + 90
+        patience = Patience(90)
         while True:
             alive = [job for job in cluster.jobs() if job["state"] in ("PENDING", "RUNNING", "COMPLETING", "SUSPENDED")]
             processes = campaign_processes(self.path)
             if not alive and not processes:
                 print("left behind: no job, no process")
                 return
-            if time.time() > until:
+            if patience.is_over():
                 break
             time.sleep(1.0)
         self.wrong.append(f"left behind: jobs {alive}, processes {[' '.join(p.cmdline()) for p in processes]}")

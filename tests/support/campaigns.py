@@ -6,15 +6,15 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import forked
+import patience
 import yaml
-from dummy_protocol import dummy_network
+from dummy_protocol import dummy_network, times_left
 
 from xpm_alchem import gufe_seam
 from xpm_alchem.campaign.records import CampaignRecords
@@ -24,6 +24,7 @@ from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.loading import load_network
 
 _TRUST = ("dummy_protocol",)
+HOLDS = ("wait", "insist", "hang")  # what holds a unit, in a script
 
 
 class SmallCampaign:
@@ -88,13 +89,13 @@ class SmallCampaign:
         """Return the command line of ``xpm-alchem ARGUMENTS``."""
         return [sys.executable, "-m", "xpm_alchem", *map(str, arguments)]
 
-    def call(self, *arguments: object, timeout: float = 200) -> subprocess.CompletedProcess[str]:
+    def call(self, *arguments: object, seconds: float = 200) -> subprocess.CompletedProcess[str]:
         """Run ``xpm-alchem ARGUMENTS``."""
-        return forked.run(self.command(*arguments), cwd=self.path, timeout=timeout)
+        return patience.run(self.command(*arguments), cwd=self.path, seconds=seconds)
 
-    def run(self, *options: object, timeout: float = 200) -> subprocess.CompletedProcess[str]:
+    def run(self, *options: object, seconds: float = 200) -> subprocess.CompletedProcess[str]:
         """Run the campaign."""
-        return self.call("run", self.file, *options, timeout=timeout)
+        return self.call("run", self.file, *options, seconds=seconds)
 
     def start(self, *options: object) -> subprocess.Popen[str]:
         """Start a driver and return its process."""
@@ -107,6 +108,36 @@ class SmallCampaign:
             text=True,
             env=os.environ.copy(),
         )
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the campaign is in its workspace."""
+        return (self.path / "workspace" / "campaigns" / self.plan["name"] / "index.json").exists()
+
+    def at_work(self, *, units: int = 0) -> list[Attempt]:
+        """Return the attempts that are at work and have finished units."""
+        found = [attempts[-1] for attempts in self.attempts().values() if attempts] if self.is_made else []
+        return [attempt for attempt in found if attempt.outcome is None and attempt.units_done >= units]
+
+    def is_holding(self, tasks: int) -> bool:
+        """Whether the units of so many tasks are held, or of as many as are to be held: see `held` and `deaf`."""
+        script = json.loads(self.script.read_text()) if self.script.exists() else {}
+        holds = {at: order["times"] for at, order in script.items() if order["do"] in HOLDS and "times" in order}
+        return all(times - times_left(self.script, at) >= min(tasks, times) for at, times in holds.items())
+
+    def wait_until_at_work(self, tasks: int = 1, *, units: int = 0, seconds: float = 90) -> list[Attempt]:
+        """Wait until so many tasks are at work and have finished units; return their attempts.
+
+        Where units are to be held a number of times, they are held then: whoever ends an attempt before it comes to
+        its place would see the next one held.
+        """
+
+        def at_work() -> list[Attempt]:
+            found = self.at_work(units=units)
+            return found if len(found) >= tasks and self.is_holding(tasks) else []
+
+        found: list[Attempt] = patience.wait_for(at_work, seconds=seconds, what=f"{tasks} attempt(s) at work")
+        return found
 
     def json(self, command: str, *arguments: object) -> dict[str, Any]:
         """Return what ``xpm-alchem COMMAND --json`` prints."""
@@ -132,6 +163,40 @@ class SmallCampaign:
         return {row["transformation"]: row["repeats"] for row in self.json("results")["transformations"]}
 
 
+def held(*, at: str = "simulate 0 step 3", until: Path | None = None, times: int | None = None) -> dict[str, Any]:
+    """Return a script whose units wait at a place: what a test does meanwhile is never too late.
+
+    Parameters
+    ----------
+    at
+        The place; before it a checkpoint was written.
+    until
+        They go on when this file is there; without it what waits can only be ended.
+    times
+        How many of them wait, all attempts together; None for all.
+    """
+    order = {"do": "wait", "file": str(until or "/nowhere/it ends by itself")}
+    return {at: order if times is None else {**order, "times": times}}
+
+
+def deaf(fifo: Path, *, at: str = "simulate 0", signals: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return a script whose first unit there hangs, deaf to every signal, or to some, until `wake` is called.
+
+    Parameters
+    ----------
+    fifo
+        Made here.
+    """
+    os.mkfifo(fifo)
+    order = {"do": "hang", "fifo": str(fifo), "times": 1}
+    return {at: order if signals is None else {**order, "signals": list(signals)}}
+
+
+def wake(fifo: Path) -> None:
+    """Let what hangs at a FIFO go on."""
+    os.close(os.open(fifo, os.O_WRONLY))
+
+
 def calm_estimates(
     path: Path, edges: list[tuple[int, int]], repeats: int, **settings: Any
 ) -> dict[str, list[float | None]]:
@@ -150,13 +215,3 @@ def calm_estimates(
             for repeat in range(1, repeats + 1)
         ]
     return found
-
-
-def wait_for(condition: Callable[[], Any], *, seconds: float = 60, what: str = "it") -> Any:
-    """Return the condition's value as soon as it is true."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if value := condition():
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f"{what} did not happen within {seconds} s")

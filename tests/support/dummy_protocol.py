@@ -88,6 +88,15 @@ def misbehave(script: str, name: str, shared: Path | None = None) -> None:
         case "wait":
             while not Path(order["file"]).exists():
                 time.sleep(0.05)
+        case "meet":  # the first tasks to come here pass, in the order of their coming; the last of the number stays
+            for number in range(1, order["number"] + 1):
+                with suppress(FileExistsError):
+                    (Path(order["directory"]) / str(number)).touch(exist_ok=False)
+                    break
+            else:
+                return
+            while number == order["number"]:
+                time.sleep(0.05)
         case "insist":  # goes on whatever interrupts it, until it may
             while not Path(order["file"]).exists():
                 try:
@@ -96,10 +105,10 @@ def misbehave(script: str, name: str, shared: Path | None = None) -> None:
                     Path(order["file"]).with_suffix(".interrupted").touch()
         case "child":
             subprocess.Popen([sys.executable, "-c", f"import time; time.sleep({order['seconds']})"])
-        case "hang":  # deaf to every signal that can be handled, or to those named
+        case "hang":  # deaf to every signal that can be handled, or to those named, until a FIFO is opened
             deaf = order.get("signals", ["SIGUSR1", "SIGTERM", "SIGINT"])
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.Signals[name] for name in deaf})
-            time.sleep(order["seconds"])
+            os.close(os.open(order["fifo"], os.O_RDONLY))  # one call, during which Python handles no signal
         case "fill":
             with open(order["file"], "wb") as out:
                 while True:

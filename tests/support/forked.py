@@ -113,25 +113,6 @@ class Popen(_OwnPopen):
         return self.returncode
 
 
-def run(command: Sequence[object], *, timeout: float, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Run a program, forked where it can be, to its end; its output as text.
-
-    Raises
-    ------
-    TimeoutExpired
-        It has not ended in time; it was killed.
-    """
-    words = [str(word) for word in command]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with Popen(words, text=True, **pipes, **options) as process:
-        try:
-            stdout, stderr = process.communicate(timeout=timeout)
-        except BaseException:
-            process.kill()
-            raise
-        return subprocess.CompletedProcess(words, process.returncode, stdout, stderr)
-
-
 def _is_ours(words: Sequence[str]) -> bool:
     if REAL or len(words) < 2 or words[0] != sys.executable:
         return False

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from campaigns import SmallCampaign, wait_for
+from campaigns import SmallCampaign
 from damage import Damage, undo
 from dummy_protocol import times_left
 from gufe.tokenization import TOKENIZABLE_REGISTRY
+from patience import wait_for
 from rich.console import Console
 
 from xpm_alchem.base.errors import XpmAlchemError

@@ -14,6 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 import psutil
+from patience import communicate
 
 from xpm_alchem.base.errors import XpmAlchemError
 from xpm_alchem.client import Campaign
@@ -41,7 +42,7 @@ def kill_loop(plan: Path, *, kills: int, seed: int, longest: float = 4.0) -> Cou
         )
         while driver.poll() is None:
             if hits.total() >= kills:
-                out, _ = driver.communicate(timeout=1800)
+                out, _ = communicate(driver, 1800)
                 break
             victim = rng.choice(("task", "task", "driver"))
             time.sleep(rng.uniform(0.2, longest))

@@ -1,4 +1,7 @@
-"""Run a driver that kills itself with SIGKILL at one point: python killed_driver.py POINT campaign.yaml."""
+"""Run a driver that kills itself with SIGKILL at one point: python killed_driver.py POINT TASKS campaign.yaml.
+
+It submits nothing before it has gathered so many tasks: what is there at a point is no matter of how fast they came.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import signal
 import sys
 from collections.abc import Callable
 from typing import Any
+
+from tuned import gather
 
 from xpm_alchem.client import Campaign
 from xpm_alchem.launchers.slurm import queue as slurm_queue
@@ -40,4 +45,5 @@ def kill_at(point: str) -> None:
 
 if __name__ == "__main__":
     kill_at(sys.argv[1])
-    Campaign.create(sys.argv[2]).run()
+    gather(int(sys.argv[2]))
+    Campaign.create(sys.argv[3]).run()

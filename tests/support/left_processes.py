@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 
 import psutil
+from patience import run
 
 
 def stacks(pid: int) -> str:
     """Return the stacks of a process's threads."""
     command = [str(Path(sys.executable).with_name("py-spy")), "dump", "--nonblocking", "--pid", str(pid)]
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
+        return run(command, seconds=30).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"its stacks cannot be shown: {error}"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import faulthandler
 import os
-import time
 from pathlib import Path
 
 from dummy_protocol import dummy_network
+from patience import wait_for
 
 from xpm_alchem import gufe_seam as seam
 from xpm_alchem.base.files import write_json
@@ -99,10 +99,7 @@ def ended(pid: int) -> int:
 
 def wait_until(condition, seconds: float = 60) -> None:
     """Wait for another process; fails rather than hangs."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.005)
+    wait_for(condition, seconds=seconds, pause=0.005)
 
 
 def task_of(protocol, path: Path, name: str, *, repeat: int = 1, extends: Path | None = None) -> Task:

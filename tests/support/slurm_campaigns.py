@@ -2,53 +2,87 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
-from campaigns import SmallCampaign, wait_for
+from campaigns import SmallCampaign
+from patience import slowness
+from places import SUPPORT
 from pytest import MonkeyPatch
 
 from xpm_alchem.execution.attempts import Attempt
+from xpm_alchem.launchers.slurm import submission
 
 ONE_EDGE = [(0, 1)]
+SUBMISSION = submission.__name__
 
 
 class SlurmCampaign(SmallCampaign):
-    """A small campaign whose launcher is SLURM; `profile` changes its profile."""
+    """A small campaign whose launcher is SLURM.
 
-    def __init__(self, path: Path, *, profile: dict[str, Any] | None = None, **options: Any) -> None:
+    Parameters
+    ----------
+    profile
+        Changes its profile. The time limit is longer than any test, also where an attempt takes minutes to begin.
+    together
+        A driver submits nothing before it has so many tasks, and then all of them at once; 0 leaves that to the time
+        for which a driver waits for more tasks, as long as the machine needs for it.
+    durations
+        Durations in a driver that are others than usual, see `tuned`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        profile: dict[str, Any] | None = None,
+        together: int | None = None,
+        durations: dict[str, float] | None = None,
+        **options: Any,
+    ) -> None:
         options.setdefault("edges", ONE_EDGE)
-        launcher = {"kind": "slurm", "time": "5min", "margin": "10s", **(profile or {})}
+        launcher = {"kind": "slurm", "time": "30min", "margin": "10s", **(profile or {})}
         plan = {"launcher": launcher, **options.pop("plan", {})}
+        self._together, self._durations = together, durations or {}
         super().__init__(path, plan=plan, **options)
+
+    def command(self, *arguments: object) -> list[str]:
+        """Return the command line of ``xpm-alchem ARGUMENTS``, tuned if the campaign is to be."""
+        if self._together is None and not self._durations:
+            return super().command(*arguments)
+        durations = dict(self._durations)
+        if self._together == 0:
+            window = {name: getattr(submission, name) * slowness() for name in ("_GATHER_SECONDS", "_GATHER_MOST")}
+            durations |= {f"{SUBMISSION}:{name}": seconds for name, seconds in window.items()}
+        tuned = [str(SUPPORT / "tuned.py"), json.dumps(durations), str(self._together or 0)]
+        return [sys.executable, *tuned, *map(str, arguments)]
 
     def one_task(self) -> list[Attempt]:
         """Return the attempts of the only task."""
         (attempts,) = self.attempts().values()
         return attempts
 
-    def wait_until_at_work(self, *, units: int = 1, attempts: int = 1, seconds: float = 90) -> Attempt:
-        """Return the attempt of the only task as soon as it is the given one, at work, and has finished units."""
-
-        def at_work() -> Attempt | None:
-            if not (self.path / "workspace" / "campaigns" / "small" / "index.json").exists():
-                return None
-            found = [a for task in self.attempts().values() for a in task]
-            last = found[-1] if len(found) >= attempts else None
-            return last if last is not None and last.outcome is None and last.units_done >= units else None
-
-        attempt: Attempt = wait_for(at_work, seconds=seconds, what="an attempt at work")
+    def wait_for_one(self) -> Attempt:
+        """Return the attempt of the only task as soon as it is at work and has finished its setup."""
+        (attempt,) = self.wait_until_at_work(units=1)
         return attempt
 
 
 def wrap(monkeypatch: MonkeyPatch, directory: Path, program: str, shell: str) -> None:
-    """Put a shell script before a SLURM command: it may end by itself, or fall through to the real one."""
+    """Put a shell script before a SLURM command: it may end by itself, or fall through to the real one, "$real"."""
     directory.mkdir(exist_ok=True)
     real = shutil.which(program)
     script = directory / program
-    script.write_text(f'#!/bin/bash\n{shell}\nexec {real} "$@"\n')
+    script.write_text(f'#!/bin/bash\nreal={real}\n{shell}\nexec $real "$@"\n')
     script.chmod(0o755)
     if str(directory) not in os.environ["PATH"].split(os.pathsep):
         monkeypatch.setenv("PATH", f"{directory}{os.pathsep}{os.environ['PATH']}")
+
+
+def calls(log: Path) -> int:
+    """Return how many lines a wrapper has written."""
+    return log.read_text().count("\n") if log.exists() else 0

@@ -7,6 +7,7 @@ By hand: python tests/slurm_cluster.py DIR [--accounting]; then `export SLURM_CO
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import random
 import shutil
@@ -20,7 +21,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import filelock
 import psutil
+from patience import end_of, run, scaled, wait_for
 
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
 NEEDED_FOR_ACCOUNTING = ("slurmdbd", "sacct", "sacctmgr", "mariadbd", "mariadb-install-db", "mariadb-admin")
@@ -30,6 +33,11 @@ def missing(*, accounting: bool) -> list[str]:
     """Return the programs that are needed and not installed."""
     names = NEEDED + (NEEDED_FOR_ACCOUNTING if accounting else ())
     return [name for name in names if _program(name) is None]
+
+
+def whole_seconds(seconds: float) -> int:
+    """Return a number of seconds for slurm.conf: those of a machine at rest, or more where it is busy now."""
+    return math.ceil(scaled(seconds))
 
 
 def _program(name: str) -> str | None:
@@ -83,6 +91,9 @@ class SlurmCluster:
         More lines of slurm.conf.
     partitions
         Lines of slurm.conf after PartitionName=, instead of one partition of all nodes.
+    template
+        The directory of an empty database that is copied for this cluster, made there by the first of many that share
+        it: making one takes seconds.
     """
 
     def __init__(
@@ -93,7 +104,9 @@ class SlurmCluster:
         accounting: bool = False,
         settings: Mapping[str, Any] | None = None,
         partitions: tuple[str, ...] = (),
+        template: Path | None = None,
     ) -> None:
+        self._template = template or path.resolve() / "template"
         self.path, self.nodes, self.accounting = path.resolve(), nodes, accounting
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         for name in ("run", "log", "state", "munge", *(f"spool/n{i + 1}" for i in range(nodes))):
@@ -138,12 +151,12 @@ class SlurmCluster:
             "MpiDefault": "none",
             "ReturnToService": 2,
             "SlurmctldTimeout": 30,
-            "SlurmdTimeout": 30,
-            "MinJobAge": 300,
-            "KillWait": 5,
+            "SlurmdTimeout": max(30, whole_seconds(10)),  # nodes are looked at after a third of it
+            "MinJobAge": 7200,  # what is asked of jobs when a test is over is answered, however long it took
+            "KillWait": whole_seconds(5),
             "JobRequeue": 1,
             "DefMemPerCPU": 100,
-            "MessageTimeout": 10,
+            "MessageTimeout": whole_seconds(10),
         }
         if self.accounting:
             lines |= {
@@ -204,8 +217,8 @@ class SlurmCluster:
         temporary = base / "tmp"  # its own: a server that starts deletes all servers' temporary tables in the directory
         temporary.mkdir(parents=True, exist_ok=True)
         if not (base / "data/mysql").exists():
-            install = ["mariadb-install-db", "--user=root", f"--datadir={base}/data", f"--tmpdir={temporary}"]
-            subprocess.run([*install, "--skip-test-db"], check=True, stdout=subprocess.DEVNULL)
+            self._make_template()
+            subprocess.run(["cp", "-a", "--sparse=always", self._template, base / "data"], check=True)
         (base / "my.cnf").write_text(
             f"[mariadbd]\nuser=root\ndatadir={base}/data\nsocket={base}/mysql.sock\npid-file={base}/mariadbd.pid\n"
             f"tmpdir={temporary}\n"
@@ -222,6 +235,14 @@ class SlurmCluster:
             "StorageUser=root\nStorageLoc=slurm_acct_db\n"
         )
         conf.chmod(0o600)
+
+    def _make_template(self) -> None:
+        with filelock.FileLock(f"{self._template}.lock"):
+            if not self._template.exists():
+                new = self._template.with_suffix(".new")
+                install = ["mariadb-install-db", "--user=root", f"--datadir={new}", f"--tmpdir={new.parent}"]
+                subprocess.run([*install, "--skip-test-db"], check=True, stdout=subprocess.DEVNULL)
+                new.rename(self._template)
 
     def start_slurmctld(self) -> None:
         """Start the controller (again)."""
@@ -252,7 +273,7 @@ class SlurmCluster:
         """End a daemon: 'slurmctld', 'slurmdbd', 'n1' ..."""
         process = self._processes.pop(name)
         process.send_signal(number)
-        process.wait(20)
+        end_of(process, 20)
 
     def ended(self) -> list[tuple[str, subprocess.Popen[bytes]]]:
         """Return the daemons that have ended by themselves since this was asked last."""
@@ -265,12 +286,12 @@ class SlurmCluster:
         """End all jobs and daemons."""
         if "slurmctld" in self._processes:
             with suppress(subprocess.TimeoutExpired):  # a controller that was killed a moment ago
-                self.call("scancel", "--signal=KILL", "--full", "-u", "root", check=False, timeout=30)
+                self.call("scancel", "--signal=KILL", "--full", "-u", "root", check=False, seconds=30)
         for name in list(reversed(self._processes)):
             process = self._processes.pop(name)
             process.terminate()
             try:
-                process.wait(10)
+                end_of(process, 10)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -296,15 +317,10 @@ class SlurmCluster:
         return killed
 
     # ---------------------------------------------------------------------------------------------------- commands
-    def call(self, *command: str, check: bool = True, timeout: float = 60, **env: str) -> str:
+    def call(self, *command: str, check: bool = True, seconds: float = 60, **env: str) -> str:
         """Run a SLURM command and return what it prints."""
-        done = subprocess.run(
-            [_program(command[0]) or command[0], *command[1:]],
-            env={**self.env, **env},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
+        program = _program(command[0]) or command[0]
+        done = run([program, *command[1:]], env={**self.env, **env}, seconds=seconds)
         if check and done.returncode:
             raise AssertionError(f"{' '.join(command)}: {done.stderr}")
         return done.stdout
@@ -327,16 +343,16 @@ class SlurmCluster:
         )
 
     def _until(self, condition: Callable[[], Any], what: str, seconds: float = 60) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        def is_up() -> bool:
             if condition():
-                return
+                return True
             for name, process in self._processes.items():
                 if process.poll() is not None:
                     log = (self.path / "log" / f"{name}.out").read_text(errors="replace")[-2000:]
                     raise AssertionError(f"{name} ended with {process.returncode}: {log}")
-            time.sleep(0.05)
-        raise AssertionError(f"{what} did not come up within {seconds} s")
+            return False
+
+        wait_for(is_up, seconds=seconds, what=f"{what} coming up")
 
 
 def main() -> None:

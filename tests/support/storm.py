@@ -165,11 +165,11 @@ class SlurmStorm(Storm):
     def _resume_drained_nodes(self) -> None:
         """Do what only an administrator can: slurmctld drains a node with jobs that it forgot in a crash."""
         try:
-            out = self._cluster.call(real("sinfo"), "-h", "-N", "-o", "%N %T", check=False, timeout=30)
+            out = self._cluster.call(real("sinfo"), "-h", "-N", "-o", "%N %T", check=False, seconds=30)
             for name, state in (line.split() for line in out.splitlines()):
                 if "drain" in state:
                     change = ("update", f"nodename={name}", "state=resume")
-                    self._cluster.call(real("scontrol"), *change, check=False, timeout=30)
+                    self._cluster.call(real("scontrol"), *change, check=False, seconds=30)
                     self.note(f"{name} was drained by SLURM and is resumed")
         except subprocess.TimeoutExpired:  # slurmctld is busy
             return
@@ -200,11 +200,11 @@ class SlurmStorm(Storm):
     def _scancel(self) -> str | None:
         state = self._rng.choice(("RUNNING", "PENDING"))
         try:
-            out = self._cluster.call(real("squeue"), "-h", "-r", "-t", state, "-o", "%i %T", check=False, timeout=30)
+            out = self._cluster.call(real("squeue"), "-h", "-r", "-t", state, "-o", "%i %T", check=False, seconds=30)
             if not (jobs := out.splitlines()):
                 return None
             job = self._rng.choice(jobs)
-            self._cluster.call(real("scancel"), job.split()[0], check=False, timeout=30)
+            self._cluster.call(real("scancel"), job.split()[0], check=False, seconds=30)
         except subprocess.TimeoutExpired:  # slurmctld is busy
             return None
         return job

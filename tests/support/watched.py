@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from patience import Patience
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -53,11 +54,11 @@ class Watched:
 
     async def until(self, condition: Callable[[], Any]) -> None:
         """Wait until something is so; the application looks by itself."""
-        for _ in range(400):
-            if condition():
-                return
+        patience = Patience(20)
+        while not condition():
+            if patience.is_over():
+                raise AssertionError(f"it did not come about within {patience}:\n{self.screen}")
             await self.pilot.pause(0.05)
-        raise AssertionError(f"it did not come about:\n{self.screen}")
 
     async def text_with(self, *words: str) -> str:
         """Return the text of the screen that is open, once it has these words."""

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 import yaml
-from campaigns import wait_for
 from histories import PastCampaign
+from patience import wait_for
 from watched import LARGE, SMALL, Watched, watch
 
 from xpm_alchem.campaign.records import CampaignRecords

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from patience import scaled
 
 from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.files import write_json
@@ -184,7 +185,7 @@ def test_jobs_that_come_at_once_share_the_tasks_each_exactly_once(tmp_path):
     processes = [FORK.Process(target=_take_on_all, args=(batch.path, job, barrier, answers)) for job in jobs]
     for process in processes:
         process.start()
-    found = [answers.get(timeout=60) for _ in jobs]
+    found = [answers.get(timeout=scaled(60)) for _ in jobs]
     for process in processes:
         process.join()
     assert sorted(number for _, mine, _ in found for number in mine) == list(range(50))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from campaigns import wait_for
+from patience import wait_for
 
 from xpm_alchem.execution.fence import Orders
 from xpm_alchem.launchers.slurm.commands import Slurm
