@@ -9,7 +9,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from campaigns import SmallCampaign, wait_for
+from campaigns import SmallCampaign
+from patience import communicate, wait_for
 from places import NO_SKIPS, ROOT, python_path
 
 COMMIT = "70ca482e9975bf80152cb2e475639ac4dd52d0ed"
@@ -86,7 +87,7 @@ def everything_goes_on(campaign: SmallCampaign, gate: Path) -> None:
     driver = campaign.start()
     wait_for(lambda: campaign.json("status")["driver"], seconds=200, what="a driver of the present version")
     gate.touch()
-    out, _ = driver.communicate(timeout=400)
+    out, _ = communicate(driver, 400)
     assert driver.returncode == 1, out  # one is in error
     assert campaign.json("status")["tasks"] | {"complete": 6, "error": 1} == campaign.json("status")["tasks"]
     attempts = campaign.attempts()
