@@ -18,7 +18,7 @@ from common import ROOT, options, own_place, print_table
 from xpm_alchem.campaign.task_state import TaskStatus, grouped
 from xpm_alchem.client import Campaign
 from xpm_alchem.results.estimates import CountedResult, transformation_results
-from xpm_alchem.strategies import make_strategy
+from xpm_alchem.strategies.choose import make_strategy
 
 EXPERIMENT = ROOT / "experiments" / "hydration"
 PILOT = 3

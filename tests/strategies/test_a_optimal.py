@@ -19,8 +19,8 @@ from proposals import edge, network_of, system
 from xpm_alchem import gufe_seam as seam
 from xpm_alchem.estimation.node_values import Legs
 from xpm_alchem.estimation.repeat_variances import VariancePrior
-from xpm_alchem.strategies import make_strategy
 from xpm_alchem.strategies.a_optimal import AOptimalStrategy, AOptimalStrategySettings
+from xpm_alchem.strategies.choose import make_strategy
 from xpm_alchem.strategies.legs import network_legs
 from xpm_alchem.strategies.netbfe import prior_spread
 from xpm_alchem.strategies.observations import Observation, observe

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from xpm_alchem.plan.strategy import StrategyPlan
 from xpm_alchem.results.estimates import CountedResult, TransformationResult
-from xpm_alchem.strategies import make_strategy
+from xpm_alchem.strategies.choose import make_strategy
 from xpm_alchem.strategies.for_ever import more_weights
 from xpm_alchem.strategy import AWAKE, DORMANT, Counts, StrategyState, iterate
 

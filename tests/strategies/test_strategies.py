@@ -25,8 +25,8 @@ from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.loading import load_network
 from xpm_alchem.plan.campaign_yaml import Plan
 from xpm_alchem.plan.strategy import StrategyPlan
-from xpm_alchem.strategies import BUILT_IN, make_strategy, strategy_class
 from xpm_alchem.strategies.base import StrategyResult
+from xpm_alchem.strategies.choose import BUILT_IN, make_strategy, strategy_class
 from xpm_alchem.strategies.connectivity import ConnectivityStrategy, ConnectivityStrategySettings
 from xpm_alchem.strategies.strategist import Strategist
 from xpm_alchem.strategies.uniform import UniformStrategy, UniformStrategySettings
@@ -201,7 +201,7 @@ def test_a_built_in_strategy_knows_its_way_around_an_odd_network(name):
 SEEDED = """
 import json, sys
 from proposals import edge, network_of, weights_by_name
-from xpm_alchem.strategies import BUILT_IN, make_strategy
+from xpm_alchem.strategies.choose import BUILT_IN, make_strategy
 pairs = [tuple(pair) for pair in json.loads(sys.argv[1])]
 network = network_of([edge(*pair) for pair in pairs])
 counts = json.loads(sys.argv[2])

@@ -129,7 +129,7 @@ def import_result(records: CampaignRecords, request: Mapping[str, Any]) -> bool:
 
 def _changed_plan(records: CampaignRecords, changes: Mapping[str, Any]) -> str:
     """Return the text of the plan in force with another strategy section, checked in full."""
-    from xpm_alchem.strategies import planned_strategy
+    from xpm_alchem.strategies.choose import planned_strategy
 
     path = records.path / "campaign.yaml"
     text = with_strategy(read_plan_text(path), path, changes)

@@ -77,7 +77,7 @@ class Preparation:
             Something cannot be used: says what, where and what to do.
         """
         from xpm_alchem.launchers.choose import choose_launcher
-        from xpm_alchem.strategies import planned_strategy
+        from xpm_alchem.strategies.choose import planned_strategy
 
         plan = read_plan(path)
         settings = read_settings()

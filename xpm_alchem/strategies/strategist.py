@@ -13,9 +13,9 @@ from xpm_alchem.network.loading import Network
 from xpm_alchem.plan.campaign_yaml import Plan
 from xpm_alchem.results.estimates import CountedResult, transformation_results
 from xpm_alchem.results.protocol_results import ProtocolResults, ResultsByKey
-from xpm_alchem.strategies import planned_strategy
 from xpm_alchem.strategies.base import Strategy
 from xpm_alchem.strategies.changes import Groups, counts_of
+from xpm_alchem.strategies.choose import planned_strategy
 from xpm_alchem.strategies.explanation import Explanation
 from xpm_alchem.strategies.for_ever import more_weights
 from xpm_alchem.strategy import Counts, Proposal, StrategyState, Weights, iterate

@@ -82,7 +82,7 @@ def _time_left(
 
 def _wanted(plan: Plan, records: CampaignRecords, tasks: Mapping[str, TaskState]) -> Iterable[str] | None:
     """Return the transformation of every task that the strategy may still want; None if that is not known."""
-    from xpm_alchem.strategies import most_results  # numpy takes its time
+    from xpm_alchem.strategies.choose import most_results  # numpy takes its time
 
     most = most_results(plan)
     return None if most is None else _missing(records, tasks, most)
