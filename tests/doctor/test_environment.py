@@ -14,6 +14,7 @@ import pytest
 from campaigns import SmallCampaign
 from doctored import told, wrong
 from slurm_campaigns import SlurmCampaign
+from slurm_cluster import whole_seconds
 
 from xpm_alchem import __version__
 from xpm_alchem.base.errors import CampaignError, InputError
@@ -281,7 +282,8 @@ def test_slurm_whose_commands_do_not_work(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.slurm
 @pytest.mark.parametrize("accounting", [False, True], ids=["squeue only", "with accounting"])
 def test_a_slurm_cluster(start_cluster, tmp_path: Path, own_home: Path, accounting: bool) -> None:
-    cluster = start_cluster(accounting=accounting)
+    # what a controller that is down is asked takes so long
+    cluster = start_cluster(accounting=accounting, settings={"MessageTimeout": whole_seconds(3)})
     profiles = "good: {kind: slurm, time: 5min, mem: 300M}, bad: {kind: slurm, partition: gpu}"
     _settings(own_home, f"workspaces: []\nxpm_alchem: {{launchers: {{{profiles}}}}}\n")
     view = Campaign.doctor(workspace=str(tmp_path / "w"), launcher="good")

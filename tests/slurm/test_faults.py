@@ -246,7 +246,7 @@ def test_an_orphan_of_a_dead_node_changes_nothing_any_more(start_cluster, tmp_pa
 def test_a_controller_that_is_down_for_a_minute_during_submission_loses_nothing(
     start_cluster, tmp_path: Path, monkeypatch
 ) -> None:
-    cluster = start_cluster(settings={"MessageTimeout": whole_seconds(5)})
+    cluster = start_cluster(settings={"MessageTimeout": whole_seconds(3)})
     tries = tmp_path / "tries"
     wrap(monkeypatch, tmp_path / "bin", "squeue", f"echo x >> {tries}")  # asked once nobody knows what sbatch did
     campaign = SlurmCampaign(tmp_path / "c", edges=[(0, 1), (1, 2), (2, 3)])
@@ -263,7 +263,7 @@ def test_a_controller_that_is_down_for_a_minute_during_submission_loses_nothing(
 
 
 def test_a_controller_that_is_down_does_not_keep_running_tasks_from_finishing(start_cluster, tmp_path: Path) -> None:
-    cluster = start_cluster(settings={"MessageTimeout": whole_seconds(5)})
+    cluster = start_cluster(settings={"MessageTimeout": whole_seconds(3)})
     go_on = tmp_path / "go on"
     campaign = SlurmCampaign(tmp_path / "c", script=held(until=go_on))
     driver = campaign.start()
@@ -279,7 +279,7 @@ def test_a_controller_that_is_down_does_not_keep_running_tasks_from_finishing(st
 def test_a_graceful_stop_works_while_the_controller_is_down_for_a_minute(
     start_cluster, tmp_path: Path, monkeypatch
 ) -> None:
-    cluster = start_cluster(nodes=1, settings={"MessageTimeout": whole_seconds(5)})
+    cluster = start_cluster(nodes=1, settings={"MessageTimeout": whole_seconds(3)})
     tries = tmp_path / "tries"
     wrap(monkeypatch, tmp_path / "bin", "scancel", f'$real "$@" || {{ code=$?; echo x >> {tries}; exit $code; }}; exit')
     campaign = SlurmCampaign(tmp_path / "c", edges=[(0, 1), (1, 2), (2, 3)], script=held(times=2))
