@@ -145,7 +145,7 @@ def _take_environment(environment: Mapping[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     first = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path and path not in sys.path]
-    sys.path[:0] = first
+    sys.path[1:1] = first  # the first of all is where the program lies
 
 
 def _open_streams() -> None:
