@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from campaigns import SmallCampaign, held
 from click.testing import CliRunner
-from patience import communicate, slowness, wait_for
+from patience import communicate, hear, slowness, wait_for
 
 from xpm_alchem.cli import main
 from xpm_alchem.client import Campaign
@@ -212,10 +212,10 @@ def test_a_driver_waits_for_the_rate_and_goes_on_when_it_is_raised(tmp_path: Pat
     assert attempts and sum(a["cost"] for a in attempts) <= 10.0 * times
     ordered = sorted(attempts, key=lambda a: a["start"])
     assert all(a["end"] <= b["start"] for a, b in itertools.pairwise(ordered))  # one at a time
+    hear(driver, f"the budget's rate of {10 * times} EUR an hour is used up: waiting until about")
     assert "within seconds" in budget(campaign, "--rate", f"{1000 * times} EUR/h")
     out, _ = communicate(driver, 600)
     assert driver.returncode == 0, out
-    assert f"the budget's rate of {10 * times} EUR an hour is used up: waiting until about" in out
     assert f"plan changed: budget.rate: {10.0 * times} -> {1000.0 * times}" in out
     check_what_is_shown(campaign)
 
