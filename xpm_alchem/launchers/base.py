@@ -157,5 +157,5 @@ class AttemptLimits(LauncherInformation):  # type: ignore[misc]
     launched = Launched()
 
     def deadline(self) -> Deadline:
-        """Return the limits as `execution.run` wants them."""
+        """Return the limits as `execution.dag_run.run` wants them."""
         return Deadline(self.remaining_time, self.margin)
