@@ -181,12 +181,17 @@ class _Order:
 
 @pytest.hookimpl(trylast=True)  # after other tests were taken out by -m
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long tests first, each in another process's share: one that is begun last is waited for by all."""
+    """Put the long tests first, then those on SLURM, which wait more than they work, in every process's share.
+
+    One that is begun last is waited for by all.
+    """
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     long = [item for item in items if item.get_closest_marker("long")]
-    items[:] = [item for item in items if item not in long]
-    for number, item in enumerate(long):
-        item.add_marker(pytest.mark.timeout(2400))
+    first = [*(item for item in items if item.get_closest_marker("slurm") and item not in long), *long]
+    items[:] = [item for item in items if item not in first]
+    for number, item in enumerate(first):
+        if item in long:
+            item.add_marker(pytest.mark.timeout(2400))
         items.insert(math.ceil(number % processes * (len(items) + 1) / processes), item)
 
 
