@@ -23,6 +23,7 @@ from xpm_alchem.network.loading import load_network
 from xpm_alchem.plan.campaign_yaml import parse_plan
 from xpm_alchem.plan.strategy import StrategyPlan
 from xpm_alchem.requests.inbox import apply_inbox
+from xpm_alchem.strategies.choose import BUILT_IN
 from xpm_alchem.strategies.uniform import UniformStrategy, UniformStrategySettings
 from xpm_alchem.strategy import StrategyState
 from xpm_alchem.tables.strategy import explain_table
@@ -401,9 +402,7 @@ def test_explain_names_tasks_in_error_and_caps(campaign):
 
 
 def test_explain_shows_what_the_strategy_itself_says(campaign, monkeypatch, tmp_path):
-    import xpm_alchem.strategies as strategies
-
-    monkeypatch.setitem(strategies.BUILT_IN, "uniform", (__name__, "Talkative"))
+    monkeypatch.setitem(BUILT_IN, "uniform", (__name__, "Talkative"))
     view = campaign.explain_network_strategy()
     assert view["remarks"] == ["not reachable by repeats"]
     (said,) = [row["why"] for row in view["rows"] if row["why"].startswith("waits for")]
@@ -411,7 +410,7 @@ def test_explain_shows_what_the_strategy_itself_says(campaign, monkeypatch, tmp_
     monkeypatch.setattr(Talkative, "explain", lambda *arguments: 1 / 0)
     view = campaign.explain_network_strategy()
     assert view["remarks"] == ["the strategy could not explain itself: ZeroDivisionError: division by zero"]
-    monkeypatch.setitem(strategies.BUILT_IN, "uniform", (__name__, "Raises"))
+    monkeypatch.setitem(BUILT_IN, "uniform", (__name__, "Raises"))
     view = campaign.explain_network_strategy()
     assert view["would_raise"] == "ZeroDivisionError: nothing to divide"
     assert {row["why"] for row in view["rows"]} == {"the strategy raised an exception"}
