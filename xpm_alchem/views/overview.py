@@ -1,4 +1,4 @@
-"""What the commands show, as plain data with stable keys (docs/json.md). Works with and without a driver."""
+"""A campaign at a glance: status, show, summary, list; and a task by its name. Works with and without a driver."""
 
 from __future__ import annotations
 
