@@ -99,15 +99,29 @@ def serve(address: str) -> None:
 def _fork(connection: socket.socket, selector: selectors.BaseSelector) -> None:
     """Fork the process that is asked for on a connection; there its pid is told first, and at the end how it ended."""
     data, streams, _, _ = socket.recv_fds(connection, LENGTH.size, 3)
-    rest = b""
-    while len(rest) < LENGTH.unpack(data)[0]:
-        rest += connection.recv(1 << 16)
-    pid = os.fork()
-    if pid == 0:
-        _become(json.loads(rest), connection, streams)
+    asked = b""
+    if len(data) == LENGTH.size:
+        with connection.makefile("rb") as reader:
+            asked = reader.read(LENGTH.unpack(data)[0])
+    if _is_there(connection):
+        pid = os.fork()
+        if pid == 0:
+            _become(json.loads(asked), connection, streams)
+        selector.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, connection))
+    else:
+        connection.close()
     for stream in streams:
         os.close(stream)
-    selector.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, connection))
+
+
+def _is_there(connection: socket.socket) -> bool:
+    """Whether who asked still lives: one that was killed meanwhile has started nothing, as if it had forked itself."""
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
 
 
 def _become(asked: Mapping[str, Any], connection: socket.socket, streams: list[int]) -> None:
