@@ -50,6 +50,22 @@ for path in map(Path, sys.argv[1:]):
 """
 
 
+IMPORT_EACH_FIRST = """
+import importlib, pkgutil, sys
+from xpm_alchem import gufe_seam as seam
+for module in pkgutil.iter_modules(seam.__path__, seam.__name__ + "."):
+    for name in [name for name in sys.modules if name.startswith(seam.__name__)]:
+        del sys.modules[name]
+    importlib.import_module(module.name)
+"""
+
+
+def test_each_module_of_the_room_can_be_the_first_that_is_imported():
+    command = [sys.executable, "-W", "ignore", "-c", IMPORT_EACH_FIRST]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_everything_comes_back_the_same_in_another_process(executed, tmp_path):
     transformation, dag, results, dag_result = executed
     objects = [seam.AlchemicalNetwork(edges=[transformation]), transformation, dag, dag_result, *results.values()]

@@ -15,7 +15,7 @@ from xpm_alchem.base.errors import FormatError, XpmAlchemError
 from xpm_alchem.base.files import atomic_write, read_bytes
 from xpm_alchem.base.quiet import quiet
 from xpm_alchem.base.values import text
-from xpm_alchem.gufe_seam import files_of_gufe_0_4
+from xpm_alchem.gufe_seam.files_of_gufe_0_4 import read as read_of_gufe_0_4
 from xpm_alchem.gufe_seam.installed import GUFE_VERSION, IS_GUFE_0_4, JSON_HANDLER, GufeKey, GufeTokenizable
 from xpm_alchem.gufe_seam.keyed_chain import Chain, flatten
 
@@ -166,7 +166,7 @@ def decode_all(chain: Chain) -> dict[str, Any]:
             if IS_GUFE_0_4:
                 content = _for_gufe_0_4(content)
             elif ":version:" not in content:
-                objects[key] = files_of_gufe_0_4.read(resolve(content))
+                objects[key] = read_of_gufe_0_4(resolve(content))
                 continue
             objects[key] = GufeTokenizable.from_shallow_dict(resolve(content))
     return objects
