@@ -84,7 +84,7 @@ def test_a_pattern_added_while_a_driver_runs_takes_a_failed_task_up_again(tmp_pa
     driver = campaign.start()
 
     def in_error() -> bool:
-        return (tmp_path / "c" / "workspace").exists() and campaign.json("status")["tasks"]["error"] == 1
+        return campaign.is_made and campaign.json("status")["tasks"]["error"] == 1
 
     wait_for(in_error, what="a task in error")
     assert "within seconds" in restarts(campaign, "add", "weird.*17", "--allowed", 3)

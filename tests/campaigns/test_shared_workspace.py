@@ -259,7 +259,7 @@ def test_a_copy_made_while_the_original_runs_knows_that_nobody_drives_it(tmp_pat
     script = {"simulate 0 step 2": {"do": "wait", "file": str(go_on)}}
     original = SmallCampaign(tmp_path / "c", edges=[(0, 1)], script=script)
     driver = original.start()
-    wait_for(lambda: (original.path / "workspace").exists() and checkpoint_of(original), what="a checkpoint")
+    wait_for(lambda: original.is_made and checkpoint_of(original), what="a checkpoint")
     copy = copied(original, tmp_path / "copy")
     status = copy.json("status")
     assert status["driver"] is None

@@ -35,6 +35,7 @@ def chaos(place: Path, *, launcher: str, **options: Any) -> Report:
     """Run all of it in a directory; the environment is this process's from now on."""
     home = place / "home"
     home.mkdir(parents=True)
+    os.environ["XPM_ALCHEM_TEST_REAL"] = "attempts"  # they are killed at any moment: also while Python starts
     os.environ |= {"HOME": str(home), "XPM_WORKDIR": str(home / "xpm"), "PYTHONPATH": python_path(), "COLUMNS": "200"}
     run = Chaos(place, launcher=launcher, **options)
     if launcher == "local":

@@ -1,7 +1,8 @@
 """``subprocess.Popen`` whose Python programs are forked from a server that has imported everything (fork_server.py).
 
 Only programs of ours are, ``python -m xpm_alchem...`` and scripts of tasks, and only where nothing is asked for that a
-new interpreter alone could give. With `XPM_ALCHEM_TEST_REAL=1` none is: then every process is started anew.
+new interpreter alone could give. With `XPM_ALCHEM_TEST_REAL=1` none is: then every process is started anew; with
+`attempts` those of attempts are, also by drivers that were forked themselves.
 """
 
 from __future__ import annotations
@@ -116,8 +117,10 @@ class Popen(_OwnPopen):
 def _is_ours(words: Sequence[str]) -> bool:
     if REAL or len(words) < 2 or words[0] != sys.executable:
         return False
-    is_module = len(words) > 2 and words[1] == "-m" and words[2].split(".")[0] == "xpm_alchem"
-    return is_module or ("/jobs/xpm_alchem." in words[1] and words[1].endswith(".py"))
+    if len(words) > 2 and words[1] == "-m":
+        return words[2].split(".")[0] == "xpm_alchem"
+    is_attempt = "/jobs/xpm_alchem." in words[1] and words[1].endswith(".py")
+    return is_attempt and os.environ.get("XPM_ALCHEM_TEST_REAL") != "attempts"
 
 
 def _setup_in(environment: Mapping[str, str]) -> dict[str, str]:
