@@ -61,6 +61,7 @@ def past(made: Path, tmp_path: Path) -> PastCampaign:
 @SIZES
 def test_everything_that_matters_is_on_the_screen(past: PastCampaign, size: tuple[int, int]) -> None:
     async def look(watched: Watched) -> None:
+        await watched.until(lambda: "q Quit" in watched.screen)  # the last that is drawn
         screen = watched.screen
         for word in ("3 complete, 1 running, 1 waiting, 2 error", "no driver: `xpm-alchem run` goes on", "-3.250"):
             assert word in screen
