@@ -244,7 +244,7 @@ def test_a_strategy_that_raised_is_in_error(tmp_path: Path) -> None:
     with teller.past.records.lock():
         notices.in_error(teller.plan, "ValueError: no weights\x1b[2J")
         notices.look(teller.plan, None)
-    assert teller.told(1)[0].startswith("error past: ended: the strategy raised ValueError: no weights?[2J; ")
+    assert teller.told(1)[0].startswith("error past: ended: the strategy raised ValueError: no weights\\x1b[2J; ")
 
 
 def test_a_budget_is_told_again_when_it_is_another(tmp_path: Path) -> None:

@@ -132,10 +132,10 @@ def test_a_file_that_vanishes_is_no_traceback(past):
     assert "err 1" in logs(past).stdout
 
 
-def test_bytes_that_are_no_text_are_passed_on(past):
+def test_bytes_that_are_no_text_are_shown(past):
     printed(past, 1)
     past.files(past.task()).printed("stdout").write_bytes(b"\xff\x00\n")
-    assert b"\xff\x00\n" in logs(past).stdout_bytes
+    assert b"\\xff\\x00\n" in logs(past).stdout_bytes
 
 
 def test_json_names_the_files(past):

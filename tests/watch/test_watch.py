@@ -140,7 +140,7 @@ def test_long_names_keep_both_ends() -> None:
 
 
 def test_a_log_cannot_move_the_cursor() -> None:
-    assert tame("50 %\r100 %\x1b[2Jdone\x07\n") == "50 %\n100 %?[2Jdone?\n"
+    assert tame("50 %\r100 %\x1b[2Jdone\x07\n") == "50 %\n100 %\\x1b[2Jdone\\x07\n"
 
 
 # ---------------------------------------------------------------------------------------------- sorting and filtering

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from typing import Any, TypeGuard
 
@@ -56,9 +57,29 @@ def local_time(seconds: float) -> str:
         return "-"
 
 
-def printable(text: str) -> str:
-    """Return a text on one line that does nothing to a terminal."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+# what moves a cursor, changes the order or is not seen: C0, C1, bidirectional controls, line separators, surrogates,
+# and Unicode's Default_Ignorable_Code_Point
+_UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+
+
+def printable(text: str, keep: str = "") -> str:
+    """Return a text that does nothing to a terminal and hides nothing: ESC is shown as ``\\x1b``.
+
+    Parameters
+    ----------
+    keep
+        Control characters that are meant, such as the newlines of a traceback.
+    """
+    return _UNSEEN.sub(lambda found: found[0] if found[0] in keep else _escaped(found[0]), text)
+
+
+def _escaped(character: str) -> str:
+    number = ord(character)
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def short(value: Any) -> str:

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from xpm_alchem.base.errors import CampaignError, CampaignLockedError, FormatError, NetworkError, WorkspaceError
 from xpm_alchem.base.files import Journal, atomic_write, not_through_links, read_bytes, read_record, write_record
+from xpm_alchem.base.shell import command_line
 from xpm_alchem.campaign.driver_state import DRIVER, DRIVER_VERSION, read_driver_state
 from xpm_alchem.campaign.experimental import MOST_BYTES
 from xpm_alchem.campaign.holder import Holder
@@ -362,7 +363,7 @@ class CampaignRecords:
         who = f" ({holder})" if holder else ""
         return CampaignLockedError(
             f"campaign '{self.name}' is driven by another process{who}. Watch it with "
-            f"`xpm-alchem attach {self.path}`, or end that process first; nothing was changed."
+            f"`{command_line('attach', str(self.path))}`, or end that process first; nothing was changed."
         )
 
     def _read_only(self, error: OSError) -> WorkspaceError:

@@ -9,6 +9,7 @@ import click
 
 from xpm_alchem import __version__
 from xpm_alchem.base.errors import XpmAlchemError
+from xpm_alchem.base.values import printable
 
 _COMMANDS = {
     "init": "start",
@@ -52,7 +53,10 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except XpmAlchemError as error:
-            raise _Shown(str(error)) from error
+            raise _Shown(printable(str(error), keep="\n")) from error
+        except click.ClickException as error:
+            vars(error)["message"] = printable(error.message, keep="\n")  # it may tell an argument
+            raise
 
 
 class _Shown(click.ClickException):

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from xpm_alchem.base.errors import InputError
-from xpm_alchem.cli.options import campaign_argument, json_option, output, workspace_option
+from xpm_alchem.cli.options import campaign_argument, json_option, output, say, workspace_option
 from xpm_alchem.client import Campaign
 from xpm_alchem.tables.budget import budget_table
 
@@ -34,7 +34,7 @@ def set_command(campaign: str, workspace: str | None, **options: str | None) -> 
     if not changes:
         raise InputError("nothing to set; give at least one option (--total, --rate, ...).")
     later = Campaign.open(campaign, workspace=workspace).set_budget(**changes)
-    click.echo("the driver takes it in within seconds" if later else "set; `xpm-alchem run` goes on from there")
+    say("the driver takes it in within seconds" if later else "set; `xpm-alchem run` goes on from there")
 
 
 def _value(key: str, text: str) -> Any:

@@ -8,7 +8,7 @@ from typing import NoReturn
 import click
 
 from xpm_alchem.base.errors import InputError
-from xpm_alchem.cli.options import campaign_argument, console, say_tasks, tasks_argument, workspace_option
+from xpm_alchem.cli.options import campaign_argument, console, say, say_tasks, tasks_argument, workspace_option
 from xpm_alchem.client import Campaign
 
 
@@ -52,7 +52,7 @@ def cancel_command(
     say_tasks(change, "cancelled", "the driver ends it within seconds")
     for row in made.get_tasks()["rows"] if now and not change.later else ():
         if row["task"] in change.tasks and row["at_work"]:
-            click.echo(f"{row['task']}: still at work on {row['host']}; it was told to stop at its next checkpoint")
+            say(f"{row['task']}: still at work on {row['host']}; it was told to stop at its next checkpoint")
 
 
 @click.command("retry")

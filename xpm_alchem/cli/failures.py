@@ -20,4 +20,4 @@ def failures_command(campaign: str, workspace: str | None, as_json: bool) -> Non
     First the tasks that are in error, then failures that were restarted.
     """
     view = Campaign.open(campaign, workspace=workspace).failures(Address(campaign, workspace))
-    output(view, as_json, failure_tables.failures_table, wrap=False)
+    output(view, as_json, failure_tables.failures_table)

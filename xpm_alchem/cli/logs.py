@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import codecs
+import io
 import sys
 from typing import Any
 
 import click
 
 from xpm_alchem.base.errors import InputError
-from xpm_alchem.cli.options import campaign_argument, json_option, workspace_option
+from xpm_alchem.base.values import printable
+from xpm_alchem.cli.options import campaign_argument, json_option, output_json, say, workspace_option
 from xpm_alchem.client import Campaign
 from xpm_alchem.execution.task_logs import LogFile, tail
 from xpm_alchem.views.log import STREAMS
@@ -62,43 +64,68 @@ def logs_command(
         task, stream=stream, attempt=attempt, most_unit_logs=_UNIT_LOGS if stream == "all" and not as_json else None
     )
     if as_json:
-        click.echo(json.dumps(view, indent=2))
+        output_json(view)
         return
     _print(view, lines)
 
 
+class _Printed:
+    """What tasks printed, on stdout: it moves no cursor and colours nothing; what overwrote a line is its own line."""
+
+    def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        self._decoder = io.IncrementalNewlineDecoder(decoder, translate=True)
+
+    def write(self, data: bytes) -> None:
+        """Print what comes next of a log."""
+        self._put(self._decoder.decode(data))
+
+    def line(self, text: str) -> None:
+        """Print a line of ours; another log begins."""
+        self._put(self._decoder.decode(b"", final=True))
+        self._begin()
+        self._put(printable(text) + "\n")
+
+    def _put(self, text: str) -> None:
+        sys.stdout.write(printable(text, keep="\n\t"))
+
+
 def _print(view: dict[str, Any], lines: int | None) -> None:
-    out = sys.stdout.buffer
+    out = _Printed()
     logs = [LogFile.from_view(log) for log in view["logs"]]
     for log in logs:
         if log.size or len(logs) == 1:
-            out.write(f"{log.title}\n".encode())
+            out.line(log.title)
             for chunk in tail(log.path, lines):
                 out.write(chunk)
-            out.write(b"\n")
-    out.flush()
+            out.line("")
+    sys.stdout.flush()
     if not any(log.size for log in logs):
-        click.echo(f"attempt {view['attempt']} has printed nothing" + (" yet" if view["status"] == "running" else ""))
+        say(f"attempt {view['attempt']} has printed nothing" + (" yet" if view["status"] == "running" else ""))
     if view["older_unit_logs"]:
-        click.echo(f"there are {view['older_unit_logs']} more logs of units: --stream unit shows all", err=True)
+        say(f"there are {view['older_unit_logs']} more logs of units: --stream unit shows all", err=True)
     if earlier := [number for number in view["attempts_kept"] if number != view["attempt"]]:
-        click.echo(f"other attempts have printed too: --attempt {', '.join(map(str, earlier))}", err=True)
+        say(f"other attempts have printed too: --attempt {', '.join(map(str, earlier))}", err=True)
 
 
 def _follow(campaign: Campaign, task: str, stream: str, lines: int | None) -> None:
-    out = sys.stdout.buffer
+    out = _Printed()
     shown: LogFile | None = None
     try:
         for piece in campaign.follow_logs(task, stream=stream, lines=lines):
             if piece.log is None:
-                out.write(b"--- " + piece.data + b"\n")
+                out.line(f"--- {piece.data.decode(errors='replace')}")
                 shown = None
             else:
                 if shown is None or (shown.path, shown.attempt) != (piece.log.path, piece.log.attempt):
-                    out.write(f"{piece.log.title}\n".encode())
+                    out.line(piece.log.title)
                 shown = piece.log
                 out.write(piece.data)
-            out.flush()
+            sys.stdout.flush()
     except KeyboardInterrupt:
-        out.write(b"\n--- left; the task goes on\n")
-        out.flush()
+        out.line("")
+        out.line("--- left; the task goes on")
+        sys.stdout.flush()

@@ -89,4 +89,4 @@ def results_command(
 def why_command(campaign: str, task: str, everything: bool, workspace: str | None, as_json: bool) -> None:
     """Every attempt of a task, what was decided and why, the last traceback, its files, and what you can do."""
     view = Campaign.open(campaign, workspace=workspace).why(task, Address(campaign, workspace))
-    output(view, as_json, partial(why_tables.why_table, everything=everything), wrap=False)
+    output(view, as_json, partial(why_tables.why_table, everything=everything))

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import click
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
+from xpm_alchem.base.values import printable
 from xpm_alchem.requests.task_requests import TaskChange
+from xpm_alchem.tables.console import PlainConsole
 from xpm_alchem.views.overview import View
 
 campaign_argument = click.argument("campaign", metavar="CAMPAIGN")
@@ -20,23 +22,33 @@ workspace_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON (keys: docs/json.md).")
 
 
-def output(view: View, as_json: bool, table: Callable[[View], RenderableType], *, wrap: bool = True) -> None:
-    """Print a view as JSON or as a table; without `wrap` a line stays one line, so that a command can be copied."""
+def output(view: View, as_json: bool, table: Callable[[View], RenderableType]) -> None:
+    """Print a view as JSON or as a table."""
     if as_json:
-        click.echo(json.dumps(view, indent=2))
+        output_json(view)
         return
-    console().print(table(view), soft_wrap=not wrap)
+    console().print(table(view))
 
 
 def say_tasks(change: TaskChange, done: str, later: str) -> None:
     """Print a line for every task that was changed: what became of it, or what a driver makes of it."""
     for task in change.tasks:
-        click.echo(f"{task}: {later if change.later else done}")
+        say(f"{task}: {later if change.later else done}")
 
 
-def console(**options: Any) -> Console:
+def output_json(view: View) -> None:
+    """Print a view as JSON; what it escapes itself is exact, and does nothing to a terminal."""
+    click.echo(json.dumps(view, indent=2).replace("\x7f", "\\u007f"))
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print lines of ours, whatever names are in them."""
+    click.echo(printable(text, keep="\n"), err=err)
+
+
+def console(**options: Any) -> PlainConsole:
     """Return a console; where there is no terminal lines are not cut to 80 columns."""
-    made = Console(highlight=False, **options)
+    made = PlainConsole(**options)
     if not made.is_terminal:
-        made = Console(highlight=False, width=200, **options)
+        made = PlainConsole(width=200, **options)
     return made

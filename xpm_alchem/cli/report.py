@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from xpm_alchem.cli.options import campaign_argument, workspace_option
+from xpm_alchem.cli.options import campaign_argument, say, workspace_option
 from xpm_alchem.client import Campaign
 
 
@@ -22,4 +22,4 @@ def report_command(campaign: str, out: Path, force: bool, workspace: str | None)
     from. At any time: while a driver runs, and with partial results.
     """
     written = Campaign.open(campaign, workspace=workspace).report(out, force=force)
-    click.echo(f"{written}: written; open it in a browser")
+    say(f"{written}: written; open it in a browser")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from xpm_alchem.cli.options import campaign_argument, json_option, output, workspace_option
+from xpm_alchem.cli.options import campaign_argument, json_option, output, say, workspace_option
 from xpm_alchem.client import Campaign
 from xpm_alchem.tables.restart import restarts_table
 
@@ -73,4 +73,4 @@ def clear_command(campaign: str, workspace: str | None) -> None:
 
 
 def _say(what: str, later: bool) -> None:
-    click.echo("the driver takes it in within seconds" if later else f"{what}; `xpm-alchem run` goes on from there")
+    say("the driver takes it in within seconds" if later else f"{what}; `xpm-alchem run` goes on from there")

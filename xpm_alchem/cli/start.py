@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 
 from xpm_alchem.base.errors import InputError, MissingPackageError, XpmAlchemError
-from xpm_alchem.cli.options import campaign_argument, console, workspace_option
+from xpm_alchem.cli.options import campaign_argument, console, say, workspace_option
 from xpm_alchem.client import Campaign
 from xpm_alchem.network.advice import advice
 from xpm_alchem.network.loading import Network, load_network
@@ -49,7 +49,7 @@ def init_command(
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror}).") from None
     read_plan(out)
-    click.echo(f"\nwrote {out}; look at it, then: xpm-alchem run {shlex.quote(str(out))}")
+    say(f"\nwrote {out}; look at it, then: xpm-alchem run {shlex.quote(str(out))}")
 
 
 def _describe(out: Console, network: Network) -> None:
@@ -130,7 +130,7 @@ def _print_forecast(out: Console, forecast: Forecast) -> None:
         out.print(f"the plan would change: {change}")
     _print_kept(out, forecast)
     out.print(f"launcher: {forecast.launcher}\nruns:     ", end="")
-    click.echo(forecast.script.rstrip().replace("\n", "\n          "))
+    say(forecast.script.rstrip().replace("\n", "\n          "))
     if forecast.waiting:
         out.print(f"{forecast.waiting} task(s) are in flight already")
     out.print(f"{len(forecast.tasks)} task(s) would be created now, in this order:")

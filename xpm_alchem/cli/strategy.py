@@ -9,7 +9,7 @@ import yaml
 
 from xpm_alchem.base import safe_yaml
 from xpm_alchem.base.errors import InputError
-from xpm_alchem.cli.options import json_option, output, workspace_option
+from xpm_alchem.cli.options import json_option, output, say, workspace_option
 from xpm_alchem.client import Campaign
 from xpm_alchem.plan.strategy import MODES, NORMALIZATIONS, SCALINGS
 from xpm_alchem.tables import strategy as strategy_tables
@@ -108,7 +108,7 @@ def awake_command(campaign: str, workspace: str | None) -> None:
     """Perform the strategy again: after an error, or although no result is new."""
     made = Campaign.open(campaign, workspace=workspace)
     later = made.set_network_strategy_awake()
-    click.echo("the driver performs it again within seconds" if later else "awake; `xpm-alchem run` performs it")
+    say("the driver performs it again within seconds" if later else "awake; `xpm-alchem run` performs it")
 
 
 @strategy_command.command("mode")
@@ -134,5 +134,5 @@ def clear_command(campaign: str, workspace: str | None) -> None:
 
 
 def _say(what: str, later: bool, campaign: Campaign) -> None:
-    click.echo(f"{what}: {'the driver takes it in within seconds' if later else 'in force'}")
-    click.echo(f"({campaign.path / 'campaign.yaml'}; `run FILE` puts FILE's strategy in force: change it there too)")
+    say(f"{what}: {'the driver takes it in within seconds' if later else 'in force'}")
+    say(f"({campaign.path / 'campaign.yaml'}; `run FILE` puts FILE's strategy in force: change it there too)")

@@ -11,6 +11,7 @@ from xpm_alchem.cli.options import (
     campaign_argument,
     json_option,
     output,
+    say,
     say_tasks,
     tasks_argument,
     workspace_option,
@@ -83,7 +84,7 @@ def extend_command(campaign: str, task: str, count: int, priority: int, workspac
 
 def _say_created(change: TaskChange, count: int, what: str) -> None:
     if change.later:
-        click.echo(f"{what}: the driver creates {count} task(s) within seconds")
+        say(f"{what}: the driver creates {count} task(s) within seconds")
     say_tasks(change, "created; `xpm-alchem run` runs it", "")
 
 
@@ -118,9 +119,9 @@ def delete_command(campaign: str, tasks: tuple[str, ...], yes: bool, workspace: 
 
 def _confirm(campaign: Campaign, tasks: tuple[str, ...]) -> None:
     for task in dict.fromkeys(tasks):
-        click.echo(f"  {task}")
+        say(f"  {task}")
     for task in campaign.get_tasks_extending(tasks):
-        click.echo(f"  {task} (extends one of these)")
+        say(f"  {task} (extends one of these)")
     try:
         sure = click.confirm("set these tasks deleted, for good?")
     except click.Abort:  # nobody there to answer

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from xpm_alchem.base.errors import CampaignError
-from xpm_alchem.cli.options import campaign_argument, workspace_option
+from xpm_alchem.cli.options import campaign_argument, say, workspace_option
 from xpm_alchem.client import Campaign
 
 
@@ -37,7 +37,7 @@ def export_command(campaign: str, what: str, out: Path, force: bool, legs: str |
     archive         a gufe AlchemicalArchive (gufe >= 1.8)
     """
     for sentence in Campaign.open(campaign, workspace=workspace).export(what, out, force=force, legs=legs):
-        click.echo(sentence)
+        say(sentence)
 
 
 @click.command("import")
@@ -63,8 +63,8 @@ def import_command(campaign: str, files: tuple[Path, ...], transformation: str |
     for result in made.import_results(files, transformation=transformation):
         if result.refused:
             refused = True
-            click.echo(f"not imported: {result.refused}")
+            say(f"not imported: {result.refused}")
         else:
             later = ", the driver takes it in within seconds" if result.later else ""
-            click.echo(f"{result.file}: a repeat of {result.transformation}{later}")
+            say(f"{result.file}: a repeat of {result.transformation}{later}")
     sys.exit(1 if refused else 0)

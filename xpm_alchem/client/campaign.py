@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpm_alchem.base.errors import CampaignError, CampaignLockedError
+from xpm_alchem.base.shell import command_line
 from xpm_alchem.campaign.records import CampaignRecords, campaign_path, is_campaign, list_campaigns
 from xpm_alchem.campaign.workspace import UserSettings, find_workspace, read_settings
 from xpm_alchem.client.budget import BudgetMethods
@@ -92,7 +93,8 @@ class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods):
             root = workspace_path(plan, path, workspace)
             found = campaign_path(root, plan.name)
             if not found.is_dir():
-                raise CampaignError(f"{path}: this campaign was not run yet in {root}; `xpm-alchem run {path}` does.")
+                command = command_line("run", str(path))
+                raise CampaignError(f"{path}: this campaign was not run yet in {root}; `{command}` does.")
             return cls(CampaignRecords.open(found))
         root = find_workspace(workspace, read_settings()).path
         found = campaign_path(root, str(campaign))

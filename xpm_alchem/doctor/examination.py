@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xpm_alchem.base.errors import CampaignError, InputError
+from xpm_alchem.base.shell import command_line
 from xpm_alchem.campaign.holder import Holder
 from xpm_alchem.campaign.records import CampaignRecords, campaign_path
 from xpm_alchem.campaign.workspace import find_workspace, read_settings
@@ -110,7 +111,7 @@ def _find_records(path: Path, workspace: str | None) -> CampaignRecords:
         plan = read_plan(path)
         root = workspace_path(plan, path, workspace)
         found = campaign_path(root, plan.name)
-        hint = f"this campaign was not run yet in {root}; `xpm-alchem run {path}` does."
+        hint = f"this campaign was not run yet in {root}; `{command_line('run', str(path))}` does."
     elif (path / "index.json").is_file() or (path.is_dir() and path.absolute().parent.name == "campaigns"):
         found, hint = path, "not a campaign."
     else:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 import attrs
 
+from xpm_alchem.base.shell import command_line
 from xpm_alchem.base.values import printable
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
@@ -68,7 +69,8 @@ class Notices:
         what = f"the strategy raised {exception[:_LONGEST]}" if exception else f"{len(failed)} task(s) are in error"
         if failed and not self._records.state().notified.get(_STANDING):
             self._remember(_STANDING, "yes")  # this says it
-        self._tell(plan, ERROR, _ENDED, of, f"ended: {what}; `xpm-alchem failures {self._records.path}` shows them")
+        command = command_line("failures", str(self._records.path))
+        self._tell(plan, ERROR, _ENDED, of, f"ended: {what}; `{command}` shows them")
 
     def _in_error(self) -> list[TaskState]:
         return [task for task in self._records.state().tasks.values() if task.status is TaskStatus.ERROR]

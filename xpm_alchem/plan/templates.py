@@ -7,6 +7,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+import yaml
+
+from xpm_alchem.base.shell import quoted
+from xpm_alchem.base.values import printable
 from xpm_alchem.network.loading import Network
 
 _TEMPLATE = """\
@@ -66,10 +70,16 @@ def campaign_template(
     trust = "".join(f"  - {module}\n" for module in trusted)
     return _TEMPLATE.format(
         transformations=len(network.index.transformations),
-        network_name=network.path.name,
-        file=file.name,
+        network_name=printable(network.path.name),
+        file=printable(quoted(file.name)),
         name=made[:100],
-        network=os.path.relpath(network.path.absolute(), file.absolute().parent),
-        workspace=workspace or "./workspace",
+        network=_scalar(os.path.relpath(network.path.absolute(), file.absolute().parent)),
+        workspace=_scalar(workspace or "./workspace"),
         trusted=_TRUSTED + trust if trust else "",
     )
+
+
+def _scalar(text: str) -> str:
+    """Return a text as a value in YAML, quoted where it would be something else."""
+    written: str = yaml.safe_dump(text, allow_unicode=True, width=10**6)
+    return written.removesuffix("...\n").rstrip("\n")

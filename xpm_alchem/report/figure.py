@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from xpm_alchem.base.values import printable
+
 Trace = dict[str, Any]
 
 MANY = 60  # names on an axis, or in a graph: more cannot be read
@@ -15,7 +17,7 @@ _GRID, _LINE = "#e4e4e4", "#767676"
 
 def safe(text: object) -> str:
     """Return a text as plotly.js shows it: it understands some HTML, and names come from users."""
-    return html.escape(str(text))
+    return html.escape(printable(str(text)))
 
 
 def lines(parts: Iterable[str]) -> str:

@@ -195,7 +195,8 @@ def _name(node: View, where: Mapping[str, Place]) -> dict[str, Any]:
 def _edge_hover(edge: View) -> str:
     parts = [f"<b>{safe(edge['name'])}</b>  {edge['state']}"]
     parts += [
-        f"{row['to']} - {row['from']}: {_energy(row['estimate'], row['standard_error'])}" for row in edge["values"]
+        f"{safe(row['to'])} - {safe(row['from'])}: {_energy(row['estimate'], row['standard_error'])}"
+        for row in edge["values"]
     ]
     parts += [_leg(leg) for leg in edge["legs"][:_LONGEST_HOVER]]
     if len(edge["legs"]) > _LONGEST_HOVER:
@@ -210,7 +211,7 @@ def _leg(leg: View) -> str:
     parts += [f"cost {amount_text(leg['cost'])}"] if leg["cost"] else []
     parts += [] if leg["weight"] is None else [f"weight {leg['weight']:.2f}"]
     parts += [safe(leg["next"])] if leg["next"] else []
-    return f"{safe(leg['transformation'])} ({leg['leg']}): {'; '.join(parts)}"
+    return f"{safe(leg['transformation'])} ({safe(leg['leg'])}): {'; '.join(parts)}"
 
 
 def _energy(value: float | None, error: float | None) -> str:

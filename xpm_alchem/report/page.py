@@ -11,6 +11,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from xpm_alchem import __version__
+from xpm_alchem.base.values import printable
 from xpm_alchem.report.standing import Standing
 from xpm_alchem.views.rows import Rows
 
@@ -83,6 +84,11 @@ def drawings(*figures: Mapping[str, Any] | None) -> list[Block]:
     return [Drawings(there)] if there else []
 
 
+def _shown(value: object) -> object:
+    """Return what is put into the page: no text of others may turn the direction, or hide."""
+    return printable(value, keep="\n\t") if type(value) is str else value
+
+
 def render(title: str, made: str, standing: Standing, sections: Sequence[Section]) -> str:
     """Return the page; everything that is put into it is escaped.
 
@@ -94,6 +100,7 @@ def render(title: str, made: str, standing: Standing, sections: Sequence[Section
     environment = Environment(
         loader=PackageLoader("xpm_alchem.report"),
         autoescape=True,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

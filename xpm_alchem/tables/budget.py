@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from rich.console import Group, RenderableType
-from rich.text import Text
 
 from xpm_alchem.plan.amounts import amount_text
+from xpm_alchem.tables.console import told
 from xpm_alchem.tables.drawing import table_of, time_text
 from xpm_alchem.views.overview import View
 from xpm_alchem.views.rows import Rows
@@ -13,8 +13,11 @@ from xpm_alchem.views.rows import Rows
 
 def budget_table(view: View) -> RenderableType:
     """Render `budget_view`."""
-    text = Text("\n".join([f"{view['campaign']}: budget", *budget_lines(view)]))
-    return Group(text, table_of(leg_costs(view)), table_of(transformation_costs(view)))
+    return Group(
+        told(f"{view['campaign']}: budget", *budget_lines(view)),
+        table_of(leg_costs(view)),
+        table_of(transformation_costs(view)),
+    )
 
 
 def budget_lines(view: View) -> list[str]:

@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
+from xpm_alchem.tables.console import cell, told
 from xpm_alchem.views.overview import View
 
 _STYLES = {"ok": "green", "warning": "yellow", "fault": "red"}
@@ -22,9 +22,9 @@ def doctor_table(view: View) -> RenderableType:
         rows = [check for check in view["checks"] if check["area"] == area]
         if rows:
             parts.append(_table(_title(view, area), rows))
-    parts += [Text(f"mended: {sentence}", style="green") for sentence in view["mended"]]
-    parts += [Text(f"could not be mended: {sentence}", style="red") for sentence in view["not_mended"]]
-    parts.append(Text(_sum(view)))
+    parts += [told(f"mended: {sentence}", style="green") for sentence in view["mended"]]
+    parts += [told(f"could not be mended: {sentence}", style="red") for sentence in view["not_mended"]]
+    parts.append(told(_sum(view)))
     return Group(*parts)
 
 
@@ -35,23 +35,23 @@ def _title(view: View, area: str) -> str:
 
 
 def _table(title: str, rows: list[Mapping[str, Any]]) -> Table:
-    table = Table(title=Text(title), title_justify="left")
+    table = Table(title=cell(title), title_justify="left")
     table.add_column("check", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
     table.add_column("found", overflow="fold", ratio=3)
     table.add_column("how to mend", overflow="fold", ratio=2)
     for row in rows:
         style = _STYLES[row["verdict"]]
-        table.add_row(Text(row["check"]), Text(row["verdict"], style=style), Text(_found(row)), Text(row["mend"] or ""))
+        table.add_row(cell(row["check"]), cell(row["verdict"], style), told(*_found(row)), cell(row["mend"] or ""))
     return table
 
 
-def _found(row: Mapping[str, Any]) -> str:
+def _found(row: Mapping[str, Any]) -> list[str]:
     places = row["places"]
     lines = [row["found"], *(f"  {place}" for place in places[:_MOST_PLACES] if place not in row["found"])]
     if len(places) > _MOST_PLACES:
         lines.append(f"  ... and {len(places) - _MOST_PLACES} more (--json lists all)")
-    return "\n".join(lines)
+    return lines
 
 
 def _sum(view: View) -> str:

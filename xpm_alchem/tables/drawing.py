@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Sequence
 
 from rich.console import RenderableType
 from rich.table import Table
-from rich.text import Text
 
-from xpm_alchem.base.values import local_time
+from xpm_alchem.base.values import local_time, printable
+from xpm_alchem.tables.console import cell, told
 from xpm_alchem.views.overview import View
 from xpm_alchem.views.rows import Rows
 
@@ -63,8 +63,8 @@ def rows_table(
         Headings of columns that are cut short rather than folded.
     """
     if len(rows) > _MANY_ROWS:
-        return Text("\n".join([title, *columns([headings, *rows], right=right)]), no_wrap=True)
-    table = Table(title=title, title_justify="left")
+        return told(title, *columns([headings, *rows], right=right))
+    table = Table(title=cell(title), title_justify="left")
     for i, heading in enumerate(headings):
         table.add_column(
             heading,
@@ -73,7 +73,7 @@ def rows_table(
             overflow="ellipsis" if heading in one_line else "fold",
         )
     for cells, is_red in zip(rows, red, strict=True):
-        table.add_row(*map(Text, cells), style="red" if is_red else None)
+        table.add_row(*map(cell, cells), style="red" if is_red else None)
     return table
 
 
@@ -85,7 +85,8 @@ def table_of(made: Rows) -> RenderableType:
 
 def columns(rows: Sequence[tuple[str, ...]], right: range) -> Iterator[str]:
     """Yield rows as lines; the columns in `right` are aligned to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
+    shown = [tuple(map(printable, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
         cells = (c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
         yield "  ".join(cells).rstrip()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
-from rich.text import Text
 
 from xpm_alchem.base.values import printable
+from xpm_alchem.tables.console import told
 from xpm_alchem.tables.drawing import time_text
 from xpm_alchem.views.overview import View
 
@@ -20,14 +20,14 @@ def failures_table(view: View) -> RenderableType:
     """Render `failures_view`."""
     standing, restarted = view["failures"], view["restarted"]
     if not view["in_error"]:
-        parts: list[RenderableType] = [Text(f"{view['campaign']}: no task is in error")]
+        parts: list[RenderableType] = [told(f"{view['campaign']}: no task is in error")]
     else:
         kinds = "1 kind of failure" if len(standing) == 1 else f"{len(standing)} kinds of failure"
-        parts = [Text(f"{view['campaign']}: {view['in_error']} task(s) in error, {kinds}")]
+        parts = [told(f"{view['campaign']}: {view['in_error']} task(s) in error, {kinds}")]
     parts += [_block(number, group, standing_lines(group)) for number, group in enumerate(standing[:_SHOWN], start=1)]
     parts += _more(len(standing))
     if restarted:
-        parts.append(Text("\nfailures of tasks that are not in error any more:"))
+        parts.append(told("", "failures of tasks that are not in error any more:"))
         parts += [
             _block(number, group, restarted_lines(group)) for number, group in enumerate(restarted[:_SHOWN], start=1)
         ]
@@ -36,12 +36,12 @@ def failures_table(view: View) -> RenderableType:
 
 
 def _more(kinds: int) -> list[RenderableType]:
-    return [Text(f"\nand {kinds - _SHOWN} more kinds: --json has all")] if kinds > _SHOWN else []
+    return [told("", f"and {kinds - _SHOWN} more kinds: --json has all")] if kinds > _SHOWN else []
 
 
 def _block(number: int, group: View, lines: Iterator[str]) -> RenderableType:
-    head = Text(f"\n{number}. ") + Text(failure_head(group), style="red")
-    return Group(head, Text("\n".join(f"   {line}" for line in lines)))
+    head = told("", f"{number}. ") + told(failure_head(group), style="red")
+    return Group(head, told(*(f"   {line}" for line in lines)))
 
 
 def failure_head(group: View) -> str:

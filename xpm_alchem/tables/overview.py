@@ -7,9 +7,9 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.console import RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from xpm_alchem.plan.amounts import amount_text
+from xpm_alchem.tables.console import cell, told
 from xpm_alchem.tables.drawing import rows_table, time_left, time_text
 from xpm_alchem.views.overview import View
 from xpm_alchem.views.rows import number
@@ -38,7 +38,7 @@ def status_table(view: View) -> RenderableType:
     if strategy["exception"]:
         lines.append(f"          the strategy raised {strategy['exception']}")
     lines += [f"          {one['sentence']}" for one in (*view["left_out"], *view["failing_hosts"])]
-    return Text("\n".join(lines))
+    return told(*lines)
 
 
 def _money(view: View) -> str:
@@ -77,7 +77,7 @@ def summary_table(view: View) -> RenderableType:
     driven = "driven" if view["driver"] else "no driver"
     title = f"{view['campaign']}: {view['strategy']}, {driven}"
     # it fits into 80 columns
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table = Table(title=cell(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     states = [f"{view[state]} {state}" for state in ("complete", "running", "waiting", "error") if view[state]]
     cells = {
         "with result": f"{view['with_result']} of {view['transformations']}",
@@ -100,7 +100,7 @@ def list_table(view: View) -> RenderableType:
         table.add_column(heading)
     for row in view["campaigns"]:
         table.add_row(
-            row["campaign"],
+            cell(row["campaign"]),
             f"{row['with_result']} of {row['transformations']}",
             *(str(row[key]) for key in ("tasks", "running", "waiting", "error", "strategy")),
             "yes" if row["driver"] else "no",

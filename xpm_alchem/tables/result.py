@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from rich.console import Group, RenderableType
-from rich.text import Text
 
+from xpm_alchem.tables.console import told
 from xpm_alchem.tables.drawing import table_of
 from xpm_alchem.views.overview import View
 from xpm_alchem.views.result_rows import (
@@ -42,15 +42,15 @@ def results_table(view: View, sections: Collection[str] = SECTIONS, *, everythin
         if "ligands" in sections:
             parts.append(table_of(ligand_rows(view, network)))
             if network["statistics"] is not None:
-                parts.append(Text("\n".join(statistics_lines(network))))
+                parts.append(told(*statistics_lines(network)))
         if "cycles" in sections and network["cycles"]:
             parts.append(table_of(cycle_rows(view, network, None if everything else _WORST_CYCLES)))
         if everything:
             parts.append(table_of(running_rows(view, network)))
     if view["outliers"]:
-        parts.append(Text("\n".join(["outliers:", *(f"  {one['sentence']}" for one in view["outliers"])])))
+        parts.append(told("outliers:", *(f"  {one['sentence']}" for one in view["outliers"])))
     if view["missing"]["sentences"]:
-        parts.append(Text("\n".join(["missing:", *(f"  {sentence}" for sentence in view["missing"]["sentences"])])))
+        parts.append(told("missing:", *(f"  {sentence}" for sentence in view["missing"]["sentences"])))
     if view["unpaired"]:
-        parts.append(Text(unpaired_sentence(view)))
+        parts.append(told(unpaired_sentence(view)))
     return Group(*parts)

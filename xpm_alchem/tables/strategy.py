@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from xpm_alchem.tables.console import told
 from xpm_alchem.tables.drawing import rows_table, time_text
 from xpm_alchem.views.overview import View
 from xpm_alchem.views.rows import number
@@ -37,21 +38,21 @@ def health_table(view: View) -> RenderableType:
         rows.append(("exception", view["exception"]))
     parts: list[RenderableType] = [_lines(view["campaign"], rows)]
     if view["traceback"]:
-        parts.append(Text(f"\n{view['traceback'].rstrip()}"))
+        parts.append(told("", *view["traceback"].rstrip().expandtabs().split("\n")))
     if view["status"] == "error":
-        parts.append(Text("\nit is not performed again until: xpm-alchem strategy awake"))
+        parts.append(told("", "it is not performed again until: xpm-alchem strategy awake"))
     return Group(*parts)
 
 
 def _lines(campaign: str, rows: list[tuple[str, str]]) -> Text:
     width = max(len(key) for key, _ in rows) + 2
-    return Text("\n".join([f"strategy of {campaign}", *(f"{key.ljust(width)}{value}" for key, value in rows)]))
+    return told(f"strategy of {campaign}", *(f"{key.ljust(width)}{value}" for key, value in rows))
 
 
 def explain_table(view: View) -> RenderableType:
     """Render `explain_view`."""
-    head = Text(f"strategy {view['name'] or 'none'} of {view['campaign']}: {_standing(view)}")
-    return Group(head, _rows_table(view), *(Text(remark) for remark in view["remarks"]))
+    head = told(f"strategy {view['name'] or 'none'} of {view['campaign']}: {_standing(view)}")
+    return Group(head, _rows_table(view), *(told(remark) for remark in view["remarks"]))
 
 
 _HEADINGS = ("transformation", "leg", "results", "estimate", "SD", "weight", "target", "in flight", "decision", "why")

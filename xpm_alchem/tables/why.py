@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from xpm_alchem.tables.console import told
 from xpm_alchem.tables.drawing import columns, duration_text, time_text
 from xpm_alchem.views.overview import View
 
@@ -25,25 +26,28 @@ def why_table(view: View, *, everything: bool = False) -> RenderableType:
     head = f"{view['transformation']} repeat {view['repeat']}: {view['status']}"
     if view["reason"] and view["status"] != "complete":
         head += f" ({view['reason']})"
-    parts: list[RenderableType] = [Text(head)]
+    parts: list[RenderableType] = [told(head)]
     if view["attempts"]:
         parts.append(_attempts(view, everything))
     else:
-        parts.append(Text(view["imported"] or "no attempt yet"))
+        parts.append(told(view["imported"] or "no attempt yet"))
     if view["traceback"]:
-        parts.append(
-            Text(f"the last traceback, of attempt {view['traceback_attempt']}:\n{view['traceback'].rstrip()}\n")
-        )
+        parts.append(_block(f"the last traceback, of attempt {view['traceback_attempt']}:", view["traceback"].rstrip()))
     if view["stderr"]:
-        parts.append(Text(f"the last lines on stderr of attempt {len(view['attempts'])}:\n{view['stderr']}\n"))
-    parts.append(Text("\n".join(_files(view))))
+        parts.append(_block(f"the last lines on stderr of attempt {len(view['attempts'])}:", view["stderr"]))
+    parts.append(told(*_files(view)))
     if view["commands"]:
         lines = (f"  {item['command']}  # {item['what']}" for item in view["commands"])
-        parts.append(Text("\n".join(["what you can do:", *lines])))
+        parts.append(told("what you can do:", *lines))
     return Group(*parts)
 
 
-def _attempts(view: View, everything: bool) -> Text:
+def _block(head: str, text: str) -> Text:
+    """Return a text of several lines under a heading."""
+    return told(head, *text.expandtabs().split("\n"), "")
+
+
+def _attempts(view: View, everything: bool) -> RenderableType:
     """Return two or more lines for each run of attempts: its facts, how it ended, and what was decided."""
     runs = [[attempt] for attempt in view["attempts"]] if everything else list(folded(view["attempts"]))
     jobs = any(attempt["job"] for attempt in view["attempts"])
@@ -62,15 +66,14 @@ def _attempts(view: View, everything: bool) -> Text:
             )
         )
     head, *facts = columns(rows, right=range(len(rows[0]) - 3, len(rows[0])))
-    text = Text.assemble((f"\n{head}\n", "bold"))
+    parts = [told(""), told(head, style="bold")]
     for run, line in zip(runs, facts, strict=True):
         said = _said(run[-1]) if len(run) == 1 else f"{len(run)} times {_said(run[-1])}"
         style = "red" if run[-1]["outcome"] == "error" else ""
-        text.append(f"{line}\n")
-        text.append("".join(f"         {part}\n" for part in said.splitlines()), style=style)
+        parts += [told(line), told(*(f"         {part}" for part in said.split("\n")), style=style)]
     if len(runs) < len(view["attempts"]):
-        text.append("alike attempts are shown as one; --all shows each\n")
-    return text
+        parts.append(told("alike attempts are shown as one; --all shows each"))
+    return Group(*parts, told(""))
 
 
 def folded(attempts: Sequence[Attempt]) -> Iterator[list[Attempt]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
+from collections.abc import Sequence
 
 import attrs
 
+from xpm_alchem.base.shell import command_line
 from xpm_alchem.campaign.records import CampaignRecords
 
 
@@ -29,7 +30,7 @@ class Address:
         """Return the address that is right from everywhere."""
         return cls(str(records.path))
 
-    def command(self, verb: str, *arguments: str) -> str:
-        """Return ``xpm-alchem VERB CAMPAIGN ARGUMENTS`` as a shell takes it."""
-        options = [] if self.workspace is None else ["--workspace", self.workspace]
-        return shlex.join(["xpm-alchem", *verb.split(), self.campaign, *arguments, *options])
+    def command(self, verb: str, *arguments: str, options: Sequence[str] = ()) -> str:
+        """Return ``xpm-alchem VERB CAMPAIGN ARGUMENTS OPTIONS`` as a shell takes it."""
+        where = [] if self.workspace is None else ["--workspace", self.workspace]
+        return command_line(verb, self.campaign, *arguments, options=[*options, *where])

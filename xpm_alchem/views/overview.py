@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from xpm_alchem.base.errors import FormatError, InputError
+from xpm_alchem.base.values import printable
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
@@ -205,7 +206,7 @@ def find_task(records: CampaignRecords, text: str) -> TaskState:
 def task_name(records: CampaignRecords, task: TaskState) -> str:
     """Return how a user may call a task, also in a command: as `find_task` takes it."""
     name = records.index.by_id[task.transformation].name
-    plain = bool(name) and not name.startswith("-") and records.index.names[name] == 1
+    plain = bool(name) and printable(name) == name and records.index.names[name] == 1
     return f"{name if plain else task.transformation}:{task.repeat}"
 
 

@@ -142,7 +142,7 @@ def _commands(
     name = task_name(records, task)
 
     def command(verb: str, what: str, *options: str) -> dict[str, str]:
-        return {"command": address.command(verb, name, *options), "what": what}
+        return {"command": address.command(verb, name, options=options), "what": what}
 
     logs = [command("logs", "what it printed")] if attempts else []
     match task.status:

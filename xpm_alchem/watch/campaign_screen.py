@@ -27,7 +27,7 @@ from xpm_alchem.views.commands import Address
 from xpm_alchem.watch.figures import figures, latest, tasks_of
 from xpm_alchem.watch.pause import Pause
 from xpm_alchem.watch.picture import Picture, Watcher
-from xpm_alchem.watch.screens import HELP, Read, TextScreen, plain, tame
+from xpm_alchem.watch.screens import HELP, Read, TextScreen, plain, shown_title, tame
 from xpm_alchem.watch.table import TransformationTable
 
 T = TypeVar("T")
@@ -145,7 +145,7 @@ class CampaignScreen(Screen[None]):
         events.set_class(not is_wide and self._shows_tasks, "hidden")
         events.update(latest(self.picture, self.size.height))
         row = self.query_one(TransformationTable).selected
-        tasks.border_title = "tasks" if row is None else Text(f"tasks of {row['transformation']}").markup
+        tasks.border_title = "tasks" if row is None else shown_title(f"tasks of {row['transformation']}")
         tasks.update("" if row is None else tasks_of(self.picture, row["id"]))
 
     def say(self, sentence: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 from rich.text import Text
 
+from xpm_alchem.base.values import printable
 from xpm_alchem.plan.amounts import amount_text
 from xpm_alchem.views.overview import View
 from xpm_alchem.views.rows import number
@@ -73,7 +74,7 @@ def _tasks(row: View, width: int) -> Text:
 
 
 def _of(key: str, say: Callable[[Any], str]) -> Callable[[View, int], Text]:
-    return lambda row, width: Text(shortened(say(row[key]), width))
+    return lambda row, width: Text(shortened(printable(say(row[key])), width))
 
 
 def _cost(value: float) -> str:
@@ -81,7 +82,7 @@ def _cost(value: float) -> str:
 
 
 _NAME = Column("transformation", "transformation", 0, _of("transformation", str), lambda r: r["transformation"], False)
-_LEG = Column("leg", "leg", 3, lambda row, width: Text(str(row["leg"])[:width]), lambda row: row["leg"], False)
+_LEG = Column("leg", "leg", 3, lambda row, width: Text(printable(row["leg"])[:width]), lambda row: row["leg"], False)
 _TASKS = Column(
     "tasks",
     "tasks",
@@ -99,13 +100,14 @@ _COST = Column("cost", "cost", 7, _of("cost", _cost), lambda row: row["cost"])
 
 def _cut(text: str, width: int) -> str:
     """Return a text that is no wider; E says already that it is an error."""
+    text = printable(text)
     text = text if len(text) <= width else text.removeprefix("error: ")
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def columns_for(width: int, rows: Sequence[View]) -> tuple[Column, ...]:
     """Return the columns for a table of a width: those worth most, then more while there is room."""
-    longest = max((len(str(row["transformation"])) for row in rows), default=0)
+    longest = max((len(printable(row["transformation"])) for row in rows), default=0)
     name = max(len(_NAME.label) + 2, min(longest, _LEAST_NAME))
     tasks = [_count(*count) for count in COUNTS] if width >= _SPLIT_WIDTH else [_TASKS]
     room = width - name - _PADDING - sum(column.width + _PADDING for column in (*tasks, _ESTIMATE, _SD))

@@ -31,7 +31,7 @@ def figures(picture: Picture, width: int) -> Text:
 
 def _parts(picture: Picture) -> Iterator[Text]:
     summary, strategy = picture.summary, picture.strategy
-    yield Text(summary["campaign"], "bold")
+    yield Text(printable(summary["campaign"]), "bold")
     counts = [Text(f"{summary[key]} {key}", style if summary[key] else "") for key, _, style in COUNTS]
     yield Text(", ").join(counts) if summary["tasks"] else Text("no task yet")
     total = "" if picture.total is None else f" of {amount_text(picture.total)}"
@@ -72,7 +72,7 @@ def _line(name: str, task: TaskState) -> Text:
     what = event_line(str(task.status), task)
     if task.status is TaskStatus.WAITING and not task.actioned:
         what = f"cancelled: {task.reason}"
-    return Text.assemble((letter, style), f" {name}  {printable(what)}")
+    return Text.assemble((letter, style), f" {printable(name)}  {printable(what)}")
 
 
 def _joined(lines: Iterable[Text]) -> Text:

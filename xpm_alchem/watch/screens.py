@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import ClassVar
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -17,6 +17,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 
 from xpm_alchem.base.values import printable
+from xpm_alchem.tables.console import PlainConsole
 
 _LONGEST = 200_000  # characters that are shown, the last ones
 
@@ -48,14 +49,19 @@ time left  until the strategy is satisfied, as a range (docs/json.md)
 def plain(renderable: RenderableType) -> str:
     """Return what a command prints, as text that does nothing to the terminal."""
     out = io.StringIO()
-    Console(file=out, width=200, color_system=None, highlight=False).print(renderable, soft_wrap=True)
+    PlainConsole(file=out, width=200, color_system=None).print(renderable)
     return tame(out.getvalue())
+
+
+def shown_title(title: str) -> Text:
+    """Return a title as a Text: Textual takes a string for its markup."""
+    return Text(printable(title))
 
 
 def tame(text: str) -> str:
     """Return a text without what moves the cursor; of a very long one the end."""
     text = text[-_LONGEST:].replace("\r\n", "\n").replace("\r", "\n").expandtabs()
-    return "\n".join(map(printable, text.split("\n")))
+    return printable(text, keep="\n")
 
 
 class TextScreen(Screen[None]):
@@ -119,7 +125,7 @@ class TextScreen(Screen[None]):
     async def _show(self) -> None:
         title, read = self._texts[self._number]
         room = self.query_one(VerticalScroll)
-        room.border_title = Text(title).markup
+        room.border_title = shown_title(title)
         text = await read()
         if text == self.text:
             return

@@ -12,6 +12,7 @@ from textual.widgets import DataTable
 
 from xpm_alchem.views.overview import View
 from xpm_alchem.watch.columns import Column, columns_for, ordered
+from xpm_alchem.watch.screens import shown_title
 
 _SCROLL_BAR = 1
 
@@ -164,4 +165,4 @@ class TransformationTable(DataTable[_Cell]):
             *(["in error"] if self.only_errors else []),
             *([f"by {by}{', reversed' if self.is_reversed else ''}"] if by else []),
         ]
-        self.border_title = Text(", ".join(parts)).markup
+        self.border_title = shown_title(", ".join(parts))
