@@ -14,13 +14,17 @@ from typing import Any
 
 import pytest
 import yaml
+from filled_campaign import filled_campaign, network_index, scattered
 from histories import PastCampaign
 from patience import wait_for
+from textual.widgets import Static
 from watched import LARGE, SMALL, Watched, watch
 
+from xpm_alchem.base.values import printable
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.client import Campaign
 from xpm_alchem.execution.attempts import Outcome
+from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.watch.columns import columns_for, shortened
 from xpm_alchem.watch.picture import Watcher
 from xpm_alchem.watch.screens import tame
@@ -426,3 +430,37 @@ def test_on_a_terminal(past: PastCampaign) -> None:
         process.wait()
         os.close(ours)
     assert process.returncode == 0
+
+
+HOSTILE = ["c[1]ccc[/1]", "[@click=app.quit]x", "d\u202eop", "a\x1b[2Jb", "e\\[b]", "\x9b31mf"]
+
+
+@SIZES
+def test_names_are_no_markup_and_do_nothing_to_the_terminal(tmp_path: Path, size: tuple[int, int]) -> None:
+    index = network_index([(HOSTILE[0], name) for name in HOSTILE[1:]], ("solvent",))
+    more = {record.id: "error" for record in index.transformations}
+    records = filled_campaign(tmp_path / "[a] b", index, scattered(index, 2), more=more)
+    for task in records.state().tasks.values():
+        TaskDirectory(records.task_path(task)).printed("stdout").write_text("[/b]\x1b[2Jsaid")
+    longest = max(len(printable(name)) for name in HOSTILE)
+
+    async def scenario(watched: Watched) -> None:
+        seen = set()
+        for row in range(len(index.transformations)):
+            title = watched.app.campaign_screen.query_one("#tasks", Static)._border_title
+            if size == LARGE:
+                assert str(title) == f"tasks of {printable(index.transformations[row].name)}"
+            screen = watched.screen
+            assert printable(screen, keep="\n") == screen
+            seen |= {name for name in HOSTILE if printable(name) in screen}
+            for key, words in (("w", ["repeat 3: error"]), ("l", ["[/b]\\x1b[2Jsaid"])):
+                await watched.press(key)
+                await watched.text_with(*words)
+                assert printable(watched.screen, keep="\n") == watched.screen
+                await watched.press("escape")
+            await watched.press("down")
+        await watched.press("slash", "left_square_bracket", "slash")
+        assert printable(watched.screen, keep="\n") == watched.screen
+        assert seen == set(HOSTILE) or size[0] < 4 * longest
+
+    watch(records, size, scenario)

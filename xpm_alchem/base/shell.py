@@ -9,11 +9,18 @@ from xpm_alchem.base.values import printable
 
 
 def quoted(word: str) -> str:
-    """Return a word as a shell takes it; what cannot be printed as bash and zsh write it: ``$'\\\\x1b'``."""
+    """Return a word as a shell takes it; what cannot be printed as bash and zsh write bytes: ``$'\\x1b'``."""
     if printable(word) == word:
         return shlex.quote(word)
-    escaped = word.replace("\\", "\\\\").replace("'", "\\'")
-    return f"$'{printable(escaped)}'"
+    return f"$'{''.join(map(_escaped, word))}'"
+
+
+def _escaped(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    if printable(character) == character:
+        return character
+    return "".join(f"\\x{byte:02x}" for byte in character.encode(errors="surrogatepass"))
 
 
 def command_line(verb: str, *arguments: str, options: Sequence[str] = ()) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import click
 from rich.console import Console
 
 from xpm_alchem.base.errors import InputError, MissingPackageError, XpmAlchemError
+from xpm_alchem.base.shell import command_line
 from xpm_alchem.cli.options import campaign_argument, console, say, workspace_option
 from xpm_alchem.client import Campaign
 from xpm_alchem.network.advice import advice
@@ -23,6 +23,7 @@ from xpm_alchem.plan.campaign_yaml import read_plan
 from xpm_alchem.plan.templates import campaign_template
 from xpm_alchem.requests.preparation import Forecast, Preparation
 from xpm_alchem.tables import overview as tables
+from xpm_alchem.views.commands import Address
 from xpm_alchem.views.overview import tasks_now
 
 _DETACHED_SECONDS = 60.0
@@ -49,7 +50,7 @@ def init_command(
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror}).") from None
     read_plan(out)
-    say(f"\nwrote {out}; look at it, then: xpm-alchem run {shlex.quote(str(out))}")
+    say(f"\nwrote {out}; look at it, then: {command_line('run', str(out))}")
 
 
 def _describe(out: Console, network: Network) -> None:
@@ -163,7 +164,7 @@ def _detach(out: Console, campaign: Campaign, launcher: str | None) -> NoReturn:
     while process.poll() is None and time.time() < until:
         holder = campaign.records.holder()
         if holder is not None and holder.process.pid == process.pid:
-            out.print(f"detached: {holder}\nwatch it with: xpm-alchem attach {campaign.path}")
+            out.print(f"detached: {holder}\nwatch it with: {Address.of(campaign.records).command('attach')}")
             sys.exit(3)
         time.sleep(0.1)
     if process.poll() in (0, 1, 4):
@@ -181,7 +182,7 @@ def _close(out: Console, campaign: Campaign, code: int, *, quiet: bool, once: bo
         out.print("satisfied: the strategy wants no more results")
     elif code == 4:
         out.print(f"budget used up: {_why_over(campaign)}")
-        out.print(f"raise it with `xpm-alchem budget set {campaign.path} ...`, then run again")
+        out.print(f"raise it with `{Address.of(campaign.records).command('budget set')} ...`, then run again")
     elif code == 1:
         out.print("some tasks are in error: `xpm-alchem why` tells what happened to one")
     elif once:
@@ -189,7 +190,8 @@ def _close(out: Console, campaign: Campaign, code: int, *, quiet: bool, once: bo
     elif not campaign.status()["tasks"]["running"]:
         out.print(f"stopped: nothing runs. Go on with: xpm-alchem run ... ({campaign.path})")
     else:
-        out.print(f"detached: running tasks go on. Come back with: xpm-alchem run ... or attach {campaign.path}")
+        attach = Address.of(campaign.records).command("attach")
+        out.print(f"detached: running tasks go on. Come back with: xpm-alchem run ... or {attach}")
 
 
 def _why_over(campaign: Campaign) -> str:
