@@ -60,6 +60,8 @@ class Attempt:
         From its start to the last finished unit or written checkpoint; None where nobody noted it.
     cost_per_hour, cost_unit
         Its price, as the driver gave it; None for one that no driver started.
+    told
+        How it was to end and why, noted just before it was interrupted: 'timeout' or 'cancelled', and the reason.
     """
 
     number: int
@@ -87,6 +89,7 @@ class Attempt:
     kept_seconds: float | None = None
     cost_per_hour: float | None = None
     cost_unit: str | None = None
+    told: tuple[Outcome, str] | None = None
 
     @property
     def cost(self) -> float:
@@ -141,7 +144,7 @@ class Priced:
 
 
 class AttemptLog:
-    """attempts.jsonl of one task: events 'start', 'unit', 'end' and 'decision', each with the attempt's number."""
+    """attempts.jsonl of one task: events 'start', 'unit', 'told', 'end' and 'decision', each with the attempt's number."""
 
     def __init__(self, path: Path) -> None:
         self._journal = Journal(path, ATTEMPTS)
@@ -199,6 +202,12 @@ class AttemptLog:
     def unit(self, attempt: Attempt, **facts: Any) -> None:
         """Note what happened to a unit."""
         self._journal.append({"event": "unit", "attempt": attempt.number, "time": time.time(), **facts})
+
+    def told(self, attempt: Attempt, outcome: Outcome, reason: str) -> None:
+        """Note that the attempt is about to be interrupted: should its process die of that, this is how it ended."""
+        self._journal.append(
+            {"event": "told", "attempt": attempt.number, "time": time.time(), "outcome": str(outcome), "reason": reason}
+        )
 
     def end(self, attempt: Attempt, outcome: Outcome, **facts: Any) -> None:
         """Note how the attempt ended."""
@@ -300,6 +309,8 @@ def _with(attempt: Attempt, record: Mapping[str, Any]) -> Attempt:
                 stop_seconds=number_or_none(record.get("stop_seconds")),
                 kept_seconds=number_or_none(record.get("kept_seconds")),
             )
+        case "told" if record.get("outcome") in _OUTCOMES:
+            return attrs.evolve(attempt, told=(Outcome(record["outcome"]), text(record.get("reason"))))
         case "verdict" if record.get("outcome") in _OUTCOMES:
             return attrs.evolve(attempt, outcome=Outcome(record["outcome"]), reason=text(record.get("reason")))
         case "stderr":

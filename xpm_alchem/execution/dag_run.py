@@ -135,7 +135,7 @@ class _Execution:
         self.files, self.spec, self.deadline = files, spec, deadline
         self.on_unit, self.launched = on_unit, launched
         self.log = AttemptLog(files.attempts)
-        self.interrupts = Interrupts(deadline, self._orders)
+        self.interrupts = Interrupts(deadline, self._orders, self._note_request)
         self.results: dict[str, Any] = {}
         self.failures: list[Any] = []
         self.done_here = 0
@@ -194,7 +194,7 @@ class _Execution:
         except Stopped as stop:
             if stop.superseded:
                 raise
-            self._end(Outcome.TIMEOUT if stop.timeout else Outcome.CANCELLED, "stopped", stop.reason)
+            self._end(_outcome_of(stop), "stopped", stop.reason)
             raise
         except UnitsFailed as error:
             self._end(Outcome.ERROR, "error", str(error), error.traceback)
@@ -217,6 +217,10 @@ class _Execution:
             with suppress(OSError):  # a full disk: only the time of the last sign of life is lost
                 self.files.alive.touch()
         return None if orders.stop is None else Stopped(False, orders.stop)
+
+    def _note_request(self, request: Stopped) -> None:
+        if not request.superseded:
+            self.log.told(self.attempt, _outcome_of(request), request.reason)
 
     def _guard(self) -> None:
         """Raise `Stopped` if the task was given to another attempt: nothing may be written then."""
@@ -441,6 +445,10 @@ class _Execution:
 
 def _superseded() -> Stopped:
     return Stopped(False, "superseded: the task was given to another attempt", superseded=True)
+
+
+def _outcome_of(stop: Stopped) -> Outcome:
+    return Outcome.TIMEOUT if stop.timeout else Outcome.CANCELLED
 
 
 def _has_content(path: Path) -> bool:

@@ -2,11 +2,13 @@
 
 A signal handler raises gufe's ExecutionInterrupt, which passes through a unit without becoming its failure, but only
 while the unit's own code runs: between units, and while a result is being written, the request is only remembered.
+Before anything is raised the request is noted on the disk: a process that dies of it is known to have been told to end.
 """
 
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import sys
 import threading
@@ -17,11 +19,13 @@ from types import FrameType
 from typing import Any
 
 from xpm_alchem.execution.deadline import Deadline
+from xpm_alchem.execution.unwinding import Unwinding
 from xpm_alchem.gufe_seam import ExecutionInterrupt
 
 INTERRUPT_SIGNAL = signal.SIGUSR1  # what a launcher, or our own watch on the deadline, sends before the limit
 _ORDERS_SECONDS = 5.0
 _AGAIN_SECONDS = 3.0
+_NOTE_SECONDS = 2.0  # to wait for a disk that does not answer
 _NEAR = "the time limit is near"
 
 
@@ -48,11 +52,20 @@ class Interrupts:
     ----------
     orders
         Returns what was ordered from outside, or None; asked every few seconds.
+    note
+        Notes on the disk that, and why, the attempt is to end; called once, in a thread, before anything is raised.
     """
 
-    def __init__(self, deadline: Deadline | None, orders: Callable[[], Stopped | None] = lambda: None) -> None:
-        self._deadline, self._orders = deadline, orders
-        self._in_unit = False
+    def __init__(
+        self,
+        deadline: Deadline | None,
+        orders: Callable[[], Stopped | None] = lambda: None,
+        note: Callable[[Stopped], None] = lambda request: None,
+    ) -> None:
+        self._deadline, self._orders, self._note = deadline, orders, note
+        self._in_unit = self._noted = self._over = False
+        self._unwinding = Unwinding()
+        self._news: queue.SimpleQueue[None] = queue.SimpleQueue()  # the one that a signal handler may put into
         self._ending = threading.Lock()  # after `watch` our signal would end the process: none is sent then
         self.request: Stopped | None = None
         self.requested_at = 0.0  # when, seconds since the epoch
@@ -60,6 +73,7 @@ class Interrupts:
     def _want(self, request: Stopped) -> None:
         if self.request is None:
             self.request, self.requested_at = request, time.time()
+            self._news.put(None)
 
     @contextmanager
     def watch(self) -> Iterator[None]:
@@ -71,14 +85,15 @@ class Interrupts:
             yield
             return
         before = {number: signal.signal(number, self._handle) for number in _SIGNALS}
-        ended = threading.Event()
-        watcher = threading.Thread(target=self._watch, args=(ended,), daemon=True, name="deadline")
+        self._over = False
+        watcher = threading.Thread(target=self._watch, daemon=True, name="deadline")
         watcher.start()
         try:
             yield
         finally:
             with self._ending:
-                ended.set()
+                self._over = True
+            self._news.put(None)
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -93,6 +108,7 @@ class Interrupts:
             raise (self.request or Stopped(False, f"interrupted: {interrupt}")) from None
         finally:
             self._in_unit = False
+            self._unwinding.forget()
 
     def check(self) -> None:
         """Raise `Stopped` if the attempt is to end."""
@@ -114,7 +130,7 @@ class Interrupts:
     def _left(self) -> float | None:
         return None if self._deadline is None else self._deadline.left()
 
-    def _watch(self, ended: threading.Event) -> None:
+    def _watch(self) -> None:
         """Wait until the attempt is to end, then interrupt the main thread: again and again, until it has ended.
 
         An interrupt may come to nothing: just before the unit's own code begins, or in a finalizer or a weakref's
@@ -125,18 +141,36 @@ class Interrupts:
             if self.request is None:
                 with suppress(Exception):  # one that hiccups; looked at again in a moment
                     self._look_at_orders()
-            if self.request is not None:
-                self._interrupt(ended)
-                break
-            left = self._left()
-            if ended.wait(max(0.01, _ORDERS_SECONDS if left is None else min(_ORDERS_SECONDS, left))):
+            if self.request is None:
+                left = self._left()
+                self._wait(max(0.01, _ORDERS_SECONDS if left is None else min(_ORDERS_SECONDS, left)))
+            if self._over:
                 return
-        while not ended.wait(_AGAIN_SECONDS):
-            self._interrupt(ended)
+        self._note_request(self.request)
+        self._noted = True
+        while not self._over:
+            self._interrupt()
+            self._wait(_AGAIN_SECONDS)
 
-    def _interrupt(self, ended: threading.Event) -> None:
+    def _wait(self, seconds: float) -> None:
+        """Wait for news, but not longer than so many seconds."""
+        with suppress(queue.Empty):
+            self._news.get(timeout=seconds)
+
+    def _note_request(self, request: Stopped) -> None:
+        """Note the request on the disk; one that fails, or does not answer, must not hold up the end."""
+
+        def note() -> None:
+            with suppress(Exception):
+                self._note(request)
+
+        noting = threading.Thread(target=note, daemon=True, name="note")
+        noting.start()
+        noting.join(_NOTE_SECONDS)
+
+    def _interrupt(self) -> None:
         with self._ending:
-            if not ended.is_set():
+            if not self._over:
                 os.kill(os.getpid(), INTERRUPT_SIGNAL)
 
     def _handle(self, number: int, frame: FrameType | None) -> Any:
@@ -152,20 +186,15 @@ class Interrupts:
                 self._want(Stopped(False, f"told to end by {signal.Signals(number).name}"))
         elif number != INTERRUPT_SIGNAL:
             return  # SLURM sends SIGTERM twice: the first is being obeyed
-        if self._in_unit and _in_unit_code(frame) and not _is_unwinding():
-            assert self.request is not None
-            raise ExecutionInterrupt(self.request.reason)
+        if self._noted and self._in_unit and not _is_unwinding():
+            self._unwinding.interrupt(frame, self._error)
+
+    def _error(self) -> BaseException:
+        assert self.request is not None
+        return ExecutionInterrupt(self.request.reason)
 
 
 _SIGNALS = (INTERRUPT_SIGNAL, signal.SIGTERM, signal.SIGINT)
-
-
-def _in_unit_code(frame: FrameType | None) -> bool:
-    while frame is not None:
-        if frame.f_code.co_name == "_execute":
-            return True
-        frame = frame.f_back
-    return False
 
 
 def _is_unwinding() -> bool:

@@ -9,7 +9,13 @@ from xpm_alchem.execution.directory import TaskDirectory
 
 
 def close_lost(files: TaskDirectory, attempt: Attempt, reason: str, outcome: Outcome = Outcome.LOST) -> None:
-    """Note the outcome of an attempt that can no longer do so itself; it took until its last sign of life."""
+    """Note the outcome of an attempt that can no longer do so itself; it took until its last sign of life.
+
+    One that died while it was being interrupted was not lost: that was its end, and why is known.
+    """
+    if outcome is Outcome.LOST and attempt.told is not None:
+        outcome, told = attempt.told
+        reason = f"{told}; its process died while it stopped ({reason})"
     said = [unit.get("time", 0.0) for unit in attempt.units]
     finished = [unit.get("time", 0.0) for unit in attempt.units if unit.get("ok")]
     newest = newest_checkpoint(files)
