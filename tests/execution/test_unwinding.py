@@ -119,7 +119,7 @@ class Compared:
     [
         lambda it: [it].count(1),
         lambda it: {it},
-        lambda it: [] if it else [],
+        lambda it: not it,
         lambda it: sorted([it, it]),
         lambda it: float(it),
         lambda it: np.asarray([it, 1.0], dtype=object) == 2,

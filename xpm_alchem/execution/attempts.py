@@ -144,7 +144,7 @@ class Priced:
 
 
 class AttemptLog:
-    """attempts.jsonl of one task: events 'start', 'unit', 'told', 'end' and 'decision', each with the attempt's number."""
+    """attempts.jsonl of one task: events 'start', 'unit', 'told', 'end', 'decision', each with the attempt's number."""
 
     def __init__(self, path: Path) -> None:
         self._journal = Journal(path, ATTEMPTS)

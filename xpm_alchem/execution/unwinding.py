@@ -16,11 +16,33 @@ from typing import Any
 _ENTRY = "_execute"  # the unit's own code begins here
 _PACKAGES = {"openmm", "simtk", "numpy", "weakref", "_weakrefset"}  # call back from C, or are called back
 _SLOTS = {  # called from C wherever an object is compared, converted, printed, looked up or removed
-    f"__{name}__"
-    for name in (
-        "del bool len hash eq ne lt le gt ge int float complex index repr str bytes format contains "
-        "getattr getattribute setattr array array_ufunc array_function instancecheck subclasscheck"
-    ).split()
+    "__del__",
+    "__bool__",
+    "__len__",
+    "__hash__",
+    "__eq__",
+    "__ne__",
+    "__lt__",
+    "__le__",
+    "__gt__",
+    "__ge__",
+    "__int__",
+    "__float__",
+    "__complex__",
+    "__index__",
+    "__repr__",
+    "__str__",
+    "__bytes__",
+    "__format__",
+    "__contains__",
+    "__getattr__",
+    "__getattribute__",
+    "__setattr__",
+    "__array__",
+    "__array_ufunc__",
+    "__array_function__",
+    "__instancecheck__",
+    "__subclasscheck__",
 }
 
 
