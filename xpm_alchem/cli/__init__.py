@@ -9,6 +9,7 @@ import click
 
 from xpm_alchem import __version__
 from xpm_alchem.base.errors import XpmAlchemError
+from xpm_alchem.base.streams import make_lasting
 from xpm_alchem.base.values import printable
 
 _COMMANDS = {
@@ -40,6 +41,10 @@ _COMMANDS = {
 
 class _Group(click.Group):
     """Loads a command when it is called, so that looking does not wait for imports; shows our errors as one line."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        make_lasting()
+        return super().main(*args, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)

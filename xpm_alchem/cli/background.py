@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from xpm_alchem.base.errors import XpmAlchemError
+from xpm_alchem.base.streams import make_lasting
 from xpm_alchem.cli.display import Display
 from xpm_alchem.cli.options import console
 from xpm_alchem.client import Campaign
@@ -12,6 +13,7 @@ from xpm_alchem.client import Campaign
 
 def main(path: str, launcher: str | None = None) -> int:
     """Drive the campaign; return the exit code of ``run``."""
+    make_lasting()
     out = console()
     try:
         campaign = Campaign.open(path)

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from xpm_alchem.base.errors import InputError, MissingPackageError, XpmAlchemError
 from xpm_alchem.base.shell import command_line
+from xpm_alchem.base.streams import wait_at_most
 from xpm_alchem.cli.options import campaign_argument, console, say, workspace_option
 from xpm_alchem.client import Campaign
 from xpm_alchem.network.advice import advice
@@ -114,6 +115,7 @@ def run_command(
         _detach(out, made, launcher)
     from xpm_alchem.cli.display import Display
 
+    wait_at_most()
     out.print(f"campaign '{made.name}' in {made.path}\nattempts run {forecast.launcher}")
     with Display(out, made.records, units=not quiet) as display:
         code = made.run(launcher=launcher, once=once, observe=display)

@@ -14,11 +14,13 @@ from typing import Any
 from experimaestro.settings import WorkspaceSettings
 
 from xpm_alchem.base.errors import WorkspaceError
+from xpm_alchem.base.streams import wait_at_most
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.costs.admission import Word
 from xpm_alchem.driver.budget_watch import USED_UP, BudgetWatch
 from xpm_alchem.driver.harvest import DriverEvent, Harvest
+from xpm_alchem.driver.log import Teller
 from xpm_alchem.driver.notices import Notices
 from xpm_alchem.driver.planning import Planning
 from xpm_alchem.driver.submission import Job, Session, clear_markers, pid_file, quiet_experimaestro
@@ -80,7 +82,8 @@ class Driver:
         init_tasks: Iterable[Any] = (),
         strategy: Any = None,
     ) -> None:
-        self.records, self.workspace, self.launcher, self.observe = records, workspace, launcher, observe
+        self.records, self.workspace, self.launcher = records, workspace, launcher
+        self.observe = observe = Teller(observe)
         self._running, self._init_tasks = running, tuple(init_tasks)
         self._ended = threading.Event()
         self._interrupted = False
@@ -119,6 +122,7 @@ class Driver:
             The disk is full or cannot be written; tasks that run go on.
         """
         with self.records.lock(is_brief=at_once):
+            wait_at_most()
             try:
                 self.launcher.open(self.records.workspace, self.records.name)
                 with self._signals_as_interrupts():
@@ -134,6 +138,7 @@ class Driver:
                     "on and nothing is lost: mend that, then run the campaign again."
                 ) from error
             finally:
+                self.observe.look()
                 self.launcher.close()
 
     @contextmanager
@@ -297,6 +302,7 @@ class Driver:
             self._beaten = now
         self._ended.wait(_TICK_SECONDS)
         self._ended.clear()
+        self.observe.look()
         for sentence in self.launcher.news():
             self.observe(DriverEvent(sentence))
         tasks = self.records.state().tasks
