@@ -173,14 +173,16 @@ def _open_streams() -> None:
 
 
 def _run(words: list[str]) -> int:
-    """Run ``-m MODULE ARGUMENTS`` or ``SCRIPT ARGUMENTS`` as Python does."""
+    """Run ``[-P] -m MODULE ARGUMENTS`` or ``[-P] SCRIPT ARGUMENTS`` as Python does."""
+    is_safe = words[0] == "-P"
+    words = words[is_safe:]
+    first = Path.cwd() if words[0] == "-m" else Path(words[0]).parent
+    sys.path[:1] = [] if is_safe else [str(first)]
     if words[0] == "-m":
         sys.argv = words[1:]
-        sys.path[0] = str(Path.cwd())
         runpy.run_module(words[1], run_name="__main__", alter_sys=True)
     else:
         sys.argv = words
-        sys.path[0] = str(Path(words[0]).parent)
         runpy.run_path(words[0], run_name="__main__")
     return 0
 

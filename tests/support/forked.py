@@ -115,6 +115,7 @@ class Popen(_OwnPopen):
 
 
 def _is_ours(words: Sequence[str]) -> bool:
+    words = [word for word in words if word != "-P"]
     if REAL or len(words) < 2 or words[0] != sys.executable:
         return False
     if len(words) > 2 and words[1] == "-m":

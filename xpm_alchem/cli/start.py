@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from xpm_alchem.base.errors import InputError, MissingPackageError, XpmAlchemError
+from xpm_alchem.base.interpreter import python
 from xpm_alchem.base.shell import command_line
 from xpm_alchem.base.streams import wait_at_most
 from xpm_alchem.cli.options import campaign_argument, console, say, workspace_option
@@ -153,7 +154,7 @@ def _print_forecast(out: Console, forecast: Forecast) -> None:
 
 def _detach(out: Console, campaign: Campaign, launcher: str | None) -> NoReturn:
     log = campaign.path / "driver.out"
-    command = [sys.executable, "-m", "xpm_alchem.cli.background", str(campaign.path)]
+    command = python("-m", "xpm_alchem.cli.background", campaign.path)
     with open(log, "ab") as stream:
         process = subprocess.Popen(
             [*command, launcher] if launcher else command,

@@ -6,7 +6,6 @@ import ctypes
 import errno
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from xpm_alchem.base.files import atomic_write
+from xpm_alchem.base.interpreter import python
 from xpm_alchem.doctor.check import Check, Finding, fault, ok, warning
 
 CLOCK_SECONDS = 5.0  # a difference between clocks that is worth a warning
@@ -186,9 +186,7 @@ def _locker(path: Path) -> Iterator[Callable[[], str]]:
     """Start a process that takes a lock; yield what gives its answer: 'held', or the number of the error."""
     import selectors
 
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _LOCKER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+    process = subprocess.Popen(python("-I", "-S", "-c", _LOCKER, path), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None and process.stdout is not None
     stdout = process.stdout
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-import sys
 from collections.abc import Callable, Iterable
 
 import attrs
 
+from xpm_alchem.base.interpreter import python
 from xpm_alchem.base.shell import command_line
 from xpm_alchem.base.values import printable
 from xpm_alchem.campaign.records import CampaignRecords
@@ -102,7 +102,7 @@ class Notices:
     def _send(self, order: str) -> None:
         with self._records.open_notices() as log:
             messenger = subprocess.Popen(
-                [sys.executable, "-m", "xpm_alchem.driver.messenger"],
+                python("-m", "xpm_alchem.driver.messenger"),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,

@@ -20,6 +20,7 @@ from experimaestro.connectors.local import LocalConnector
 from experimaestro.launchers.direct import DirectLauncher
 from experimaestro.taskglobals import Env
 
+from xpm_alchem.base.interpreter import python
 from xpm_alchem.execution.attempts import Attempt, Outcome
 from xpm_alchem.execution.place import is_copy, place_of
 from xpm_alchem.execution.processes import HOST, ProcessIdentity, kill_own_session, kill_session
@@ -159,7 +160,7 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
 
     def script(self, workspace: Path) -> str:
         """Return the command of a task."""
-        return f"python {workspace}/jobs/xpm_alchem.run/TASK/run.py"
+        return f"python -P {workspace}/jobs/xpm_alchem.run/TASK/run.py"
 
     def __str__(self) -> str:
         return f"LocalLauncher({self.name})"
@@ -177,7 +178,7 @@ class LocalAttemptBuilder(ProcessBuilder):  # type: ignore[misc]
                 if redirect.type == RedirectType.FILE:
                     streams[name] = opened.enter_context(open(redirect.path, "wb"))
             process = subprocess.Popen(
-                self.command,
+                python(*self.command),
                 stdin=subprocess.DEVNULL,
                 cwd=self.workingDirectory,
                 env={**os.environ, **self.environ},

@@ -48,5 +48,6 @@ def require_packages(modules: Iterable[str], where: str) -> None:
         if find_spec(package) is None:
             raise MissingPackageError(
                 f"{where} needs the Python package '{package}', which is not installed here. Install it in this "
-                f"environment, for example with: conda install -c conda-forge {package}"
+                f"environment, for example with: conda install -c conda-forge {package} (or put the directory of one "
+                "of your own into PYTHONPATH)."
             )

@@ -88,7 +88,7 @@ export OMP_NUM_THREADS=${{SLURM_CPUS_PER_TASK:-1}}
 export MKL_NUM_THREADS=${{SLURM_CPUS_PER_TASK:-1}}
 export OPENBLAS_NUM_THREADS=${{SLURM_CPUS_PER_TASK:-1}}
 export OPENMM_CPU_THREADS=${{SLURM_CPUS_PER_TASK:-1}}
-exec {sys.executable} -m xpm_alchem.launchers.slurm.job /ws/slurm/b1
+exec {sys.executable} -P -m xpm_alchem.launchers.slurm.job /ws/slurm/b1
 """
 
 FULL_SCRIPT = f"""\
@@ -124,7 +124,7 @@ export OPENBLAS_NUM_THREADS=${{SLURM_CPUS_PER_TASK:-1}}
 export OPENMM_CPU_THREADS=${{SLURM_CPUS_PER_TASK:-1}}
 export A_NOTE='it'"'"'s $5'
 export SCRATCH_DIR='/fast disk/x'
-exec {sys.executable} -m xpm_alchem.launchers.slurm.job /ws/slurm/b1
+exec {sys.executable} -P -m xpm_alchem.launchers.slurm.job /ws/slurm/b1
 """
 
 PACKED_SCRIPT = f"""\
@@ -143,7 +143,7 @@ export OMP_NUM_THREADS=$(( (${{SLURM_CPUS_PER_TASK:-1}} + 1) / 2 ))
 export MKL_NUM_THREADS=$(( (${{SLURM_CPUS_PER_TASK:-1}} + 1) / 2 ))
 export OPENBLAS_NUM_THREADS=$(( (${{SLURM_CPUS_PER_TASK:-1}} + 1) / 2 ))
 export OPENMM_CPU_THREADS=$(( (${{SLURM_CPUS_PER_TASK:-1}} + 1) / 2 ))
-exec {sys.executable} -m xpm_alchem.launchers.slurm.job /ws/slurm/b1
+exec {sys.executable} -P -m xpm_alchem.launchers.slurm.job /ws/slurm/b1
 """
 PACKED = {"time": "8h", "cpus": 7, "tasks_per_job": 10, "side_by_side": 2}
 

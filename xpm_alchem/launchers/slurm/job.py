@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from xpm_alchem.base.interpreter import python
 from xpm_alchem.execution.fence import Orders
 from xpm_alchem.launchers.slurm.batch import Batch
 from xpm_alchem.launchers.slurm.commands import Slurm
@@ -112,7 +113,7 @@ class _Worker:
         facts["end"] = None if self._end == float("inf") else self._end
         with open(script.with_suffix(".out"), "ab") as out, open(script.with_suffix(".err"), "ab") as err:
             self._children[batch.path, number] = subprocess.Popen(
-                [sys.executable, str(script)],
+                python(script),
                 env={**os.environ, "XPM_ALCHEM_SLURM": json.dumps(facts)},
                 stdin=subprocess.DEVNULL,
                 stdout=out,

@@ -6,7 +6,6 @@ import hashlib
 import math
 import re
 import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import attrs
 
 from xpm_alchem.base.errors import CampaignError
+from xpm_alchem.base.interpreter import python
 from xpm_alchem.base.near_miss import check_keys
 from xpm_alchem.execution.demand import Demand
 from xpm_alchem.launchers.price import Price, count_gpus
@@ -211,7 +211,7 @@ class SlurmProfile:
             threads = f"$(( (${{SLURM_CPUS_PER_TASK:-1}} + {self.side_by_side - 1}) / {self.side_by_side} ))"
         lines += [f"export {variable}={threads}" for variable in _THREAD_VARIABLES]
         lines += [f"export {variable}={shlex.quote(value)}" for variable, value in self.env]
-        command = [sys.executable, "-m", "xpm_alchem.launchers.slurm.job", str(directory)]
+        command = python("-m", "xpm_alchem.launchers.slurm.job", directory)
         lines.append(f"exec {shlex.join(command)}")
         return "\n".join(lines) + "\n"
 
