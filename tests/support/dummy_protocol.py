@@ -218,7 +218,7 @@ def dummy_network(edges: list[tuple[int, int]], *, environments: tuple[str, ...]
     """Return a network of ligands numbered as in `edges`, one leg for each environment."""
     protocol = DummyProtocol(DummySettings(**settings))
     numbers = sorted({n for edge in edges for n in edge})
-    ligands = {n: small_molecule(f"ligand_{n}", "C" * (n + 1)) for n in numbers}
+    ligands = {n: small_molecule(f"ligand_{n}", "C" * (min(n, 99) + 1)) for n in numbers}
     water = seam.SolventComponent()
     systems = {
         (n, environment): seam.ChemicalSystem(

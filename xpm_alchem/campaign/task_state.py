@@ -9,7 +9,8 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.base.values import count, is_count, number, number_or_none, text, text_or_none
+from xpm_alchem.base.energies import believed
+from xpm_alchem.base.values import count, is_count, number, text, text_or_none
 from xpm_alchem.campaign.hosts import HostHistory
 from xpm_alchem.campaign.spending import Ledger
 
@@ -55,6 +56,8 @@ class TaskState:
         Whether the user gave it another status while it was running, and its attempt has not ended yet.
     at_once
         Whether its attempt is to end without waiting for a checkpoint.
+    left_out
+        Why a complete one counts in nothing: its numbers are no free energy. '' if it does.
     imported
         What tells the run apart whose result was imported; empty for a task of our own.
     """
@@ -79,6 +82,7 @@ class TaskState:
     leaving: bool = False
     at_once: bool = False
     imported: str = ""
+    left_out: str = ""
 
     @property
     def in_flight(self) -> bool:
@@ -108,8 +112,6 @@ class TaskState:
 
 
 _VALUES: Mapping[str, Callable[[Any], Any]] = {
-    "estimate": number_or_none,
-    "uncertainty": number_or_none,
     "seconds": number,
     "attempts": count,
 }
@@ -209,6 +211,11 @@ def _set_status(task: TaskState, record: Mapping[str, Any], when: float) -> None
     for key, read in _VALUES.items():
         if key in record:
             setattr(task, key, read(record[key]))
+    if "estimate" in record:
+        found = believed(record["estimate"], record.get("uncertainty"))
+        task.estimate, task.uncertainty = found.estimate, found.uncertainty
+        task.left_out = text(record.get("left_out")) or found.left_out
+        task.reason = task.reason or task.left_out
 
 
 def is_priority(value: object) -> bool:

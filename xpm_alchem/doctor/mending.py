@@ -120,6 +120,7 @@ def remake_summary(files: TaskDirectory, task: TaskState, units: int) -> str | N
             units_done=units,
             estimate=task.estimate,
             uncertainty=task.uncertainty,
+            left_out=task.left_out,
             message=task.reason or None,
             attempts=task.attempts,
             seconds=task.seconds,

@@ -242,6 +242,7 @@ class Harvest:
                 "reason": summary.message or "",
                 "estimate": summary.estimate,
                 "uncertainty": summary.uncertainty,
+                **({"left_out": summary.left_out} if summary.left_out else {}),
                 "seconds": summary.seconds,
                 "attempts": summary.attempts,
                 **_ending(attempts[-1]),

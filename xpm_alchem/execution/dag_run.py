@@ -18,6 +18,7 @@ import attrs
 import filelock
 
 from xpm_alchem import gufe_seam
+from xpm_alchem.base.energies import Believed, believed, believed_pairs
 from xpm_alchem.base.errors import FormatError, SupersededError, TaskBusyError, UntrustedModuleError
 from xpm_alchem.base.files import set_aside
 from xpm_alchem.execution.attempts import Attempt, AttemptLog, Launched, Outcome
@@ -189,7 +190,7 @@ class _Execution:
             if not gufe_seam.dag_ok(result):
                 texts = [str(failure.traceback).strip() for failure in self.failures]
                 raise UnitsFailed(texts[-1].splitlines()[-1], "\n\n".join(texts))
-            estimate, uncertainty, message = self._estimate(result)
+            found, message = self._estimate(result)
             self._save(result, self.files.result)
         except Stopped as stop:
             if stop.superseded:
@@ -203,7 +204,7 @@ class _Execution:
             last = traceback_module.format_exception_only(error)[-1].strip()
             self._end(Outcome.ERROR, "error", last, traceback_module.format_exc())
             raise
-        self.summary = self.summary.evolve(estimate=estimate, uncertainty=uncertainty)
+        self.summary = self.summary.evolve(**found._asdict())
         self._end(Outcome.COMPLETE, "complete", message)
         return self.summary
 
@@ -397,18 +398,23 @@ class _Execution:
         return result
 
     # ------------------------------------------------------------------------------------------------ the end
-    def _estimate(self, result: Any) -> tuple[float | None, float | None, str]:
-        """Ask the protocol for this repeat's estimate (kcal/mol); a protocol that cannot say loses no result."""
+    def _estimate(self, result: Any) -> tuple[Believed, str]:
+        """Ask the protocol for this repeat's estimate, and what to say; a protocol that cannot say loses no result."""
         try:
             gathered = gufe_seam.gather(self.spec.load_transformation(), [result])
             estimate = gufe_seam.in_kcal_per_mol(gathered.get_estimate())
         except Exception as error:
-            return None, None, f"complete, but the protocol gave no estimate: {type(error).__name__}: {error}"
-        self.summary = self.summary.evolve(simulations=gufe_seam.individual_estimates(gathered))
+            message = f"complete, but the protocol gave no estimate: {type(error).__name__}: {error}"
+            return Believed(None, None), message
+        uncertainty, message = None, ""
         try:
-            return estimate, gufe_seam.in_kcal_per_mol(gathered.get_uncertainty()), ""
+            uncertainty = gufe_seam.in_kcal_per_mol(gathered.get_uncertainty())
         except Exception as error:
-            return estimate, None, f"the protocol gave no uncertainty: {type(error).__name__}: {error}"
+            message = f"the protocol gave no uncertainty: {type(error).__name__}: {error}"
+        found = believed(estimate, uncertainty)
+        if not found.left_out:
+            self.summary = self.summary.evolve(simulations=believed_pairs(gufe_seam.individual_estimates(gathered)))
+        return found, found.left_out or message
 
     def _write_summary(self, **changes: Any) -> None:
         self._guard()

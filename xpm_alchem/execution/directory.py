@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from xpm_alchem.base.energies import believed, believed_pairs
 from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.files import first_free, read_record, write_record
 from xpm_alchem.base.values import is_count, number, number_or_none, short, text, text_or_none
@@ -153,6 +154,8 @@ class TaskSummary:
     estimate, uncertainty
         Of this repeat alone, as the protocol gives them; None while unknown. A protocol's uncertainty of a single
         repeat may be 0.0: that is no certainty.
+    left_out
+        Why the repeat counts in nothing, as `base.energies.believed` says; '' if it does.
     simulations
         Estimate and the protocol's own error of each simulation inside this repeat, where the protocol tells of them.
     message
@@ -171,6 +174,7 @@ class TaskSummary:
     unit: str | None = None
     estimate: float | None = None
     uncertainty: float | None = None
+    left_out: str = ""
     simulations: list[list[float]] = attrs.field(factory=list)
     message: str | None = None
     attempts: int = 0
@@ -203,6 +207,9 @@ class TaskSummary:
                 if not fits(value):
                     raise FormatError(path, f"damaged: '{key}' is {short(value)}. It can be removed: it is made again.")
                 values[key] = read(value)
+        found = believed(content.get("estimate"), content.get("uncertainty"))
+        values |= {"estimate": found.estimate, "uncertainty": found.uncertainty}
+        values["left_out"] = values.get("left_out") or found.left_out
         try:
             return cls(**values)
         except TypeError as error:
@@ -232,6 +239,6 @@ _READERS: dict[str, tuple[Callable[[Any], bool], Callable[[Any], Any]]] = {  # b
     "int": (is_count, int),
     "float": (_is_number, number),
     "float | None": (lambda value: value is None or _is_number(value), number_or_none),
-    "list[list[float]]": (lambda value: _are_pairs(value), lambda value: [[*map(number, pair)] for pair in value]),
+    "list[list[float]]": (lambda value: _are_pairs(value), believed_pairs),
     "dict[str, str]": (_is_texts, lambda value: {text(key): text(item) for key, item in value.items()}),
 }

@@ -19,6 +19,7 @@ from xpm_alchem.exports.cinnabar_csv import cinnabar_csv
 from xpm_alchem.exports.gather_tables import ddg_table, dg_table, raw_table
 from xpm_alchem.exports.own_tables import own_tables
 from xpm_alchem.exports.target import check_directory, check_file, write_directory, write_text
+from xpm_alchem.failures.left_out import repeats_left_out
 from xpm_alchem.network.trust import check_module
 from xpm_alchem.results.analysis import Analysis, NetworkAnalysis
 from xpm_alchem.views.overview import tasks_now
@@ -70,8 +71,10 @@ def export(
     check = check_file if FORMATS[what].startswith(("a file", "a CSV", "a gufe")) else check_directory
     check(out, force=force)
     tasks = grouped(tasks_now(records).values())
+    left_out = [one.sentence for one in repeats_left_out(records.index, tasks)]
     if what in ("openfe-results", "archive"):
-        return _quickrun(records, tasks, out) if what == "openfe-results" else _archive(records, tasks, out)
+        said = _quickrun(records, tasks, out) if what == "openfe-results" else _archive(records, tasks, out)
+        return [*said, *left_out]
     analysis = analyse(records.index, tasks, records.experimental())
     write: Callable[[], list[str]] = {
         "csv": lambda: _csv(records, analysis, out),
@@ -79,7 +82,7 @@ def export(
         "openfe-gather": lambda: _gather(records, analysis, tasks, out),
         "cinnabar": lambda: _cinnabar(analysis, out, legs),
     }[what]
-    return write()
+    return write() + (left_out if what in ("openfe-gather", "cinnabar") else [])  # ours say all that is missing
 
 
 def _csv(records: CampaignRecords, analysis: Analysis, out: Path) -> list[str]:

@@ -1,4 +1,6 @@
-"""Transformations that failed in all their repeats: which ligands the network still joins without them. Pure."""
+"""What does not count: transformations that failed in all their repeats (and which ligands the network still joins
+without them), and repeats whose numbers are no free energies. Pure.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +37,38 @@ class LeftOut:
         if not self.cut_off:
             return f"{failed} and is left out: it is redundant, other transformations join the same ligands"
         return f"{failed}: without it {_list(self.cut_off)} would be cut off from the others"
+
+
+@attrs.frozen
+class LeftOutRepeat:
+    """A complete repeat that counts in nothing.
+
+    Attributes
+    ----------
+    task, name
+        Its id, and its name.
+    why
+        As `base.energies.believed` says.
+    """
+
+    task: str
+    name: str
+    why: str
+
+    @property
+    def sentence(self) -> str:
+        """What is to be said to a user."""
+        return f"{self.name} is {self.why}"
+
+
+def repeats_left_out(index: Index, tasks: Mapping[str, Iterable[TaskState]]) -> tuple[LeftOutRepeat, ...]:
+    """Return the repeats that count in nothing; `tasks` by transformation."""
+    return tuple(
+        LeftOutRepeat(task.task, f"{record.name}:{task.repeat}", task.left_out)
+        for record in index.transformations
+        for task in sorted(tasks.get(record.id, ()), key=lambda task: task.repeat)
+        if task.status is TaskStatus.COMPLETE and task.left_out
+    )
 
 
 def left_out(index: Index, tasks: Mapping[str, Iterable[TaskState]]) -> tuple[LeftOut, ...]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+from xpm_alchem.base.energies import LARGEST_ENERGY, is_energy
 from xpm_alchem.base.errors import FormatError, InputError, WorkspaceError
 from xpm_alchem.base.files import read_bytes
+from xpm_alchem.base.values import short
 from xpm_alchem.gufe_seam.keyed_chain import Chain, flatten, is_object, modules_in
 from xpm_alchem.network.energy_units import kcal_per_mol_of
 from xpm_alchem.network.index import content_ids
@@ -136,8 +137,10 @@ def _energy(given: Any, where: str) -> float:
     """Return a quantity as gufe writes it (or a number, taken as kcal/mol) in kcal/mol."""
     value, unit = (given.get("magnitude"), given.get("unit")) if isinstance(given, dict) else (given, "kcal/mol")
     factor = kcal_per_mol_of(unit) if isinstance(unit, str) else None
-    if factor is None or isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InputError(f"{where} is {given!r}, not an energy in kcal/mol or kJ/mol.")
+    if factor is None or not is_energy(value):
+        raise InputError(
+            f"{where} is {short(given)}, not an energy in kcal/mol or kJ/mol (none is beyond {LARGEST_ENERGY:.0e})."
+        )
     return float(value) * factor
 
 

@@ -195,4 +195,5 @@ def _failures(material: Material) -> list[Block]:
         for number, group in enumerate(view["restarted"], start=1)
     ]
     blocks += _listed("Transformations left out", [one["sentence"] for one in status["left_out"]], "none.")
+    blocks += _listed("Repeats left out", [one["sentence"] for one in status["repeats_left_out"]], "none.")
     return blocks + _listed("Failing hosts", [one["sentence"] for one in status["failing_hosts"]], "none.")

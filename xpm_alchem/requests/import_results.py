@@ -14,6 +14,7 @@ from typing import Any
 
 import attrs
 
+from xpm_alchem.base.energies import is_energy
 from xpm_alchem.base.errors import FormatError, InputError, WorkspaceError
 from xpm_alchem.base.files import atomic_write, read_bytes
 from xpm_alchem.campaign.records import CampaignRecords
@@ -188,7 +189,7 @@ def apply_import(records: CampaignRecords, request: Mapping[str, Any]) -> bool:
         return False
     directory = TaskDirectory(records.workspace / where)
     sound = transformation in records.index.by_id and where == records.imported_directory(Path(where).name)
-    if not sound or not isinstance(request.get("estimate"), float) or not directory.quickrun.is_file():
+    if not sound or not is_energy(request.get("estimate")) or not directory.quickrun.is_file():
         raise InputError(f"the result from {request.get('file')} cannot be imported: its copy in the campaign is gone.")
     ((_, repeat),) = number_repeats([transformation], grouped(tasks.values()))
     summary = TaskSummary(

@@ -89,7 +89,7 @@ class ProtocolResults:
         from xpm_alchem import gufe_seam
 
         # with its estimate: a task that was removed and run again has the same name and another result
-        made_of = tuple((task.task, task.estimate) for task in complete)
+        made_of = tuple((task.task, task.estimate, *filter(None, [task.left_out])) for task in complete)
         result = self._memory.get(transformation, made_of)
         if result is not None:
             return result
@@ -104,11 +104,13 @@ class ProtocolResults:
         size: int | None
         result, size = self._from_disk(gufe_object, transformation, described, len(complete))
         if result is None:
-            places = [(TaskDirectory(self._workspace / task.directory), bool(task.imported)) for task in complete]
+            counted = [task for task in complete if not task.left_out]
+            places = [(TaskDirectory(self._workspace / task.directory), bool(task.imported)) for task in counted]
             own = tuple(place for place, is_imported in places if not is_imported)
             files = tuple(place.quickrun for place, is_imported in places if is_imported)
             result = gufe_seam.gather(gufe_object, _DAGResults(own, self._read)) if own else None
             result = self._with_imported(gufe_object.protocol, result, files)
+            result = gufe_seam.with_results_to_come(gufe_object.protocol, result, len(complete) - len(counted))
             size = self._to_disk(result, transformation, described)
             if size is None:
                 size = sum(path.stat().st_size for path in (*(directory.result for directory in own), *files))

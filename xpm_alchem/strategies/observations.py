@@ -7,6 +7,8 @@ from typing import Any
 
 import attrs
 
+from xpm_alchem.base.energies import Believed, believed, believed_pairs
+
 
 @attrs.frozen
 class Observation:
@@ -70,13 +72,13 @@ def observe(result: Any) -> Observation:
         silent = known - len(values)
         return Observation(len(values), to_come, mean, squares, given_variance, cost, blocked, silent)
     try:
-        mean, spread = _number(result.get_estimate()), _number(result.get_uncertainty())
+        found = believed(_number(result.get_estimate()), _number(result.get_uncertainty()))
     except Exception:  # whatever a protocol raises
-        mean = spread = math.nan
-    if not math.isfinite(mean):
+        found = Believed(None, None)
+    if found.estimate is None:
         return Observation(to_come=to_come, cost=cost, blocked=blocked, silent=known)
-    squares = (known - 1) * spread**2 if known > 1 and math.isfinite(spread) else 0.0
-    return Observation(known, to_come, mean, squares, math.nan, cost, blocked)
+    squares = (known - 1) * (found.uncertainty or 0.0) ** 2
+    return Observation(known, to_come, found.estimate, squares, math.nan, cost, blocked)
 
 
 def _repeats(result: Any) -> tuple[list[float], list[float]] | None:
@@ -85,10 +87,9 @@ def _repeats(result: Any) -> tuple[list[float], list[float]] | None:
     if individual is None:
         return None
     try:
-        pairs = [(_number(value), _number(uncertainty)) for value, uncertainty in individual()]
-    except (TypeError, ValueError):  # some protocols return one list for each part of a cycle
+        kept = believed_pairs((_number(value), _number(uncertainty)) for value, uncertainty in individual())
+    except (TypeError, ValueError, OverflowError):  # some protocols return one list for each part of a cycle
         return None
-    kept = [pair for pair in pairs if math.isfinite(pair[0])]
     return ([value for value, _ in kept], [uncertainty for _, uncertainty in kept]) if kept else None
 
 

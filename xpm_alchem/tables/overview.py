@@ -37,7 +37,9 @@ def status_table(view: View) -> RenderableType:
     lines += [f"          {one['sentence']}" for one in view["budget"]["closed"]]
     if strategy["exception"]:
         lines.append(f"          the strategy raised {strategy['exception']}")
-    lines += [f"          {one['sentence']}" for one in (*view["left_out"], *view["failing_hosts"])]
+    lines += [
+        f"          {one['sentence']}" for one in (*view["left_out"], *view["repeats_left_out"], *view["failing_hosts"])
+    ]
     return told(*lines)
 
 

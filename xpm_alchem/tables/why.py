@@ -24,7 +24,7 @@ Attempt = dict[str, Any]
 def why_table(view: View, *, everything: bool = False) -> RenderableType:
     """Render `why_view`; attempts in a row that ended alike are folded unless `everything` is asked for."""
     head = f"{view['transformation']} repeat {view['repeat']}: {view['status']}"
-    if view["reason"] and view["status"] != "complete":
+    if view["reason"] and (view["status"] != "complete" or view["left_out"]):
         head += f" ({view['reason']})"
     parts: list[RenderableType] = [told(head)]
     if view["attempts"]:

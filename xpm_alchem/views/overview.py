@@ -35,7 +35,8 @@ def task_now(records: CampaignRecords, task: TaskState) -> TaskState:
         return task
     task = copy.copy(task)
     task.status, task.estimate, task.uncertainty = TaskStatus.COMPLETE, summary.estimate, summary.uncertainty
-    task.seconds, task.attempts, task.reason = summary.seconds, summary.attempts, summary.message or ""
+    task.seconds, task.attempts, task.reason = summary.seconds, summary.attempts, summary.message or summary.left_out
+    task.left_out = summary.left_out
     return task
 
 
@@ -79,6 +80,7 @@ def status_view(records: CampaignRecords) -> View:
         "transformations": len(records.index.transformations),
         "tasks": {str(status): counts.get(str(status), 0) for status in TaskStatus},
         "left_out": _left_out(records, tasks) if counts.get(TaskStatus.ERROR) else [],
+        "repeats_left_out": repeats_left_out_view(records, grouped(tasks.values())),
         "failing_hosts": _failing_hosts(records),
         "budget": spent_view(records),
     }
@@ -91,6 +93,16 @@ def _left_out(records: CampaignRecords, tasks: Mapping[str, TaskState]) -> list[
         {"id": one.transformation, "transformation": one.name, "cut_off": list(one.cut_off), "sentence": one.sentence}
         for one in left_out(records.index, grouped(tasks.values()))
     ]
+
+
+def repeats_left_out_view(records: CampaignRecords, tasks: Mapping[str, list[TaskState]]) -> list[dict[str, Any]]:
+    """Return the complete repeats that count in nothing, with why; `tasks` by transformation."""
+    if not any(task.left_out for group in tasks.values() for task in group):
+        return []
+    from xpm_alchem.failures.left_out import repeats_left_out
+
+    found = repeats_left_out(records.index, tasks)
+    return [{"id": one.task, "task": one.name, "sentence": one.sentence} for one in found]
 
 
 def _failing_hosts(records: CampaignRecords) -> list[dict[str, Any]]:
@@ -129,12 +141,21 @@ def show_view(records: CampaignRecords, tasks: Tasks | None = None) -> View:
                 "sd": result.sd,
                 "weight": weights.get(record.id),
                 "cost": sum((ledger.cost(task.task, money["unit"]) for task in group), 0.0),
-                "next": "closed: costs more than per_result"
-                if record.id in closed and not any(task.in_flight for task in group)
-                else _next(records, group, weights.get(record.id), asleep=asleep, driven=driven),
+                "next": _with_left_out(
+                    group,
+                    "closed: costs more than per_result"
+                    if record.id in closed and not any(task.in_flight for task in group)
+                    else _next(records, group, weights.get(record.id), asleep=asleep, driven=driven),
+                ),
             }
         )
     return {"campaign": records.name, "unit": "kcal/mol", "cost_unit": money["unit"], "rows": rows}
+
+
+def _with_left_out(tasks: list[TaskState], what: str) -> str:
+    """Return what is next, with how many repeats count in nothing."""
+    count = sum(bool(task.left_out) and task.status is TaskStatus.COMPLETE for task in tasks)
+    return "; ".join(filter(None, [f"{count} left out" if count else "", what]))
 
 
 def _next(records: CampaignRecords, tasks: list[TaskState], weight: float | None, *, asleep: bool, driven: bool) -> str:

@@ -13,6 +13,7 @@ from xpm_alchem.base.near_miss import unknown_key
 from xpm_alchem.campaign.experimental import parse_experimental
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
+from xpm_alchem.failures.left_out import repeats_left_out
 from xpm_alchem.network.index import Index
 from xpm_alchem.results.analysis import Analysis, NetworkAnalysis
 from xpm_alchem.results.comparison import Comparison
@@ -218,7 +219,9 @@ def _missing(analysis: Analysis, tasks: Mapping[str, list[TaskState]]) -> View:
     single = [result.name for result in results if len(result.repeats) == 1]
     incomplete = [edge.name for edge in analysis.edges if edge.missing]
     silent = sum(
-        task.status is TaskStatus.COMPLETE and task.estimate is None for group in tasks.values() for task in group
+        task.status is TaskStatus.COMPLETE and task.estimate is None and not task.left_out
+        for group in tasks.values()
+        for task in group
     )
     said = []
     if without:
@@ -229,6 +232,12 @@ def _missing(analysis: Analysis, tasks: Mapping[str, list[TaskState]]) -> View:
         said.append(
             f"{len(single)} transformation(s) have one repeat, and so no deviation: their edges do not count in the "
             f"values of openfe's convention: {some_of(single)}"
+        )
+    left_out = repeats_left_out(analysis.index, tasks)
+    said += [f"{one.sentence}; `xpm-alchem why` shows it" for one in left_out[:_NAMED]]
+    if len(left_out) > _NAMED:
+        said.append(
+            f"{len(left_out) - _NAMED} more repeats are left out: {some_of(one.name for one in left_out[_NAMED:])}"
         )
     if silent:
         said.append(f"{silent} complete task(s) have no estimate; `xpm-alchem why` says what the protocol said")
@@ -255,6 +264,7 @@ def _missing(analysis: Analysis, tasks: Mapping[str, list[TaskState]]) -> View:
         "edges": incomplete,
         "ligands": without_value,
         "experimental_names": unknown,
+        "repeats_left_out": [one.name for one in left_out],
         "sentences": said,
     }
 

@@ -50,6 +50,7 @@ def why_view(records: CampaignRecords, text: str, address: Address | None = None
         "status": str(task.status),
         "actioned": task.actioned,
         "reason": task.reason,
+        "left_out": task.left_out or None,
         "directory": str(files.path),
         "imported": task.reason if task.imported else None,
         "estimate": task.estimate,
