@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import signal
+import sys
 from typing import Any
 
 import click
 
 from xpm_alchem import __version__
 from xpm_alchem.base.errors import XpmAlchemError
-from xpm_alchem.base.streams import make_lasting
+from xpm_alchem.base.streams import make_lasting, on_failure
 from xpm_alchem.base.values import printable
 
 _COMMANDS = {
@@ -39,12 +42,27 @@ _COMMANDS = {
 }
 
 
+_DOING = ("init", "run", "stop", "cancel", "retry", "export", "import", "report")  # whoever reads what they print
+_UNREAD = 128 + signal.SIGPIPE  # the exit code of a program that ends with its reader
+
+
 class _Group(click.Group):
     """Loads a command when it is called, so that looking does not wait for imports; shows our errors as one line."""
 
     def main(self, *args: Any, **options: Any) -> Any:
         make_lasting()
-        return super().main(*args, **options)
+        try:
+            return super().main(*args, **options)
+        finally:
+            on_failure(lambda label, error: None)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, command, rest = super().resolve_command(ctx, args)
+        if name not in _DOING:
+            on_failure(_end_unread)
+        return name, command, rest
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -56,12 +74,33 @@ class _Group(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            made = super().invoke(ctx)
+            sys.stdout.flush()
+            return made
+        except SystemExit:
+            sys.stdout.flush()  # what cannot be printed is heard of here, not when Python ends
+            raise
         except XpmAlchemError as error:
             raise _Shown(printable(str(error), keep="\n")) from error
         except click.ClickException as error:
             vars(error)["message"] = printable(error.message, keep="\n")  # it may tell an argument
             raise
+
+
+def _end_unread(label: str, error: OSError) -> None:
+    """End a command whose output nobody gets: quietly with its reader, else in a sentence.
+
+    Raises
+    ------
+    click.exceptions.Exit
+        Where stdout cannot be written.
+    """
+    if label != "stdout":
+        return
+    if error.errno == errno.EPIPE:
+        raise click.exceptions.Exit(_UNREAD)
+    click.echo(f"Error: stdout cannot be written ({error.strerror}).", err=True)
+    raise click.exceptions.Exit(_Shown.exit_code)
 
 
 class _Shown(click.ClickException):
