@@ -24,6 +24,7 @@ from experimaestro import (
 )
 from experimaestro.taskglobals import Env
 
+from xpm_alchem.base.permissions import close_to_others
 from xpm_alchem.execution.deadline import Deadline
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.launchers.base import AttemptLimits
@@ -126,6 +127,8 @@ class RunTransformation(ResumableTask):  # type: ignore[misc]
         from xpm_alchem.execution.dag_run import TaskSpec, run  # gufe takes its time, and a driver does without it
         from xpm_alchem.execution.interrupts import Stopped
 
+        if self.transformation.network is not None:
+            close_to_others(Path(self.transformation.network))  # DAG and results hold what it holds
         for init_task in self.before:
             init_task.execute()
         env = Env.instance()

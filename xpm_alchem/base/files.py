@@ -15,14 +15,22 @@ from pathlib import Path
 from typing import IO, Any
 
 from xpm_alchem.base.errors import FormatError, WorkspaceError
+from xpm_alchem.base.permissions import ANYBODY, make_file, permissions_of
 from xpm_alchem.base.values import is_count, short
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 @contextmanager
-def atomic_write(path: Path, mode: str = "w", *, exclusive: bool = False) -> Iterator[IO[Any]]:
+def atomic_write(
+    path: Path, mode: str = "w", *, exclusive: bool = False, permissions: int = ANYBODY
+) -> Iterator[IO[Any]]:
     """Open a file beside `path`; when the block ends well it is flushed, fsynced and renamed to `path`.
+
+    Parameters
+    ----------
+    permissions
+        Of the new file, at most: a file that it replaces, and the umask, may allow less.
 
     Raises
     ------
@@ -30,8 +38,9 @@ def atomic_write(path: Path, mode: str = "w", *, exclusive: bool = False) -> Ite
         `exclusive`, and `path` exists when the block has ended.
     """
     tmp = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
+    allowed = permissions & permissions_of(path)
     try:
-        with open(tmp, mode) as out:
+        with open(tmp, mode, opener=lambda name, flags: os.open(name, flags | os.O_EXCL, allowed)) as out:
             yield out
             out.flush()
             os.fsync(out.fileno())
@@ -138,16 +147,26 @@ def set_aside(path: Path) -> Path:
     return path.rename(first_free(lambda number: path.with_name(f"{path.name}.set-aside-{number}")))
 
 
-def write_json(path: Path, content: Any) -> None:
+def copy_file(source: str | Path, target: str | Path) -> None:
+    """Copy a file, its times and its permissions; what was there is replaced, also a link."""
+    Path(target).unlink(missing_ok=True)
+    make_file(Path(target), permissions_of(Path(source)))
+    shutil.copyfile(source, target)
+    shutil.copystat(source, target)
+
+
+def write_json(path: Path, content: Any, *, permissions: int = ANYBODY) -> None:
     """Write `content` as JSON, whole or not at all."""
-    with atomic_write(path) as out:
+    with atomic_write(path, permissions=permissions) as out:
         json.dump(content, out, indent=1, sort_keys=True)
         out.write("\n")
 
 
-def write_record(path: Path, kind: str, version: int, content: Mapping[str, Any]) -> None:
+def write_record(
+    path: Path, kind: str, version: int, content: Mapping[str, Any], *, permissions: int = ANYBODY
+) -> None:
     """Write a record of ours: JSON that says its kind and the version of its format."""
-    write_json(path, {"format": kind, "format_version": version, **content})
+    write_json(path, {"format": kind, "format_version": version, **content}, permissions=permissions)
 
 
 def read_record(
@@ -195,7 +214,7 @@ def read_record(
             content = migrate(content)
         content |= {"format": kind, "format_version": version}
         with suppress(PermissionError):  # a reader who may not write goes on with what was read
-            shutil.copy2(path, path.with_name(f"{path.name}.v{found}.bak"))
+            copy_file(path, path.with_name(f"{path.name}.v{found}.bak"))
             write_json(path, content)
     return content
 

@@ -10,15 +10,16 @@ import attrs
 
 from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.files import read_record, write_record
+from xpm_alchem.base.permissions import ANYBODY
 from xpm_alchem.base.values import text
 from xpm_alchem.network.index import Edge, Index, Leg, TransformationRecord
 
 INDEX, INDEX_VERSION = "xpm-alchem network index", 1
 
 
-def write_index(path: Path, index: Index) -> None:
+def write_index(path: Path, index: Index, *, permissions: int = ANYBODY) -> None:
     """Write an index, whole or not at all."""
-    write_record(path, INDEX, INDEX_VERSION, attrs.asdict(index))
+    write_record(path, INDEX, INDEX_VERSION, attrs.asdict(index), permissions=permissions)
 
 
 def read_index(path: Path) -> Index:

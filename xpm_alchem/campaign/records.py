@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from xpm_alchem.base.errors import CampaignError, CampaignLockedError, FormatError, NetworkError, WorkspaceError
 from xpm_alchem.base.files import Journal, atomic_write, not_through_links, read_bytes, read_record, write_record
+from xpm_alchem.base.permissions import ANYBODY, permissions_of
 from xpm_alchem.base.shell import command_line
 from xpm_alchem.campaign.driver_state import DRIVER, DRIVER_VERSION, read_driver_state
 from xpm_alchem.campaign.experimental import MOST_BYTES
@@ -68,11 +69,12 @@ class CampaignRecords:
         try:
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir(parents=True)
-            with atomic_write(temporary / "network.json", "wb") as out:
+            as_network = permissions_of(plan.network)
+            with atomic_write(temporary / "network.json", "wb", permissions=as_network) as out:
                 out.write(network.content)
-            write_index(temporary / "index.json", network.index)
+            write_index(temporary / "index.json", network.index, permissions=as_network)
             for name in ("campaign.yaml", GIVEN):
-                with atomic_write(temporary / name) as out:
+                with atomic_write(temporary / name, permissions=_permissions(plan)) as out:
                     out.write(plan_text)
             write_record(temporary / "driver.json", DRIVER, DRIVER_VERSION, {})
             temporary.rename(path)
@@ -163,11 +165,12 @@ class CampaignRecords:
         except CampaignError:
             return None
 
-    def set_plan(self, text: str, *, given: bool = False) -> None:
-        """Put another plan in force; `given` says that a file gave it, and not a command."""
+    def set_plan(self, text: str, *, given: Plan | None = None) -> None:
+        """Put another plan in force; `given` is the plan of the file that gave it, None for a command."""
         self._require_lock()
-        for name in ("campaign.yaml", *((GIVEN,) if given else ())):
-            with atomic_write(self.path / name) as out:
+        permissions = ANYBODY if given is None else _permissions(given)
+        for name in ("campaign.yaml", *((GIVEN,) if given is not None else ())):
+            with atomic_write(self.path / name, permissions=permissions) as out:
                 out.write(text)
 
     def experimental(self) -> tuple[Path, str] | None:
@@ -190,7 +193,8 @@ class CampaignRecords:
             self._experimental_path.unlink(missing_ok=True)
         else:
             content = {"file": str(path), "text": read_bytes(path, most=MOST_BYTES).decode()}
-            write_record(self._experimental_path, EXPERIMENTAL, EXPERIMENTAL_VERSION, content)
+            allowed = permissions_of(path)
+            write_record(self._experimental_path, EXPERIMENTAL, EXPERIMENTAL_VERSION, content, permissions=allowed)
 
     @property
     def _experimental_path(self) -> Path:
@@ -374,6 +378,11 @@ class CampaignRecords:
     def _require_lock(self) -> None:
         if self._held is None:
             raise RuntimeError("a campaign's records are written by the holder of its lock only")
+
+
+def _permissions(plan: Plan) -> int:
+    """Return the permissions of the file that a plan is from."""
+    return permissions_of(*([] if plan.file is None else [plan.file]))
 
 
 def _renamed(record: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:

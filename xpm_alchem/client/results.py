@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from xpm_alchem.base.errors import InputError
+from xpm_alchem.base.permissions import no_more_open_than
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.execution.directory import TaskDirectory
@@ -93,7 +94,8 @@ class ResultMethods:
 
         file = ReportFile(Path(out).expanduser())
         file.check(force=force)
-        return file.write(report_page(Material.of(self._records, self.summary(), self.budget())))
+        with no_more_open_than(self._records.network_path, self._records.path / "campaign.yaml"):
+            return file.write(report_page(Material.of(self._records, self.summary(), self.budget())))
 
     def export(self, format: str, out: str | Path, *, force: bool = False, legs: str | None = None) -> list[str]:
         """Write results for other programs.
@@ -123,7 +125,8 @@ class ResultMethods:
         """
         from xpm_alchem.exports import export
 
-        return export(self._records, format, Path(out), force=force, legs=legs)
+        with no_more_open_than(self._records.network_path):
+            return export(self._records, format, Path(out), force=force, legs=legs)
 
     def import_results(self, files: Iterable[str | Path], *, transformation: str | None = None) -> list[ImportedFile]:
         """Count results of earlier ``openfe quickrun`` runs as repeats of their transformations.

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from xpm_alchem.base.values import printable
+from xpm_alchem.plan.secrets import without
 
 _LONGEST = 200  # characters of what a command said
 
@@ -101,10 +102,11 @@ def _within(seconds: float) -> Iterator[None]:
 def carry(order: Mapping[str, Any]) -> Iterator[str]:
     """Carry out an order; yield what became of each part."""
     message, timeout = order["message"], float(order["timeout"])
-    if order["command"]:
-        yield run_command(order["command"], message, timeout) or "the command was run"
-    if order["url"]:
-        yield post(order["url"], message, timeout) or "posted"
+    command, url = order["command"], order["url"]
+    if command:
+        yield without(run_command(command, message, timeout), command, url) or "the command was run"
+    if url:
+        yield without(post(url, message, timeout), command, url) or "posted"
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 
 from xpm_alchem.base.errors import FormatError, SupersededError
-from xpm_alchem.base.files import read_record, write_record
+from xpm_alchem.base.files import copy_file, read_record, write_record
 from xpm_alchem.base.values import is_count, is_text, number_or_none, short
 from xpm_alchem.execution.attempts import Priced
 from xpm_alchem.execution.directory import TaskDirectory
@@ -159,7 +159,7 @@ def _copy_at_rest(source: Path, target: Path) -> bool:
         shutil.rmtree(partial, ignore_errors=True)
         before = _stamps(source)
         try:
-            shutil.copytree(source, partial)
+            shutil.copytree(source, partial, copy_function=copy_file)
         except (OSError, shutil.Error):
             continue  # a file vanished while it was copied
         finally:

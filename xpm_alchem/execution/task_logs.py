@@ -17,6 +17,7 @@ from typing import IO, Any
 import attrs
 
 from xpm_alchem.base.files import atomic_write
+from xpm_alchem.base.permissions import permissions_of
 from xpm_alchem.execution.directory import TaskDirectory
 
 PRINTED = ("stdout", "stderr")
@@ -116,7 +117,7 @@ def _write_ends(target: Path, *sources: Path) -> None:
     """Make `target` the end of the sources, one after another; leave one that is short enough as it is."""
     if sources == (target,) and target.stat().st_size <= KEPT_BYTES:
         return
-    with atomic_write(target, "wb") as out:
+    with atomic_write(target, "wb", permissions=permissions_of(*sources)) as out:
         for source in sources:
             with open(source, "rb") as log:
                 size = os.fstat(log.fileno()).st_size

@@ -8,8 +8,10 @@ from typing import Any
 
 import attrs
 from experimaestro.launchers import Launcher
+from experimaestro.scriptbuilder import PythonScriptBuilder
 from experimaestro.taskglobals import LauncherInformation
 
+from xpm_alchem.base.permissions import make_file, private
 from xpm_alchem.execution.attempts import Attempt, Launched, Outcome
 from xpm_alchem.execution.deadline import Deadline
 from xpm_alchem.execution.demand import Demand
@@ -38,6 +40,20 @@ class Ending:
     is_certain: bool = True
 
 
+class ScriptBuilder(PythonScriptBuilder):  # type: ignore[misc]
+    """Writes an attempt's script; it holds the variables of settings.yaml, which may be secret."""
+
+    def write(self, job: Any) -> Path:
+        """Write the script of a job."""
+        script = job.jobpath / f"{job.name}.py"
+        script.unlink(missing_ok=True)
+        make_file(script, private(job.workspace.path))
+        permissions = script.stat().st_mode
+        super().write(job)
+        script.chmod(permissions)  # experimaestro lets everybody execute it
+        return Path(script)
+
+
 class AttemptLauncher(Launcher):
     """A launcher whose attempts have a time limit, an outcome, and no orphans.
 
@@ -51,6 +67,10 @@ class AttemptLauncher(Launcher):
 
     name: str
     slots: int
+
+    def scriptbuilder(self) -> ScriptBuilder:
+        """Return what writes an attempt's script."""
+        return ScriptBuilder()
 
     @property
     def cost_per_hour(self) -> float:

@@ -19,6 +19,7 @@ from xpm_alchem.launchers.local import LocalLauncher, LocalProfile
 from xpm_alchem.launchers.price import Price
 from xpm_alchem.launchers.slurm.launcher import SlurmLauncher
 from xpm_alchem.launchers.slurm.profile import SlurmProfile
+from xpm_alchem.plan.secrets import hidden_value
 
 _KINDS = ("local", "slurm")
 _LOCAL_KEYS = ("kind", "slots", "threads", "gpus", "time_limit", "margin", "grace", "env", "price")
@@ -73,7 +74,9 @@ def _from_profile(name: str, profile: Any, where: str) -> AttemptLauncher:
         if profile.get(key) is not None:
             values[key] = duration(profile[key], f"{where}.{key}")
     if "env" in profile:
-        variables = checks.mapping(profile["env"], f"{where}.env", "of names to values")
+        variables = profile["env"]
+        if not isinstance(variables, Mapping):
+            raise CampaignError(f"{where}.env: {hidden_value(variables)} is not a mapping of names to values.")
         values["env"] = {str(key): str(value) for key, value in variables.items()}
     settings = LocalProfile(**values)
     if settings.time_limit is not None and settings.time_limit <= settings.margin:

@@ -63,7 +63,7 @@ class LocalProfile:
     time_limit: float | None = None
     margin: float = 10.0
     grace: float = 5.0
-    env: dict[str, str] = attrs.field(factory=dict)
+    env: dict[str, str] = attrs.field(factory=dict, repr=False)
     price: Price | None = None
 
 

@@ -18,6 +18,7 @@ from xpm_alchem.plan.budget import Budget
 from xpm_alchem.plan.default_rules import RULE_NAMES
 from xpm_alchem.plan.notify import Notify
 from xpm_alchem.plan.restart_patterns import Patterns, parse_patterns
+from xpm_alchem.plan.secrets import hidden_address, hidden_command, hidden_variables
 from xpm_alchem.plan.strategy import StrategyPlan
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -78,13 +79,24 @@ class Plan:
             if isinstance(value, dict) and isinstance(theirs[key], dict):
                 names = sorted({*value, *theirs[key]})
                 lines += [
-                    f"{key}.{name}: {value.get(name)} -> {theirs[key].get(name)}"
+                    f"{key}.{name}: {_shown(key, name, value.get(name))} -> {_shown(key, name, theirs[key].get(name))}"
                     for name in names
                     if value.get(name) != theirs[key].get(name)
                 ]
             else:
-                lines.append(f"{key}: {value} -> {theirs[key]}")
+                lines.append(f"{key}: {_shown('', key, value)} -> {_shown('', key, theirs[key])}")
         return lines
+
+
+def _shown(key: str, name: str, value: Any) -> Any:
+    """Return a value of the plan without what may be secret."""
+    if name == "launcher" and isinstance(value, dict):
+        return {one: _shown(name, one, item) for one, item in value.items()}
+    if (key, name) == ("launcher", "env") and isinstance(value, dict):
+        return hidden_variables(value)
+    if (key, name) == ("notify", "command") and value:
+        return hidden_command(value)
+    return hidden_address(value) if isinstance(value, str) else value
 
 
 def read_plan(path: Path) -> Plan:

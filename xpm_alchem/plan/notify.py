@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from xpm_alchem.base import checks
 from xpm_alchem.base.durations import duration
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.near_miss import check_keys, unknown_key
 from xpm_alchem.base.values import short
+from xpm_alchem.plan.secrets import hidden_value
 
 EVENTS = SATISFIED, ERROR, BUDGET = "satisfied", "error", "budget"
 _LONGEST_SECONDS = 3600.0
@@ -35,8 +35,8 @@ class Notify:
         Seconds after which the command is killed, or the post given up.
     """
 
-    command: tuple[str, ...] = ()
-    url: str | None = None
+    command: tuple[str, ...] = attrs.field(default=(), repr=False)
+    url: str | None = attrs.field(default=None, repr=False)
     on: tuple[str, ...] = EVENTS
     timeout: float = 30.0
 
@@ -51,7 +51,9 @@ class Notify:
         """
         if value is None:
             return cls()
-        section = checks.mapping(value, where, "such as {command: [mail, me]}")
+        if not isinstance(value, Mapping):
+            raise CampaignError(f"{where}: {hidden_value(value)} is not a mapping such as {{command: [mail, me]}}.")
+        section = dict(value)
         given = {("on" if key is True else key): item for key, item in section.items()}  # YAML reads on: as true:
         check_keys(given, _CHECKS, where)
         made = cls(**{k: _CHECKS[k](item, f"{where}.{k}") for k, item in given.items() if item is not None})
@@ -64,9 +66,11 @@ def _command(value: Any, where: str) -> tuple[str, ...]:
     try:
         words = shlex.split(value) if isinstance(value, str) else value
     except ValueError as error:
-        raise CampaignError(f"{where}: {short(value)} cannot be split into words ({error}).") from None
+        raise CampaignError(f"{where}: it cannot be split into words ({error}).") from None
     if not (isinstance(words, list) and words and all(isinstance(word, str) and "\0" not in word for word in words)):
-        raise CampaignError(f"{where}: {short(value)} is no command. Give a text, or a list of program and arguments.")
+        raise CampaignError(
+            f"{where}: {hidden_value(value)} is no command. Give a text, or a list of program and arguments."
+        )
     if not words[0] or ("/" in words[0] and not words[0].startswith(("/", "~/"))):
         raise CampaignError(f"{where}: give {short(words[0])} with its whole path, or as a program that PATH finds.")
     return tuple(words)
@@ -79,7 +83,9 @@ def _url(value: Any, where: str) -> str:
     except ValueError:  # a port that is no number, a bracket that is not closed
         parts, sound = None, False
     if parts is None or not sound or parts.scheme not in ("http", "https"):
-        raise CampaignError(f"{where}: {short(value)} is no http(s) address, such as https://hooks.example.org/abc.")
+        raise CampaignError(
+            f"{where}: {hidden_value(value)} is no http(s) address, such as https://hooks.example.org/abc."
+        )
     if parts.username is not None:
         raise CampaignError(f"{where}: a name or password before the host cannot be used; leave them out.")
     return str(value)

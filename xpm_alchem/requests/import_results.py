@@ -17,6 +17,7 @@ import attrs
 from xpm_alchem.base.energies import is_energy
 from xpm_alchem.base.errors import FormatError, InputError, WorkspaceError
 from xpm_alchem.base.files import atomic_write, read_bytes
+from xpm_alchem.base.permissions import permissions_of
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import REQUEST, TaskState, TaskStatus, grouped, number_repeats
 from xpm_alchem.execution.attempts import AttemptLog
@@ -101,7 +102,7 @@ class Importer:
             "uncertainty": file.uncertainty,
             "simulations": [list(pair) for pair in file.simulations],
         }
-        _keep(self._records.workspace / str(request["directory"]), file.content)
+        _keep(self._records.workspace / str(request["directory"]), file)
         self._known[file.identity] = TaskState(file.identity, record.id, 0, "")
         return record, request
 
@@ -166,11 +167,11 @@ class Importer:
         return f"{name}:{task.repeat}" if task.repeat else f"a repeat of {name}"
 
 
-def _keep(directory: Path, content: bytes) -> None:
+def _keep(directory: Path, file: QuickrunFile) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with atomic_write(TaskDirectory(directory).quickrun, "wb") as out:
-            out.write(content)
+        with atomic_write(TaskDirectory(directory).quickrun, "wb", permissions=permissions_of(file.path)) as out:
+            out.write(file.content)
     except OSError as error:
         raise WorkspaceError(f"{directory}: cannot be written ({error.strerror}).") from None
 

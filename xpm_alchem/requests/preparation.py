@@ -112,7 +112,7 @@ class Preparation:
             self.check_same_network(records)
             if self.changes(records):
                 with records.lock(is_brief=True):
-                    records.set_plan(self.text, given=True)
+                    records.set_plan(self.text, given=self.plan)
         known = records.experimental()
         if (None if known is None else known[0]) != self.plan.experimental:
             with records.lock(is_brief=True):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
+from typing import Any
 
 from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.files import read_bytes
@@ -16,6 +17,7 @@ from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState
 from xpm_alchem.execution.attempts import Attempt, AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.plan.secrets import hidden_text, hidden_variables
 from xpm_alchem.views.overview import View, task_name
 from xpm_alchem.views.strategy import strategy_view
 
@@ -57,7 +59,7 @@ def provenance_view(records: CampaignRecords) -> View:
         },
         "plan": _text(records),
         "strategy": strategy_view(records),
-        "launcher": plan.launcher,
+        "launcher": _launcher(plan.launcher),
         "trusted_modules": list(plan.trusted_modules),
     }
 
@@ -85,6 +87,12 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
+def _launcher(given: str | dict[str, Any]) -> str | dict[str, Any]:
+    if isinstance(given, dict) and isinstance(given.get("env"), dict):
+        return {**given, "env": hidden_variables(given["env"])}
+    return given
+
+
 def _text(records: CampaignRecords) -> str:
-    """Return the plan in force as it is written."""
-    return read_bytes(records.path / "campaign.yaml").decode(errors="replace")
+    """Return the plan in force as it is written, but for what may be secret."""
+    return hidden_text(read_bytes(records.path / "campaign.yaml").decode(errors="replace"))

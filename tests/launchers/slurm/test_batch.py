@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import stat
 from pathlib import Path
 
 import attrs
@@ -237,3 +238,13 @@ def test_the_job_that_took_on_a_task_of_another_batch_is_known_by_that_batchs_na
     assert batch.name_for(0) == batch.job_name
     batch.claim(0, "17_0", "other-1234567890")
     assert batch.name_for(0) == "other-1234567890" and batch.name_for(1) == batch.job_name
+
+
+def test_a_batch_script_holds_env_and_is_for_its_owner_or_the_workspace_s_group(tmp_path: Path) -> None:
+    for permissions, expected in ((0o755, 0o600), (0o2775, 0o640)):
+        workspace = tmp_path / f"{permissions:o}"
+        workspace.mkdir()
+        workspace.chmod(permissions)
+        batch = Batch.make(workspace / "slurm", "c", [str(workspace / "jobs/a/b/run.py")], margin=1.0, limit=None)
+        batch.write("export TOKEN=sesame\n")
+        assert stat.S_IMODE(batch.script.stat().st_mode) == expected

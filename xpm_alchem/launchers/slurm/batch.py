@@ -27,6 +27,7 @@ import attrs
 
 from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.files import atomic_write, read_bytes, read_record, write_record
+from xpm_alchem.base.permissions import private
 from xpm_alchem.base.values import is_count, is_text, number_or_none, short
 
 BATCH = "xpm-alchem slurm batch"
@@ -107,7 +108,7 @@ class Batch:
 
     def write(self, script: str) -> None:
         """Write the batch script, then the record of the intent."""
-        with atomic_write(self.script) as out:
+        with atomic_write(self.script, permissions=private(self.path.parent.parent)) as out:
             out.write(script)
         content = {key: value for key, value in attrs.asdict(self).items() if key != "path"}
         write_record(self.path / "batch.json", BATCH, BATCH_VERSION, content)

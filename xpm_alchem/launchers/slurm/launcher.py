@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import attrs
 from experimaestro.connectors import Process, ProcessBuilder, ProcessState
 from experimaestro.connectors.local import LocalConnector
-from experimaestro.scriptbuilder import PythonScriptBuilder
 
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.execution.attempts import Attempt, Launched, Outcome
@@ -23,6 +23,7 @@ from xpm_alchem.launchers.slurm.commands import Slurm, SlurmError, Trouble
 from xpm_alchem.launchers.slurm.entry import Entry, outcome_of
 from xpm_alchem.launchers.slurm.profile import SlurmProfile
 from xpm_alchem.launchers.slurm.queue import SlurmQueue, remove_old
+from xpm_alchem.plan.secrets import shown_variables
 
 _WAIT_SECONDS = 0.5
 _VERDICT_SECONDS = 30.0
@@ -51,10 +52,6 @@ class SlurmLauncher(AttemptLauncher):
         self._root: Path | None = None
 
     # ------------------------------------------------------------------------------------ experimaestro's interface
-    def scriptbuilder(self) -> PythonScriptBuilder:
-        """Return what writes a task's script; the batch script is made when tasks are submitted together."""
-        return PythonScriptBuilder()
-
     def processbuilder(self) -> ProcessBuilder:
         """Return what hands a task's script to SLURM."""
         return SlurmAttemptBuilder(self)
@@ -235,8 +232,10 @@ class SlurmLauncher(AttemptLauncher):
         return self.profile.describe()
 
     def script(self, workspace: Path) -> str:
-        """Return the batch script."""
-        return self.profile.script(name="CAMPAIGN-BATCH", directory=workspace / "slurm" / "BATCH", jobs=2)
+        """Return the batch script, without values of variables whose names tell of secrets."""
+        shown = tuple(shown_variables(dict(self.profile.env)).items())
+        profile = attrs.evolve(self.profile, env=shown)
+        return profile.script(name="CAMPAIGN-BATCH", directory=workspace / "slurm" / "BATCH", jobs=2)
 
     def __str__(self) -> str:
         return f"SlurmLauncher({self.name})"

@@ -12,6 +12,7 @@ from xpm_alchem.base.durations import duration
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.values import short
 from xpm_alchem.launchers.price import Price
+from xpm_alchem.plan.secrets import hidden_value
 
 _MEMORY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)B?\s*", re.IGNORECASE)
 _MEGABYTES = {"K": 1 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024**2}
@@ -108,12 +109,14 @@ def _prologue(value: Any, where: str) -> tuple[str, ...]:
 
 
 def _environment(value: Any, where: str) -> tuple[tuple[str, str], ...]:
-    variables = checks.mapping(value, where, "of names to values")
+    if not isinstance(value, Mapping):
+        raise CampaignError(f"{where}: {hidden_value(value)} is not a mapping of names to values.")
+    variables = dict(value)
     for key, item in variables.items():
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(key)):
             raise CampaignError(f"{where}: {short(key)} is no name of an environment variable.")
         if isinstance(item, bool) or not isinstance(item, str | int | float):
-            raise CampaignError(f"{where}.{key}: {short(item)} is not a text or a number.")
+            raise CampaignError(f"{where}.{key}: {hidden_value(item)} is not a text or a number.")
     return tuple(sorted((str(key), str(item)) for key, item in variables.items()))
 
 
