@@ -58,8 +58,9 @@ def test_kill_9_in_the_middle_of_a_write_leaves_the_old_content(tmp_path):
     write_json(path, {"old": 1})
     program = (
         "import os, signal, sys; from pathlib import Path; from xpm_alchem.base.files import atomic_write\n"
+        "os.fsync = lambda number: os.kill(os.getpid(), signal.SIGKILL)\n"
         "with atomic_write(Path(sys.argv[1])) as out:\n"
-        "    out.write('half of it'); out.flush(); os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    out.write('half of it')\n"
     )
     ended = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
     assert ended.returncode == -signal.SIGKILL

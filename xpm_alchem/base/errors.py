@@ -50,6 +50,11 @@ class WorkspaceError(XpmAlchemError, OSError):
     def __str__(self) -> str:  # OSError would print an errno tuple
         return str(self.args[0]) if self.args else ""
 
+    def because(self, cause: OSError) -> WorkspaceError:
+        """Take over what kind of error it was, which says whether it may pass; return itself."""
+        self.errno = cause.errno
+        return self
+
 
 class FormatError(XpmAlchemError):
     """A file of ours is damaged or was written by a newer version.

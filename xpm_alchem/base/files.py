@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import itertools
 import json
 import os
@@ -15,9 +16,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from xpm_alchem.base.errors import FormatError, WorkspaceError
+from xpm_alchem.base.passing import passes, patiently
 from xpm_alchem.base.permissions import ANYBODY, make_file, permissions_of
 from xpm_alchem.base.values import is_count, short
 
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -25,7 +28,9 @@ Migration = Callable[[dict[str, Any]], dict[str, Any]]
 def atomic_write(
     path: Path, mode: str = "w", *, exclusive: bool = False, permissions: int = ANYBODY
 ) -> Iterator[IO[Any]]:
-    """Open a file beside `path`; when the block ends well it is flushed, fsynced and renamed to `path`.
+    """Gather what a block writes; when it ends well that is written beside `path`, fsynced and renamed to `path`.
+
+    What fails with an error that passes is tried again.
 
     Parameters
     ----------
@@ -37,20 +42,44 @@ def atomic_write(
     FileExistsError
         `exclusive`, and `path` exists when the block has ended.
     """
+    content = io.BytesIO()
+    out: IO[Any] = content if "b" in mode else io.TextIOWrapper(content)
+    yield out
+    out.flush()
     tmp = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     allowed = permissions & permissions_of(path)
     try:
-        with open(tmp, mode, opener=lambda name, flags: os.open(name, flags | os.O_EXCL, allowed)) as out:
-            yield out
-            out.flush()
-            os.fsync(out.fileno())
+        patiently(lambda: _write_and_sync(tmp, content.getvalue(), allowed))
         if exclusive and _linked(tmp, path):
-            tmp.unlink()
+            remove(tmp)
         else:
-            os.replace(tmp, path)
+            _replace(tmp, path)
     except BaseException:
-        tmp.unlink(missing_ok=True)
+        with suppress(OSError):
+            remove(tmp)
         raise
+
+
+def _write_and_sync(path: Path, content: bytes, permissions: int) -> None:
+    with open(path, "wb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, permissions)) as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def _replace(tmp: Path, path: Path) -> None:
+    """Rename a file; when that is tried again it may have been done: a server's answer can get lost."""
+    tries = itertools.count()
+
+    def rename() -> None:
+        again = next(tries) > 0
+        try:
+            os.replace(tmp, path)
+        except FileNotFoundError:
+            if not again or exists(tmp) or not exists(path):
+                raise
+
+    patiently(rename)
 
 
 @contextmanager
@@ -68,20 +97,27 @@ def one_sentence(path: Path) -> Iterator[None]:
         if isinstance(error, WorkspaceError):
             raise
         named = error.filename if error.filename and not str(error.filename).endswith(".tmp") else path
-        raise WorkspaceError(f"{named}: cannot be written ({error.strerror}).") from None
+        raise WorkspaceError(f"{named}: cannot be written ({error.strerror}).").because(error) from None
 
 
 def _linked(tmp: Path, path: Path) -> bool:
     """Give `tmp` the name `path` if that is free; return False on a file system without hard links."""
-    try:
-        os.link(tmp, path)
+
+    def link() -> bool:
+        try:
+            os.link(tmp, path)
+        except FileExistsError:
+            if not tmp.samefile(path):  # else an earlier try of ours has done it
+                raise
+        except OSError as error:
+            if passes(error):
+                raise
+            if exists(path):
+                raise FileExistsError(errno.EEXIST, "exists already", str(path)) from None
+            return False
         return True
-    except FileExistsError:
-        raise
-    except OSError:
-        if path.exists():
-            raise FileExistsError(errno.EEXIST, "exists already", str(path)) from None
-        return False
+
+    return patiently(link)
 
 
 def read_bytes(path: Path, *, offset: int = 0, most: int | None = None) -> bytes:
@@ -103,7 +139,8 @@ def read_bytes(path: Path, *, offset: int = 0, most: int | None = None) -> bytes
     WorkspaceError
         It cannot be read (now, or by this user).
     """
-    try:
+
+    def read() -> bytes:
         with open(path, "rb", opener=_without_waiting) as lines:
             status = os.fstat(lines.fileno())
             if not stat.S_ISREG(status.st_mode):
@@ -112,13 +149,16 @@ def read_bytes(path: Path, *, offset: int = 0, most: int | None = None) -> bytes
                 raise FormatError(path, f"damaged: it has {status.st_size} bytes. Restore it from a backup.")
             lines.seek(offset)
             return lines.read()
+
+    try:
+        return patiently(read)
     except FileNotFoundError:
         raise
     except IsADirectoryError:
         message = "a directory, where a file should be. Put the file back, or remove it."
         raise FormatError(path, message, broken=True) from None
     except OSError as error:
-        raise WorkspaceError(f"{path}: cannot be read ({error.strerror}).") from None
+        raise WorkspaceError(f"{path}: cannot be read ({error.strerror}).").because(error) from None
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -137,14 +177,74 @@ def not_through_links(path: str, flags: int) -> int:
         raise
 
 
+def exists(path: Path, *, follow_links: bool = True) -> bool:
+    """Whether there is something of that name; an error is not taken for an absence.
+
+    Raises
+    ------
+    OSError
+        That cannot be known (now, or by this user).
+    """
+    return _mode(path, follow_links) is not None
+
+
+def is_directory(path: Path) -> bool:
+    """Whether a path leads to a directory.
+
+    Raises
+    ------
+    OSError
+        That cannot be known (now, or by this user).
+    """
+    mode = _mode(path)
+    return mode is not None and stat.S_ISDIR(mode)
+
+
+def _mode(path: Path, follow_links: bool = True) -> int | None:
+    try:
+        return patiently(lambda: path.stat(follow_symlinks=follow_links)).st_mode
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return None
+        raise
+
+
+def names_in(directory: Path) -> list[str]:
+    """Return what is in a directory, by name; nothing where there is none.
+
+    Raises
+    ------
+    OSError
+        That cannot be known (now, or by this user): an error is not taken for an absence, as `glob` does.
+    """
+    try:
+        return patiently(lambda: sorted(path.name for path in directory.iterdir()))
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return []
+        raise
+
+
+def remove(path: Path) -> None:
+    """Remove a file if there is one."""
+    patiently(lambda: path.unlink(missing_ok=True))
+
+
+def make_directories(path: Path) -> None:
+    """Make a directory and those above it that are lacking."""
+    patiently(lambda: path.mkdir(parents=True, exist_ok=True))
+
+
 def first_free(path_of: Callable[[int], Path], start: int = 1) -> Path:
     """Return the path of the lowest number, from `start` on, that does not exist."""
-    return next(path for path in map(path_of, itertools.count(start)) if not path.exists())
+    return next(path for path in map(path_of, itertools.count(start)) if not exists(path))
 
 
 def set_aside(path: Path) -> Path:
     """Rename a file or directory to '<name>.set-aside-<number>', which is kept, and return its new path."""
-    return path.rename(first_free(lambda number: path.with_name(f"{path.name}.set-aside-{number}")))
+    target = first_free(lambda number: path.with_name(f"{path.name}.set-aside-{number}"))
+    _replace(path, target)
+    return target
 
 
 def copy_file(source: str | Path, target: str | Path) -> None:
@@ -213,7 +313,7 @@ def read_record(
                 raise FormatError(path, f"format {found} can no longer be migrated to {version}.")
             content = migrate(content)
         content |= {"format": kind, "format_version": version}
-        with suppress(PermissionError):  # a reader who may not write goes on with what was read
+        with suppress(OSError):  # a reader who may not write, or cannot now, goes on with what was read
             copy_file(path, path.with_name(f"{path.name}.v{found}.bak"))
             write_json(path, content)
     return content
@@ -229,19 +329,39 @@ class Journal:
         self.path, self.kind, self.version = path, kind, version
 
     def append(self, *records: Mapping[str, Any]) -> None:
-        """Add records at the end and fsync them."""
-        text = "".join(json.dumps(record, sort_keys=True) + "\n" for record in records)
-        with open(self.path, "ab+", opener=not_through_links) as out:
-            size = out.seek(0, os.SEEK_END)
-            if size == 0:
-                text = json.dumps({"format": self.kind, "format_version": self.version}) + "\n" + text
-            else:
-                out.seek(size - 1)
-                if out.read(1) != b"\n":
-                    text = "\n" + text
-            out.write(text.encode())
-            out.flush()
-            os.fsync(out.fileno())
+        """Add records at the end and fsync them; what fails with an error that passes is gone on with.
+
+        Raises
+        ------
+        OSError
+            They could not be written, or not to the end: whoever reads them, or appends, gets by with that.
+        """
+        lines = "".join(json.dumps(record, sort_keys=True) + "\n" for record in records).encode()
+        first: list[tuple[int, bytes]] = []  # where the first try began to write, and what
+
+        def add() -> None:
+            with open(self.path, "ab+", opener=not_through_links) as out:
+                size = out.seek(0, os.SEEK_END)
+                if not first:
+                    first.append((size, self._at_the_end(out, size, lines)))
+                begin, content = first[0]
+                out.seek(begin)
+                there = out.read(len(content))
+                if content.startswith(there):  # nothing, or as far as an earlier try has come
+                    out.write(content[len(there) :])
+                else:
+                    out.write(self._at_the_end(out, size, lines))
+                out.flush()
+                os.fsync(out.fileno())
+
+        patiently(add)
+
+    def _at_the_end(self, out: IO[bytes], size: int, lines: bytes) -> bytes:
+        """Return what makes lines a part of the journal as it ends now."""
+        if size == 0:
+            return json.dumps({"format": self.kind, "format_version": self.version}).encode() + b"\n" + lines
+        out.seek(size - 1)
+        return lines if out.read(1) == b"\n" else b"\n" + lines
 
     def read(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """Return the whole records from byte `offset` on, and the offset to go on from.

@@ -8,17 +8,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from xpm_alchem.base.passing import patiently
+
 ANYBODY = 0o666  # what the umask leaves of it
 _OWNER = 0o600
 _CLASSES = ((stat.S_IRGRP, stat.S_IRWXG), (stat.S_IROTH, stat.S_IRWXO))
 
 
 def permissions_of(*paths: Path) -> int:
-    """Return the permissions that all of these files have; those that are not there count for nothing."""
+    """Return the permissions that all of these files have; those that are not there count for nothing.
+
+    One that cannot be looked at may hold anything.
+    """
     allowed = ANYBODY
     for path in paths:
-        with suppress(OSError):
-            allowed &= path.stat().st_mode
+        try:
+            allowed &= patiently(path.stat).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            allowed = 0
     return allowed | _OWNER
 
 
