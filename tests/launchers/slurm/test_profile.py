@@ -438,6 +438,27 @@ RESERVED = [
     "#SBATCH --array=0-9",
     "--arr=0-9",  # getopt takes any beginning that is clear
     "--outp=x",
+    "--ar=0-3",
+    "--a 0-3",
+    "--j=x",
+    "--ti=5",
+    "--no-r",
+    "--sig=USR1",
+    "-Qa0-3",  # short options in one word
+    "-HQJx",
+    "-vvW",
+    "-sot.out",
+    "--nice=1 '--array'=0-3",  # sbatch undoes quotation marks
+    '--"arr"ay=0-3',
+    "--ar\\ray=0-3",
+    "--clusters=other",
+    "--clust other",
+    "--cluster=other",
+    "-M other",
+    "-Mother",
+    "-OM other",
+    "--mail-type=FAIL -M other",
+    "--test-only",
     "--mail-type=FAIL --array=0-9",
 ]
 
@@ -448,7 +469,12 @@ def test_an_option_on_which_the_bookkeeping_rests_is_refused(option):
     assert message.startswith(f"{WHERE}.sbatch: ") and "set by xpm-alchem itself" in message
 
 
-@pytest.mark.parametrize("option", ["--mail-type=FAIL", "--mail-user a@b.c", "-A chem", "--export=ALL", "--exclusive"])
+OTHERS = ["--mail-type=FAIL", "--mail-user a@b.c", "-A chem", "--export=ALL", "--exclusive", "--nodes=1", "--tmp=5G"]
+OTHERS += ["-QAchem", "-Ateam_JaMeo", "-wnodea", "--comment='-a is --array'", "--mem-bind=local", "-koff", "--ntasks 1"]
+OTHERS += ["--time-min=5", "--wait-all-nodes=1", "--reservation=a", "-Hv --nice"]
+
+
+@pytest.mark.parametrize("option", OTHERS)
 def test_other_options_stand_in_the_script_as_they_were_given(option):
     assert f"#SBATCH {option}" in script(parse(sbatch=[option])).splitlines()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -27,7 +28,10 @@ _OURS = {
     "--no-requeue": None,
     "--signal": None,
     "--wrap": None,
+    "--clusters": "-M",  # squeue, sacct and scancel are called without
+    "--test-only": None,
 }
+_WITH_ARGUMENT = "AabBCcDdeFGikJLMmNnopqStwx"  # sbatch's short options after which the rest of a word is no option
 
 
 def _text(value: Any, where: str) -> str:
@@ -80,7 +84,7 @@ def _options(value: Any, where: str) -> tuple[str, ...]:
     for option in options:
         if not option.startswith("-"):
             raise CampaignError(f"{where}: {short(option)} is no option of sbatch; it should begin with '-'.")
-        for word in option.split():
+        for word in _words(option, where):
             if (ours := _is_ours(word)) is not None:
                 raise CampaignError(
                     f"{where}: '{ours}' is set by xpm-alchem itself (the profile has a key for it, or its bookkeeping "
@@ -89,14 +93,29 @@ def _options(value: Any, where: str) -> tuple[str, ...]:
     return options
 
 
+def _words(option: str, where: str) -> list[str]:
+    """Return the words of a line as sbatch takes them: quotation marks and backslashes are undone."""
+    try:
+        return shlex.split(option)
+    except ValueError as error:
+        raise CampaignError(f"{where}: {short(option)} is no line of options ({error}).") from None
+
+
 def _is_ours(word: str) -> str | None:
-    """Return the option of ours that a word of a line is, also abbreviated ('--arr=0-9', '-a0-9')."""
-    name = word.partition("=")[0]
-    for option, letter in _OURS.items():
-        if name == option or (len(name) > 4 and option.startswith(name)):
-            return option
-        if letter is not None and word.startswith(letter):
-            return option
+    """Return the option of ours that a word of a line is, or has in it.
+
+    As getopt does, sbatch takes any beginning of a long option that is clear ('--ar=0-9'; none of ours is the beginning
+    of another one, and what is not clear it refuses), and short ones in one word ('-Qa0-9').
+    """
+    if word.startswith("--"):
+        name = word.partition("=")[0]
+        return next((option for option in _OURS if len(name) > 2 and option.startswith(name)), None)
+    letters = {letter: option for option, letter in _OURS.items() if letter is not None}
+    for letter in word[1:] if word.startswith("-") else "":
+        if f"-{letter}" in letters:
+            return letters[f"-{letter}"]
+        if letter in _WITH_ARGUMENT:
+            return None
     return None
 
 
