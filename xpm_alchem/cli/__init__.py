@@ -75,16 +75,22 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             made = super().invoke(ctx)
-            sys.stdout.flush()
+            _print_all()
             return made
         except SystemExit:
-            sys.stdout.flush()  # what cannot be printed is heard of here, not when Python ends
+            _print_all()
             raise
         except XpmAlchemError as error:
             raise _Shown(printable(str(error), keep="\n")) from error
         except click.ClickException as error:
             vars(error)["message"] = printable(error.message, keep="\n")  # it may tell an argument
             raise
+
+
+def _print_all() -> None:
+    """Print what is still to be printed, so that it is heard of here if it cannot be, not when Python ends."""
+    if sys.stdout is not None:  # as it is where it was closed
+        sys.stdout.flush()
 
 
 def _end_unread(label: str, error: OSError) -> None:

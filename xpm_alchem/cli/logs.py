@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import codecs
 import io
-import sys
 from typing import Any
 
 import click
 
 from xpm_alchem.base.errors import InputError
 from xpm_alchem.base.values import printable
-from xpm_alchem.cli.options import campaign_argument, json_option, output_json, say, workspace_option
+from xpm_alchem.cli.options import campaign_argument, json_option, output_json, put, say, workspace_option
 from xpm_alchem.client import Campaign
 from xpm_alchem.execution.task_logs import LogFile, tail
 from xpm_alchem.views.log import STREAMS
@@ -90,7 +89,7 @@ class _Printed:
         self._put(printable(text) + "\n")
 
     def _put(self, text: str) -> None:
-        sys.stdout.write(printable(text, keep="\n\t"))
+        put(printable(text, keep="\n\t"))
 
 
 def _print(view: dict[str, Any], lines: int | None) -> None:
@@ -102,7 +101,6 @@ def _print(view: dict[str, Any], lines: int | None) -> None:
             for chunk in tail(log.path, lines):
                 out.write(chunk)
             out.line("")
-    sys.stdout.flush()
     if not any(log.size for log in logs):
         say(f"attempt {view['attempt']} has printed nothing" + (" yet" if view["status"] == "running" else ""))
     if view["older_unit_logs"]:
@@ -124,8 +122,6 @@ def _follow(campaign: Campaign, task: str, stream: str, lines: int | None) -> No
                     out.line(piece.log.title)
                 shown = piece.log
                 out.write(piece.data)
-            sys.stdout.flush()
     except KeyboardInterrupt:
         out.line("")
         out.line("--- left; the task goes on")
-        sys.stdout.flush()

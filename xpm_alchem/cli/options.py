@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -38,12 +39,20 @@ def say_tasks(change: TaskChange, done: str, later: str) -> None:
 
 def output_json(view: View) -> None:
     """Print a view as JSON; what it escapes itself is exact, and does nothing to a terminal."""
-    click.echo(json.dumps(view, indent=2).replace("\x7f", "\\u007f"))
+    put(json.dumps(view, indent=2).replace("\x7f", "\\u007f") + "\n")
 
 
 def say(text: str, *, err: bool = False) -> None:
     """Print lines of ours, whatever names are in them."""
-    click.echo(printable(text, keep="\n"), err=err)
+    put(printable(text, keep="\n") + "\n", err=err)
+
+
+def put(text: str, *, err: bool = False) -> None:
+    """Print a text; click.echo would print UTF-8 where the encoding is ASCII."""
+    stream = sys.stderr if err else sys.stdout
+    if stream is not None:  # as it is where it was closed
+        stream.write(text)
+        stream.flush()
 
 
 def console(**options: Any) -> PlainConsole:

@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from xpm_alchem.base.errors import InputError, MissingPackageError, XpmAlchemError
+from xpm_alchem.base.files import not_through_links
 from xpm_alchem.base.interpreter import python
 from xpm_alchem.base.shell import command_line
 from xpm_alchem.base.streams import wait_at_most
@@ -155,7 +156,7 @@ def _print_forecast(out: Console, forecast: Forecast) -> None:
 def _detach(out: Console, campaign: Campaign, launcher: str | None) -> NoReturn:
     log = campaign.path / "driver.out"
     command = python("-m", "xpm_alchem.cli.background", campaign.path)
-    with open(log, "ab") as stream:
+    with open(log, "ab", opener=not_through_links) as stream:
         process = subprocess.Popen(
             [*command, launcher] if launcher else command,
             stdin=subprocess.DEVNULL,

@@ -17,7 +17,7 @@ import filelock
 
 from xpm_alchem.base.disk_cache import is_whole
 from xpm_alchem.base.errors import FormatError
-from xpm_alchem.base.files import copy_file, first_free, set_aside
+from xpm_alchem.base.files import copy_file, first_free, not_through_links, set_aside
 from xpm_alchem.campaign.task_state import TaskState
 from xpm_alchem.doctor.check import Repair
 from xpm_alchem.doctor.gufe_files import Unusable, check_result
@@ -88,7 +88,7 @@ def close_last_line(path: Path) -> str | None:
             return None
         copy = first_free(lambda number: path.with_name(f"{path.name}.before-fix-{number}"))
         copy_file(path, copy)
-    with open(path, "ab") as journal:
+    with open(path, "ab", opener=not_through_links) as journal:
         journal.write(b"\n")
         journal.flush()
         os.fsync(journal.fileno())

@@ -6,6 +6,7 @@ a task is run again, and what its results are, is decided from the disk by the d
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from collections.abc import Callable, Iterable
@@ -19,6 +20,7 @@ from experimaestro.connectors import Process
 from experimaestro.experiments.configuration import DirtyGitAction
 from experimaestro.settings import WorkspaceSettings
 
+from xpm_alchem.base.files import not_through_links
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.task_logs import keep_printed
 from xpm_alchem.launchers.base import AttemptLauncher
@@ -188,13 +190,21 @@ def _file(directory: Path, suffix: str) -> Path:
     return directory / f"{RunTransformation.__xpmid__.rsplit('.', 1)[-1]}{suffix}"
 
 
+class _LogFile(logging.FileHandler):
+    """A log that is written to no other place than its own."""
+
+    def _open(self) -> io.TextIOWrapper:
+        file = io.BufferedWriter(io.FileIO(self.baseFilename, self.mode, opener=not_through_links))
+        return io.TextIOWrapper(file, encoding="utf-8", errors="backslashreplace")
+
+
 def quiet_experimaestro(log: Path) -> None:
     """Send experimaestro's log to a file of the campaign instead of the terminal."""
     logger = logging.getLogger("xpm")
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()
-    handler = logging.FileHandler(log)
+    handler = _LogFile(log)
     logging.raiseExceptions = False  # a log that cannot be written (a full disk) prints no tracebacks
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger.addHandler(handler)

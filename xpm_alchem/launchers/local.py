@@ -20,6 +20,7 @@ from experimaestro.connectors.local import LocalConnector
 from experimaestro.launchers.direct import DirectLauncher
 from experimaestro.taskglobals import Env
 
+from xpm_alchem.base.files import not_through_links
 from xpm_alchem.base.interpreter import python
 from xpm_alchem.execution.attempts import Attempt, Outcome
 from xpm_alchem.execution.place import is_copy, place_of
@@ -176,7 +177,7 @@ class LocalAttemptBuilder(ProcessBuilder):  # type: ignore[misc]
             for name in ("stdout", "stderr"):
                 redirect = getattr(self, name)
                 if redirect.type == RedirectType.FILE:
-                    streams[name] = opened.enter_context(open(redirect.path, "wb"))
+                    streams[name] = opened.enter_context(open(redirect.path, "wb", opener=not_through_links))
             process = subprocess.Popen(
                 python(*self.command),
                 stdin=subprocess.DEVNULL,

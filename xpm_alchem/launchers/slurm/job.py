@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from xpm_alchem.base.files import not_through_links
 from xpm_alchem.base.interpreter import python
 from xpm_alchem.execution.fence import Orders
 from xpm_alchem.launchers.slurm.batch import Batch
@@ -111,7 +112,10 @@ class _Worker:
         script = Path(batch.scripts[number])
         facts = {"job": self._job, "launch": batch.launch(number), "margin": self._batch.margin}
         facts["end"] = None if self._end == float("inf") else self._end
-        with open(script.with_suffix(".out"), "ab") as out, open(script.with_suffix(".err"), "ab") as err:
+        with (
+            open(script.with_suffix(".out"), "ab", opener=not_through_links) as out,
+            open(script.with_suffix(".err"), "ab", opener=not_through_links) as err,
+        ):
             self._children[batch.path, number] = subprocess.Popen(
                 python(script),
                 env={**os.environ, "XPM_ALCHEM_SLURM": json.dumps(facts)},
