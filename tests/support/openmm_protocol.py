@@ -53,7 +53,7 @@ class MDUnit(seam.ProtocolUnitBase):
         first, trajectory = (
             done,
             shared / f"trajectory {done} {time.time_ns()}.nc",
-        )  # one an interrupt tore is left alone
+        )  # a torn one stays
         while done < settings["n_iterations"]:
             context.setVelocitiesToTemperature(300 * unit.kelvin)
             integrator.step(20)

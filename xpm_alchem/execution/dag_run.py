@@ -220,7 +220,7 @@ class _Execution:
         return None if orders.stop is None else Stopped(False, orders.stop)
 
     def _note_request(self, request: Stopped) -> None:
-        if not request.superseded:
+        if not request.superseded and self.fence.orders() is not None:
             self.log.told(self.attempt, _outcome_of(request), request.reason)
 
     def _guard(self) -> None:
