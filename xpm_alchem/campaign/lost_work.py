@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xpm_alchem.execution.attempts import Attempt, Outcome
+from xpm_alchem.execution.attempts import ALL_UNITS, Attempt, Outcome
 
 
 def lost_seconds(attempts: Sequence[Attempt]) -> dict[int, float]:
@@ -24,7 +24,7 @@ def lost_seconds(attempts: Sequence[Attempt]) -> dict[int, float]:
     for position, attempt in enumerate(attempts):
         earlier = attempts[:position]
         for unit in attempt.units:
-            if unit.get("name") == "all units" and unit.get("fresh"):
+            if unit.get("name") == ALL_UNITS and unit.get("fresh"):
                 kept |= {other.number: 0.0 for other in earlier}
             elif (unit.get("set_aside") or unit.get("fresh")) and not _has_finished_before(attempt, unit):
                 kept |= {other.number: _in_units(other) for other in _at_work_on_it(earlier)}

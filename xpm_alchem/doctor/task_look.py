@@ -17,7 +17,7 @@ from xpm_alchem.doctor.gufe_files import Unusable, check_result, check_unit_resu
 from xpm_alchem.doctor.journals import JournalLines
 from xpm_alchem.doctor.litter import entries_of, size_of, stale_temporaries
 from xpm_alchem.doctor.problems import Kind, Problem
-from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
+from xpm_alchem.execution.attempts import ALL_UNITS, Attempt, AttemptLog, Outcome
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.execution.fence import Orders
 
@@ -269,7 +269,7 @@ class TaskLook:
         began = [
             number
             for number, attempt in enumerate(self._attempts)
-            if any(unit.get("fresh") and unit.get("name") == "all units" for unit in attempt.units)
+            if any(unit.get("fresh") and unit.get("name") == ALL_UNITS for unit in attempt.units)
         ]
         return self._attempts[began[-1] :] if began else self._attempts
 

@@ -16,6 +16,7 @@ from xpm_alchem.execution.place import is_copy, place_of
 from xpm_alchem.execution.processes import HOST, ProcessIdentity
 
 ATTEMPTS = "xpm-alchem attempts"
+ALL_UNITS = "all units"  # instead of a unit's name, where an attempt begins from scratch
 
 
 class Outcome(StrEnum):
@@ -45,7 +46,7 @@ class Attempt:
     outcome
         None while it is at work (or was killed without a word, until somebody notices).
     progress
-        Whether it finished a unit or moved a checkpoint on.
+        Whether it finished a unit or moved a checkpoint on; what later attempts showed of that is heeded.
     decision, decision_reason
         What the driver decided after it.
     launched_as, node
@@ -62,6 +63,10 @@ class Attempt:
         Its price, as the driver gave it; None for one that no driver started.
     told
         How it was to end and why, noted just before it was interrupted: 'timeout' or 'cancelled', and the reason.
+    began_on_disk
+        When it began by the clock of the file system.
+    at_work, reached
+        The key of the unit that was at work when it ended, and the step of its last checkpoint where that is known.
     """
 
     number: int
@@ -90,6 +95,9 @@ class Attempt:
     cost_per_hour: float | None = None
     cost_unit: str | None = None
     told: tuple[Outcome, str] | None = None
+    began_on_disk: float = 0.0
+    at_work: str | None = None
+    reached: int | None = None
 
     @property
     def cost(self) -> float:
@@ -170,7 +178,7 @@ class AttemptLog:
                 units[number].append(_unit(record))
             elif number in attempts:
                 attempts[number] = _with(attempts[number], record)
-        return [_with_units(attempts[number], units[number]) for number in sorted(attempts)]
+        return with_hindsight([_with_units(attempts[number], units[number]) for number in sorted(attempts)])
 
     def start(
         self,
@@ -179,17 +187,27 @@ class AttemptLog:
         launched: Launched | None = None,
         versions: Mapping[str, str],
         priced: Priced | None = None,
+        disk_ahead: float = 0.0,
     ) -> Attempt:
-        """Note that this process begins to work; `limit` is its time left in seconds."""
+        """Note that this process begins to work.
+
+        Parameters
+        ----------
+        limit
+            Its time left in seconds.
+        disk_ahead
+            How far the file system's clock is ahead of this machine's (seconds).
+        """
         earlier = self.read()
         number = earlier[-1].number + 1 if earlier else 1
-        me = ProcessIdentity.of()
+        me, now = ProcessIdentity.of(), time.time()
         record = {
             "event": "start",
             "attempt": number,
-            "time": time.time(),
+            "time": now,
             **me.to_record("pid_start"),
             **place_of(self._journal.path.parent),
+            "began_on_disk": now + disk_ahead,
             "limit": limit,
             "launched_as": launched and launched.job,
             "node": launched and launched.node,
@@ -283,7 +301,50 @@ def _started(record: Mapping[str, Any], directory: Path) -> Attempt:
         versions={text(k): text(v) for k, v in versions.items()} if isinstance(versions, Mapping) else {},
         cost_per_hour=number_or_none(record.get("cost_per_hour")),
         cost_unit=text_or_none(record.get("cost_unit")),
+        began_on_disk=number(record.get("began_on_disk"), number(record.get("time"))),
     )
+
+
+def with_hindsight(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Return attempts whose `progress` heeds what the one after each of them found.
+
+    What an attempt left of a unit was no progress if the next one began that unit again; what one left that could not
+    say so was progress if the next one began further on. An attempt that began a unit again, and was killed, has shown
+    none.
+
+    Parameters
+    ----------
+    attempts
+        A task's, oldest first.
+    """
+    found = list(attempts)
+    at = 0.0  # the step from which the attempt went on
+    for i, attempt in enumerate(attempts):
+        after = next((later for later in attempts[i + 1 :] if later.began), None)
+        start, at = at, _goes_on_at(after)
+        if attempt.units_done or attempt.outcome is None:
+            continue
+        if after is not None and _begins_again(after):
+            found[i] = attrs.evolve(attempt, progress=False, kept_seconds=0.0)
+        elif attempt.at_work is None and at > start:
+            found[i] = attrs.evolve(attempt, progress=True)
+        elif attempt.at_work is None and _begins_again(attempt):
+            found[i] = attrs.evolve(attempt, progress=False)
+    return found
+
+
+def _begins_again(attempt: Attempt) -> bool:
+    """Whether it began a unit again that others had begun, before it had finished one itself."""
+    first = next((unit for unit in attempt.units if "seconds" in unit or _is_anew(unit)), None)
+    return first is not None and _is_anew(first)
+
+
+def _is_anew(unit: Mapping[str, Any]) -> bool:
+    return bool(unit.get("fresh") or unit.get("set_aside")) and unit.get("name") != ALL_UNITS
+
+
+def _goes_on_at(attempt: Attempt | None) -> float:
+    return next((unit["at"] for unit in attempt.units if "at" in unit), 0.0) if attempt is not None else 0.0
 
 
 def _with_units(attempt: Attempt, units: Sequence[Mapping[str, Any]]) -> Attempt:
@@ -308,6 +369,8 @@ def _with(attempt: Attempt, record: Mapping[str, Any]) -> Attempt:
                 peak_memory_bytes=count(record.get("peak_memory_bytes")),
                 stop_seconds=number_or_none(record.get("stop_seconds")),
                 kept_seconds=number_or_none(record.get("kept_seconds")),
+                at_work=text_or_none(record.get("at_work")),
+                reached=count(record["reached"]) if "reached" in record else None,
             )
         case "told" if record.get("outcome") in _OUTCOMES:
             return attrs.evolve(attempt, told=(Outcome(record["outcome"]), text(record.get("reason"))))
@@ -323,7 +386,7 @@ def _with(attempt: Attempt, record: Mapping[str, Any]) -> Attempt:
 
 def _unit(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an event says of a unit: times and durations are numbers, what is not a flag a text."""
-    numbers = {key: number(record[key]) for key in ("time", "seconds") if key in record}
+    numbers = {key: number(record[key]) for key in ("time", "seconds", "at") if key in record}
     flags = {key: bool(record[key]) for key in ("ok", "resumed", "fresh") if key in record}
     texts = {key: text(value) for key, value in record.items() if isinstance(value, str)}
     return {**texts, **numbers, **flags}

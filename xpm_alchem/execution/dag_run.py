@@ -9,7 +9,7 @@ import errno
 import shutil
 import time
 import traceback as traceback_module
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,13 @@ from xpm_alchem import gufe_seam
 from xpm_alchem.base.energies import Believed, believed, believed_pairs
 from xpm_alchem.base.errors import FormatError, SupersededError, TaskBusyError, UntrustedModuleError
 from xpm_alchem.base.files import set_aside
-from xpm_alchem.execution.attempts import Attempt, AttemptLog, Launched, Outcome
+from xpm_alchem.execution.attempts import ALL_UNITS, Attempt, AttemptLog, Launched, Outcome
 from xpm_alchem.execution.deadline import Deadline
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.execution.fence import Fence, inherit
 from xpm_alchem.execution.interrupts import Interrupts, Stopped
 from xpm_alchem.execution.measures import Durations, Usage, versions
-from xpm_alchem.execution.progress import close_lost, newest_checkpoint, within
+from xpm_alchem.execution.progress import UnitAtWork, close_lost, within
 from xpm_alchem.network.trust import check_module
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -141,6 +141,7 @@ class _Execution:
         self.failures: list[Any] = []
         self.done_here = 0
         self.finished_unit = self.said_alive = 0.0
+        self.at_work: UnitAtWork | None = None
 
     def run(self) -> TaskSummary:
         self.files.make()
@@ -158,14 +159,16 @@ class _Execution:
                 return finished
             self._refuse_second_start(earlier)
             afresh = self._begin_afresh(earlier)
+            self.earlier = earlier
             self.attempt = self.log.start(
                 limit=None if self.deadline is None else self.deadline.remaining(),
                 launched=self.launched,
                 versions=versions(),
                 priced=self.fence.priced,
+                disk_ahead=self._disk_ahead(),
             )
             if afresh:
-                self.log.unit(self.attempt, name="all units", fresh=True, reason=afresh)
+                self.log.unit(self.attempt, name=ALL_UNITS, fresh=True, reason=afresh)
             self.usage = Usage()
             self.summary = TaskSummary(
                 transformation=self.spec.transformation_id,
@@ -222,6 +225,20 @@ class _Execution:
     def _note_request(self, request: Stopped) -> None:
         if not request.superseded and self.fence.orders() is not None:
             self.log.told(self.attempt, _outcome_of(request), request.reason)
+
+    def _note_unit(self, facts: Mapping[str, Any]) -> None:
+        """Note what was found of the unit at work, if anything was."""
+        if facts and self.at_work is not None:
+            self._guard()
+            self.log.unit(self.attempt, name=self.at_work.name, **facts)
+
+    def _disk_ahead(self) -> float:
+        """Say that this attempt is alive; return how far the file system's clock is ahead of this one (seconds)."""
+        try:
+            self.files.alive.touch()
+            return self.files.alive.stat().st_mtime - time.time()
+        except OSError:
+            return 0.0
 
     def _guard(self) -> None:
         """Raise `Stopped` if the task was given to another attempt: nothing may be written then."""
@@ -352,7 +369,6 @@ class _Execution:
         inherited = _has_content(self.files.shared(key))
         started = time.time()
         result = self._run_unit(unit, key)
-        aside = None
         self._guard()
         if not result.ok() and inherited and not _disk_full(result):
             gufe_seam.save(result, self.files.next_failure(key))
@@ -360,10 +376,12 @@ class _Execution:
             self.log.unit(self.attempt, name=unit.name, ok=False, set_aside=aside, reason=str(result.traceback)[-2000:])
             self.summary = self.summary.evolve(set_aside=self.summary.set_aside + 1)
             started, inherited = time.time(), False
-            result = self._run_unit(unit, key)
+            result = self._run_unit(unit, key, anew=True)
         self._guard()
         ok = bool(result.ok())
+        self._note_unit({} if self.at_work is None else self.at_work.began_again())
         if ok:
+            self.at_work = None
             self._save(result, self.files.unit_result(key))
             self.results[key] = result
             self.done_here += 1
@@ -379,7 +397,7 @@ class _Execution:
         self.on_unit(UnitEvent(str(unit.name), ok, len(self.results), self.summary.units_total))
         return ok
 
-    def _run_unit(self, unit: Any, key: str) -> Any:
+    def _run_unit(self, unit: Any, key: str, *, anew: bool = False) -> Any:
         scratch = self.files.scratch(key)
         shutil.rmtree(scratch, ignore_errors=True)
         for path in (self.files.shared(key), scratch, self.files.log("stdout", key), self.files.log("stderr", key)):
@@ -388,8 +406,10 @@ class _Execution:
             self.files.shared(key), scratch, self.files.log("stdout", key), self.files.log("stderr", key)
         )
         inputs = gufe_seam.resolve_inputs(unit, self.results)
+        self.at_work = UnitAtWork(self.files.shared(key), unit, self.earlier, self.attempt.began_on_disk, anew=anew)
+        self._note_unit(self.at_work.begins())
         try:
-            with self.interrupts.unit():
+            with self.at_work.inherited, self.interrupts.unit():
                 result = gufe_seam.execute_unit(unit, context, inputs)
             if not result.ok() and self.interrupts.request is not None:
                 raise self.interrupts.request  # the unit made a failure of our interrupt
@@ -425,16 +445,22 @@ class _Execution:
         self._guard()
         cpu_seconds, peak = self.usage.measure()
         seconds = time.time() - self.attempt.start
-        kept_until = max(self.finished_unit, newest_checkpoint(self.files))
+        moved, checkpoint = False, 0.0
+        found: dict[str, Any] = {}
+        if self.at_work is not None:
+            self._note_unit(self.at_work.began_again())
+            moved, checkpoint, found = self.at_work.progress()
+        kept_until = max(self.finished_unit - self.attempt.start, checkpoint - self.attempt.began_on_disk)
         requested_at = self.interrupts.requested_at
         self.log.end(
             self.attempt,
             outcome,
             reason=reason,
             traceback=traceback,
-            progress=self.done_here > 0 or kept_until > self.attempt.start,
+            progress=self.done_here > 0 or moved,
             seconds=seconds,
-            kept_seconds=within(kept_until - self.attempt.start, seconds),
+            kept_seconds=within(kept_until, seconds),
+            **found,
             cpu_seconds=cpu_seconds,
             peak_memory_bytes=peak,
             stop_seconds=time.time() - requested_at if requested_at else 0.0,

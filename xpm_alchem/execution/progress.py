@@ -1,11 +1,88 @@
-"""How far an attempt came, as its files tell it: also one that can no longer say so itself."""
+"""How far an attempt came, as its files tell it: also one that can no longer say so itself.
+
+Progress is what the next attempt need not do again: a finished unit, or a checkpoint that moved on. Of protocols whose
+checkpoints are known (reach.py) it is read from them. Of any other, a unit begins again if it overwrites what was left
+last and reads nothing of what the attempt before wrote: then what that one wrote was no checkpoint.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
 from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.execution.inherited import InheritedFiles
+from xpm_alchem.execution.reach import Reach, reach_of
+
+_BEGAN_AGAIN = "it began again: nothing that the attempt before wrote was read"
+_NO_CHECKPOINT = "it began again: no checkpoint had been reached"
+
+
+class UnitAtWork:
+    """How far this attempt brings a unit.
+
+    Parameters
+    ----------
+    shared
+        The unit's shared directory.
+    unit
+        The ProtocolUnit.
+    earlier
+        The task's attempts before this one, oldest first.
+    began
+        When this attempt began, by the file system's clock (seconds since the epoch).
+    anew
+        Whether this attempt has set aside what it had inherited of the unit.
+    """
+
+    def __init__(
+        self, shared: Path, unit: Any, earlier: Sequence[Attempt], began: float, *, anew: bool = False
+    ) -> None:
+        self.name, self._key = str(unit.name), str(unit.key)
+        self._shared, self._began, self._anew = shared, began, anew
+        self._before = next((a.began_on_disk for a in reversed(earlier) if a.began), 0.0)
+        self._best = max((a.reached for a in earlier if a.at_work == self._key and a.reached is not None), default=0)
+        self.inherited = InheritedFiles(shared)
+        self._from = reach_of(shared) if self.inherited.written else None
+
+    def begins(self) -> dict[str, Any]:
+        """Return what the journal is to say of the unit's begin; nothing where that is not known yet."""
+        if self._from is None:
+            return {}
+        again = {} if self._from.steps else {"fresh": True, "reason": _NO_CHECKPOINT}
+        return {"at": self._from.steps, **again}
+
+    def began_again(self) -> dict[str, Any]:
+        """Return what the journal is to say if the unit made no use of what it had inherited; nothing if it did."""
+        files = self.inherited.written
+        read = self.inherited.read()
+        if self._from is not None or not files or read is None or any(files[path] >= self._before for path in read):
+            return {}
+        last = max(files, key=lambda path: files[path])
+        is_left_alone = _modified(last) == files[last]
+        if is_left_alone or any(path not in files for path in _kept_files(self._shared)):
+            return {}
+        return {"fresh": True, "reason": _BEGAN_AGAIN}
+
+    def progress(self) -> tuple[bool, float, dict[str, Any]]:
+        """Return whether it came further, until when that is kept, and what the journal is to say besides.
+
+        The time is by the file system's clock (seconds since the epoch), 0 if nothing is kept.
+        """
+        now = reach_of(self._shared)
+        if now is not None:
+            start = self._from.steps if self._from is not None else 0
+            kept_until = self._kept_until(now) if now.steps > start else 0.0
+            return now.steps > max(self._best, start), kept_until, {"at_work": self._key, "reached": now.steps}
+        newest = max(map(_modified, _kept_files(self._shared)), default=0.0)
+        moved = newest > self._began and not self._anew and not self.began_again()
+        return moved, newest if moved else 0.0, {"at_work": self._key}
+
+    def _kept_until(self, now: Reach) -> float:
+        return now.when if now.when is not None else max(map(_modified, _kept_files(self._shared)), default=0.0)
 
 
 def close_lost(files: TaskDirectory, attempt: Attempt, reason: str, outcome: Outcome = Outcome.LOST) -> None:
@@ -24,7 +101,7 @@ def close_lost(files: TaskDirectory, attempt: Attempt, reason: str, outcome: Out
         attempt,
         outcome,
         reason=reason,
-        progress=attempt.units_done > 0 or newest > attempt.start,
+        progress=attempt.units_done > 0 or newest > attempt.began_on_disk,
         seconds=seconds,
         kept_seconds=within(max(newest, *finished, 0.0) - attempt.start, seconds),
     )
@@ -35,20 +112,21 @@ def within(seconds: float, most: float) -> float:
     return min(max(seconds, 0.0), most)
 
 
+def newest_checkpoint(files: TaskDirectory) -> float:
+    """Return when anything in the units' shared directories was last written (seconds since the epoch), else 0."""
+    return max((_modified(path) for own in files.all_shared() for path in _kept_files(own)), default=0.0)
+
+
+def _kept_files(shared: Path) -> Iterable[Path]:
+    """Yield the files in a unit's shared directory that could hold its state: logs do not."""
+    for path in shared.rglob("*"):
+        with suppress(OSError):
+            if path.suffix != ".log" and path.is_file():
+                yield path
+
+
 def _modified(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def newest_checkpoint(files: TaskDirectory) -> float:
-    """Return when anything in the units' shared directories was last written (seconds since the epoch), else 0."""
-    newest = 0.0
-    for path in (path for own in files.all_shared() for path in own.rglob("*")):
-        try:
-            if path.is_file() and path.suffix != ".log":
-                newest = max(newest, path.stat().st_mtime)
-        except OSError:
-            continue
-    return newest

@@ -1,0 +1,172 @@
+"""Progress is what the next attempt need not do again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import textwrap
+import time
+
+import pytest
+from one_task import TIMED_OUT, TOLD_TO_END, Task, ended, task_of, wait_until
+
+from xpm_alchem.execution.attempts import Outcome
+from xpm_alchem.execution.deadline import Deadline
+from xpm_alchem.failures.restarts import RESUME, STOP, RestartPolicy, decide
+
+BODIES = {  # what a unit does that is stopped before it is done; `shared` is its directory, `halt` waits for that
+    "writes once, at its start": """
+        (shared / "system.xml").write_text(str(time.time()))
+        halt()
+    """,
+    "writes all the time and reads nothing": """
+        for number in range(20):
+            (shared / "checkpoint.txt").write_text(str(time.time()))
+            time.sleep(0.01)
+        halt()
+    """,
+    "replaces its checkpoint and reads nothing": """
+        for number in range(20):
+            (shared / "new").write_text(str(number))
+            (shared / "new").rename(shared / "checkpoint.chk")
+            time.sleep(0.01)
+        halt()
+    """,
+    "keeps what it prepared and simulates again": """
+        system = shared / "system.xml"
+        if not system.exists():
+            system.write_text("system")
+        system.read_text()
+        (shared / "trajectory.dcd").write_bytes(b"0" * 1000)
+        halt()
+    """,
+    "reads a file that nobody writes again": """
+        system = shared / "deep" / "system.xml"
+        system.parent.mkdir(exist_ok=True)
+        if system.exists():
+            system.read_bytes()
+        else:
+            system.write_text("system")
+        for number in range(3):
+            (shared / "positions.npz").write_bytes(bytes(number))
+        halt()
+    """,
+    "goes on from its checkpoint": """
+        checkpoint = shared / "state"
+        done = int(checkpoint.read_text()) if checkpoint.exists() else 0
+        for number in range(done + 1, done + 5):
+            checkpoint.write_text(f"{number:06}")
+        halt()
+    """,
+    "goes on from its checkpoint, replaced each time": """
+        checkpoint = shared / "state"
+        done = int(checkpoint.read_text()) if checkpoint.exists() else 0
+        (shared / "new").write_text(f"{done + 1:06}")
+        (shared / "new").rename(checkpoint)
+        halt()
+    """,
+    "numbers its checkpoints": """
+        number = len(list(shared.glob("checkpoint_*")))
+        (shared / f"checkpoint_{number}").write_text("state")
+        halt()
+    """,
+    "goes on in a process of its own": """
+        checkpoint = shared / "state"
+        subprocess.run(["sh", "-c", f'cat {checkpoint}; date +%s%N > {checkpoint}'], capture_output=True)
+        halt()
+    """,
+    "goes on from the older of two": """
+        older, newer = shared / "a", shared / "b"
+        if older.exists():
+            older.read_text()
+        older.write_text(str(time.time()))
+        newer.write_text(str(time.time()))
+        halt()
+    """,
+}
+GETS_NOWHERE = list(BODIES)[:5]
+GOES_ON = list(BODIES)[5:]
+
+
+@pytest.fixture
+def unknown(tmp_path, monkeypatch):
+    """Return a function that makes a task of a protocol that nobody knows."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def make(body: str) -> Task:
+        (tmp_path / "unknown_protocol.py").write_text(
+            textwrap.dedent("""
+            import subprocess, time
+            from pathlib import Path
+            import dummy_protocol as dummy
+            from xpm_alchem import gufe_seam as seam
+
+            def halt():
+                while True:
+                    time.sleep(0.01)
+
+            class Unknown(seam.ProtocolUnitBase):
+                @staticmethod
+                def _execute(ctx, **inputs):
+                    shared = Path(ctx.shared)
+                    BODY
+
+            class UnknownProtocol(dummy.DummyProtocol):
+                def _create(self, stateA, stateB, mapping=None, extends=None):
+                    return [Unknown(name="analyse")]
+            """).replace("BODY", textwrap.indent(textwrap.dedent(body), " " * 8).strip())
+        )
+        module = __import__("unknown_protocol")
+        return task_of(module.UnknownProtocol(module.dummy.DummySettings()), tmp_path / "mine", "unknown_protocol")
+
+    yield make
+    sys.modules.pop("unknown_protocol", None)
+
+
+def slice_of(task: Task) -> None:
+    """Work on the task until its time is over."""
+    end = time.monotonic() + 1.0
+    assert task.run_forked(deadline=Deadline(lambda: end - time.monotonic(), margin=0.0)) == TIMED_OUT
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("body", GETS_NOWHERE)
+def test_a_unit_that_begins_again_each_time_makes_no_progress(unknown, body):
+    task = unknown(BODIES[body])
+    policy = RestartPolicy(max_retries=1)
+    for _ in range(5):
+        slice_of(task)
+        if decide(task.attempts, policy).what == STOP:
+            break
+    attempts = task.attempts
+    assert decide(attempts, policy).what == STOP and len(attempts) <= 4
+    assert {attempt.outcome for attempt in attempts} == {Outcome.TIMEOUT}
+    assert not any(attempt.progress for attempt in attempts[1:])
+    assert all(attempt.kept_seconds == 0 for attempt in attempts[1:])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("body", GOES_ON)
+def test_a_unit_that_goes_on_makes_progress_in_every_slice(unknown, body):
+    task = unknown(BODIES[body])
+    for _ in range(4):
+        slice_of(task)
+        assert decide(task.attempts, RestartPolicy(max_retries=0)).what == RESUME
+    assert all(attempt.progress for attempt in task.attempts)
+    assert not any(unit.get("fresh") for attempt in task.attempts for unit in attempt.units)
+
+
+def test_a_unit_that_is_told_to_end_each_time_uses_up_its_retries(unknown):
+    task = unknown(BODIES["writes once, at its start"])
+    for number in range(1, 5):
+        for left in task.files.path.glob("shared/*/system.xml"):
+            os.utime(left, (0, 0))
+        pid = task.fork()
+        wait_until(lambda: any(p.stat().st_mtime for p in task.files.path.glob("shared/*/system.xml")))
+        os.kill(pid, signal.SIGTERM)
+        assert ended(pid) == TOLD_TO_END
+        if decide(task.attempts, RestartPolicy(max_retries=2)).what == STOP:
+            break
+    assert number == 3
+    assert "being cancelled" in decide(task.attempts, RestartPolicy(max_retries=2)).reason
