@@ -159,7 +159,7 @@ def test_a_unit_that_goes_on_makes_progress_in_every_slice(unknown, body):
 
 def test_a_unit_that_is_told_to_end_each_time_uses_up_its_retries(unknown):
     task = unknown(BODIES["writes once, at its start"])
-    for number in range(1, 5):
+    for _ in range(4):
         for left in task.files.path.glob("shared/*/system.xml"):
             os.utime(left, (0, 0))
         pid = task.fork()
@@ -168,5 +168,5 @@ def test_a_unit_that_is_told_to_end_each_time_uses_up_its_retries(unknown):
         assert ended(pid) == TOLD_TO_END
         if decide(task.attempts, RestartPolicy(max_retries=2)).what == STOP:
             break
-    assert number == 3
+    assert len(task.attempts) == 3
     assert "being cancelled" in decide(task.attempts, RestartPolicy(max_retries=2)).reason

@@ -67,6 +67,8 @@ class Attempt:
         When it began by the clock of the file system.
     at_work, reached
         The key of the unit that was at work when it ended, and the step of its last checkpoint where that is known.
+    checkpoint_seconds
+        The seconds between two of that unit's checkpoints, where they were learned.
     """
 
     number: int
@@ -98,6 +100,7 @@ class Attempt:
     began_on_disk: float = 0.0
     at_work: str | None = None
     reached: int | None = None
+    checkpoint_seconds: float | None = None
 
     @property
     def cost(self) -> float:
@@ -371,6 +374,7 @@ def _with(attempt: Attempt, record: Mapping[str, Any]) -> Attempt:
                 kept_seconds=number_or_none(record.get("kept_seconds")),
                 at_work=text_or_none(record.get("at_work")),
                 reached=count(record["reached"]) if "reached" in record else None,
+                checkpoint_seconds=number_or_none(record.get("checkpoint_seconds")),
             )
         case "told" if record.get("outcome") in _OUTCOMES:
             return attrs.evolve(attempt, told=(Outcome(record["outcome"]), text(record.get("reason"))))

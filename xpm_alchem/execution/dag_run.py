@@ -32,6 +32,7 @@ from xpm_alchem.network.trust import check_module
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _BUSY_SECONDS = 10.0  # the attempt before may still be on its way out
+_AFTER_CHECKPOINT = "just after a checkpoint: the next one would come after the time limit"
 _ALIVE_SECONDS = 4.0  # how often an attempt says that it is alive
 
 
@@ -220,7 +221,12 @@ class _Execution:
             self.said_alive = now
             with suppress(OSError):  # a full disk: only the time of the last sign of life is lost
                 self.files.alive.touch()
-        return None if orders.stop is None else Stopped(False, orders.stop)
+        if orders.stop is not None:
+            return Stopped(False, orders.stop)
+        left = None if self.deadline is None else self.deadline.left()
+        if left is not None and self.at_work is not None and self.at_work.is_best_moment(left):
+            return Stopped(True, _AFTER_CHECKPOINT)
+        return None
 
     def _note_request(self, request: Stopped) -> None:
         if not request.superseded and self.fence.orders() is not None:
@@ -452,6 +458,8 @@ class _Execution:
             moved, checkpoint, found = self.at_work.progress()
         kept_until = max(self.finished_unit - self.attempt.start, checkpoint - self.attempt.began_on_disk)
         requested_at = self.interrupts.requested_at
+        if outcome is Outcome.TIMEOUT and self.at_work is not None and not (moved or self.done_here):
+            reason = f"{reason}; {self.at_work.advice(seconds)}"
         self.log.end(
             self.attempt,
             outcome,

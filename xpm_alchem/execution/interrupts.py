@@ -143,7 +143,7 @@ class Interrupts:
                     self._look_at_orders()
             if self.request is None:
                 left = self._left()
-                self._wait(max(0.01, _ORDERS_SECONDS if left is None else min(_ORDERS_SECONDS, left)))
+                self._wait(_ORDERS_SECONDS if left is None else min(_ORDERS_SECONDS, max(0.01, left / 20)))
             if self._over:
                 return
         self._note_request(self.request)

@@ -7,12 +7,14 @@ last and reads nothing of what the attempt before wrote: then what that one wrot
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
+from xpm_alchem.execution.checkpoint_pace import CheckpointPace
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.inherited import InheritedFiles
 from xpm_alchem.execution.reach import Reach, reach_of
@@ -47,6 +49,8 @@ class UnitAtWork:
         self._best = max((a.reached for a in earlier if a.at_work == self._key and a.reached is not None), default=0)
         self.inherited = InheritedFiles(shared)
         self._from = reach_of(shared) if self.inherited.written else None
+        learned = next((a.checkpoint_seconds for a in reversed(earlier) if a.at_work == self._key), None)
+        self._pace = CheckpointPace(shared, time.monotonic(), learned)
 
     def begins(self) -> dict[str, Any]:
         """Return what the journal is to say of the unit's begin; nothing where that is not known yet."""
@@ -67,6 +71,12 @@ class UnitAtWork:
             return {}
         return {"fresh": True, "reason": _BEGAN_AGAIN}
 
+    def is_best_moment(self, left: float) -> bool:
+        """Whether to stop now, just after a checkpoint, with so many seconds left until the limit."""
+        now = time.monotonic()
+        self._pace.look(now)
+        return self._pace.is_best_moment(now, left)
+
     def progress(self) -> tuple[bool, float, dict[str, Any]]:
         """Return whether it came further, until when that is kept, and what the journal is to say besides.
 
@@ -76,10 +86,29 @@ class UnitAtWork:
         if now is not None:
             start = self._from.steps if self._from is not None else 0
             kept_until = self._kept_until(now) if now.steps > start else 0.0
-            return now.steps > max(self._best, start), kept_until, {"at_work": self._key, "reached": now.steps}
+            moved = now.steps > max(self._best, start)
+            return moved, kept_until, {"reached": now.steps, **self._facts(moved)}
         newest = max(map(_modified, _kept_files(self._shared)), default=0.0)
         moved = newest > self._began and not self._anew and not self.began_again()
-        return moved, newest if moved else 0.0, {"at_work": self._key}
+        return moved, newest if moved else 0.0, self._facts(moved)
+
+    def advice(self, seconds: float) -> str:
+        """Return what to do about a unit that came no further in an attempt of so many seconds."""
+        if self._from is None and reach_of(self._shared) is None and self.inherited.written:
+            return (
+                "nothing that it wrote is gone on from: its protocol keeps no checkpoint inside this unit, so the time "
+                "limit must hold the whole unit"
+            )
+        start_up = self._pace.start_up
+        spent = "" if start_up is None else f", of which the unit's start-up took {start_up:.0f} s"
+        return (
+            f"no checkpoint was reached in {seconds:.0f} s{spent}: raise the time limit, or have the protocol "
+            "write its checkpoint more often (OpenFE: checkpoint_interval)"
+        )
+
+    def _facts(self, moved: bool) -> dict[str, Any]:
+        """Return what the journal is to say of the unit; a pace that did not help is not handed on."""
+        return {"at_work": self._key, "checkpoint_seconds": self._pace.seconds if moved else None}
 
     def _kept_until(self, now: Reach) -> float:
         return now.when if now.when is not None else max(map(_modified, _kept_files(self._shared)), default=0.0)
