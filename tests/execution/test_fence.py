@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import json
 import multiprocessing
 import os
@@ -480,6 +481,51 @@ def test_an_attempt_that_was_frozen_while_it_wrote_a_result_does_not_overwrite_t
     assert caught.value.superseded and newer
     assert contents(task.files.path) == newer
     assert task.attempts[-1].outcome is Outcome.COMPLETE and task.summary.status == "complete"
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace", "link"])
+def test_an_attempt_that_thaws_in_the_middle_of_any_write_changes_nothing_that_is_read(
+    tmp_path, undisturbed, monkeypatch, call
+):
+    """Whatever file it was writing: summary, DAG, results, journal."""
+    tried = 0
+    for nth in itertools.count(1, 2):
+        with monkeypatch.context() as patch:
+            if not _thaws_at(Task(tmp_path / str(nth)), undisturbed, patch, call, nth):
+                break
+        tried += 1
+    assert tried >= 2
+
+
+def _thaws_at(task: Task, undisturbed, monkeypatch, call: str, nth: int) -> bool:
+    """Freeze an attempt in its `nth` call, let another one do the task, and go on; False if it calls less often."""
+    me, real, calls, newer = os.getpid(), getattr(os, call), [], {}
+
+    def freezing(*arguments, **options):
+        if os.getpid() == me and not newer:
+            calls.append(arguments)
+            if len(calls) == nth:
+                fence_off(task.files.path)
+                assert task.run_forked() == 0
+                newer.update(summary=task.summary, outputs=task.outputs(), ends=_ends(task))
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(os, call, freezing)
+    try:
+        task.run()
+    except (Stopped, TaskBusyError) as stop:
+        assert getattr(stop, "superseded", True)
+    if not newer:
+        return False
+    assert newer["summary"].status == "complete"
+    assert (task.summary, task.outputs(), _ends(task)) == (newer["summary"], newer["outputs"], newer["ends"])
+    assert task.outputs() == undisturbed
+    assert task.run() == newer["summary"]
+    return True
+
+
+def _ends(task: Task) -> list:
+    return [(attempt.number, attempt.outcome, attempt.units_done) for attempt in task.attempts if attempt.outcome]
 
 
 def test_what_an_orphan_writes_is_not_the_progress_of_the_next_attempt(task):

@@ -14,6 +14,7 @@ from xpm_alchem.base.files import write_json
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.dag_run import TaskSpec, UnitsFailed, run
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
+from xpm_alchem.execution.fence import current
 from xpm_alchem.execution.interrupts import Stopped
 from xpm_alchem.network.trust import check_module
 
@@ -66,7 +67,7 @@ class Task:
 
     @property
     def summary(self) -> TaskSummary:
-        return TaskSummary.read(self.files.summary)
+        return TaskSummary.of(current(self.files.path))
 
     def units_done(self) -> list[str]:
         """Return the names of the units that succeeded, over all attempts."""

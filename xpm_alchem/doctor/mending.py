@@ -67,7 +67,7 @@ def clear_scratch(files: TaskDirectory) -> str | None:
     """Remove what a complete task has left in scratch/."""
     scratch = files.path / "scratch"
     with _free(files.lock) as free:
-        if not free or TaskSummary.read(files.summary).status != "complete":
+        if not free or TaskSummary.of(files).status != "complete":
             return None
         check_result(files.result)
         left = list(scratch.iterdir()) if scratch.is_dir() and not scratch.is_symlink() else []
@@ -102,7 +102,7 @@ def remake_summary(files: TaskDirectory, task: TaskState, units: int) -> str | N
             return None
         check_result(files.result)
         try:
-            if TaskSummary.read(files.summary).status == "complete":
+            if TaskSummary.of(files).status == "complete":
                 return None
         except FormatError as error:
             if error.newer:

@@ -190,7 +190,7 @@ class TaskLook:
                     self._add(Kind.MADE_AGAIN, what, self.files.unit_result(unit))
 
     def _summary(self) -> tuple[TaskSummary | None, str]:
-        path = self.files.summary
+        path = next(filter(Path.exists, self.files.summaries), self.files.summary)
         try:
             summary = TaskSummary.read(path)
         except FileNotFoundError:

@@ -16,7 +16,7 @@ from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.driver.submission import Job, failure_reason, stderr_of
 from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
-from xpm_alchem.execution.fence import Orders, fence_off, give_orders
+from xpm_alchem.execution.fence import Orders, current, fence_off, give_orders
 from xpm_alchem.execution.progress import close_lost
 from xpm_alchem.failures.left_out import left_out
 from xpm_alchem.failures.restarts import DONE, RETRY, STOP, STOPPED, WAIT, RestartPolicy, decide
@@ -227,7 +227,7 @@ class Harvest:
             The summary was written by a newer version.
         """
         try:
-            summary = TaskSummary.read(files.summary)
+            summary = TaskSummary.of(current(files.path))
         except (FileNotFoundError, FormatError) as error:
             if isinstance(error, FormatError) and error.newer:
                 raise

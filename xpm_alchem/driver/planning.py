@@ -16,6 +16,7 @@ from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped, mean_
 from xpm_alchem.driver.harvest import DriverEvent
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.execution.fence import current
 from xpm_alchem.plan.campaign_yaml import Plan
 from xpm_alchem.requests.creation import created
 from xpm_alchem.requests.inbox import apply_inbox
@@ -145,7 +146,7 @@ class Planning:
         for task in list(self.records.state().tasks.values()):
             files = TaskDirectory(self.records.task_path(task))
             if task.status is TaskStatus.COMPLETE and task.actioned and files.result in broken:
-                for path in filter(os.path.lexists, (files.summary, files.result)):
+                for path in filter(os.path.lexists, (*current(files.path).summaries, files.result)):
                     set_aside(path)
                 reason = f"{files.result.name} was gone or damaged: it is made again"
                 again.append({"event": "status", "task": task.task, "status": "waiting", "reason": reason})

@@ -194,8 +194,8 @@ class _Execution:
             if not gufe_seam.dag_ok(result):
                 texts = [str(failure.traceback).strip() for failure in self.failures]
                 raise UnitsFailed(texts[-1].splitlines()[-1], "\n\n".join(texts))
+            result = self._save(result, self.files.result, lambda there: gufe_seam.is_whole_result_of(there, dag))
             found, message = self._estimate(result)
-            self._save(result, self.files.result)
         except Stopped as stop:
             if stop.superseded:
                 raise
@@ -251,14 +251,27 @@ class _Execution:
         if self.fence.orders() is None:
             raise _superseded()
 
-    def _save(self, obj: Any, path: Path) -> None:
-        """Write a result. Never over one of a newer attempt, even if this process was frozen while it wrote."""
+    def _save(self, obj: Any, path: Path, is_one: Callable[[Any], bool]) -> Any:
+        """Write a result, and return it, or the one that is there: the first counts, and nothing is written over it.
+
+        So an attempt that was frozen while it wrote, and is superseded, changes nothing when it goes on.
+
+        Parameters
+        ----------
+        is_one
+            Whether what is there is such a result.
+        """
         self._guard()
-        try:
+        with suppress(FileExistsError):
             gufe_seam.save(obj, path, exclusive=True)
-        except FileExistsError:  # of a newer attempt; or one that does not count, see _load_results
-            self._guard()
-            gufe_seam.save(obj, path)
+            return obj
+        self._guard()
+        with suppress(FormatError, UntrustedModuleError):
+            if is_one(there := self._load(path)):
+                return there
+        self._note_damage(path, "not what this task makes")
+        gufe_seam.save(obj, path, exclusive=True)
+        return obj
 
     # ------------------------------------------------------------------------------------------ what is there
     def _close_lost(self) -> list[Attempt]:
@@ -291,7 +304,7 @@ class _Execution:
 
     def _finished(self) -> TaskSummary | None:
         try:
-            summary = TaskSummary.read(self.files.summary)
+            summary = TaskSummary.of(self.files)
         except FileNotFoundError:
             return None
         except FormatError as error:
@@ -320,7 +333,7 @@ class _Execution:
             for path in (self.files.dag, self.files.results):
                 self._note_damage(path, f"{damaged} The task starts over.")
             self.files.make()
-        self._save(dag, self.files.dag)
+        self._save(dag, self.files.dag, gufe_seam.is_dag)
         return self._load(self.files.dag)
 
     def _note_damage(self, path: Path, reason: str) -> None:
@@ -332,9 +345,11 @@ class _Execution:
         """Load the results of finished units; a result counts only if those of the units it depends on do."""
         for unit in units:
             path = self.files.unit_result(str(unit.key))
-            if not path.exists() or any(str(parent.key) not in self.results for parent in unit.dependencies):
+            if not path.exists():
                 continue
             try:
+                if any(str(parent.key) not in self.results for parent in unit.dependencies):
+                    raise FormatError(path, "a unit that this one depends on is made again.")
                 result = self._load(path)
                 if not gufe_seam.is_result_of(result, unit):
                     raise FormatError(path, "not a result of this unit.")
@@ -388,8 +403,8 @@ class _Execution:
         self._note_unit({} if self.at_work is None else self.at_work.began_again())
         if ok:
             self.at_work = None
-            self._save(result, self.files.unit_result(key))
-            self.results[key] = result
+            path = self.files.unit_result(key)
+            self.results[key] = self._save(result, path, lambda there: gufe_seam.is_result_of(there, unit))
             self.done_here += 1
             self.finished_unit = time.time()
         else:

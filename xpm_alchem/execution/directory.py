@@ -60,8 +60,14 @@ class TaskDirectory:
 
     @property
     def summary(self) -> Path:
-        """What a driver needs to know, in a few hundred bytes."""
-        return self.path / "summary.json"
+        """What a driver needs to know, in a few hundred bytes; every generation of attempts writes its own."""
+        return self.summaries[0]
+
+    @property
+    def summaries(self) -> list[Path]:
+        """The summaries of this generation and of those before it, which count where this one has not written yet."""
+        older = [self.path / f"summary.generation-{number}.json" for number in range(self.generation, 0, -1)]
+        return [*older, self.path / "summary.json"]
 
     @property
     def attempts(self) -> Path:
@@ -188,6 +194,17 @@ class TaskSummary:
     def write(self, path: Path) -> None:
         """Write it, whole or not at all."""
         write_record(path, SUMMARY, SUMMARY_VERSION, attrs.asdict(self))
+
+    @classmethod
+    def of(cls, files: TaskDirectory) -> TaskSummary:
+        """Read a task's, by the files of its current generation (see fence.py): an older one's may be written late.
+
+        Raises
+        ------
+        FileNotFoundError, FormatError
+            There is none; it is damaged or newer.
+        """
+        return cls.read(next((path for path in files.summaries if path.exists()), files.summary))
 
     @classmethod
     def read(cls, path: Path) -> TaskSummary:

@@ -81,6 +81,17 @@ class Orders:
         return cls(**{key: value for key, value in content.items() if key in known})
 
 
+def current(directory: Path) -> TaskDirectory:
+    """Return the files of a task as its current generation of attempts has them.
+
+    Raises
+    ------
+    FormatError
+        Its orders are damaged or were written by a newer version.
+    """
+    return TaskDirectory(directory, Orders.read(directory).generation)
+
+
 def give_orders(directory: Path, **changes: Any) -> Orders:
     """Change a task's orders; only whoever drives the task may."""
     before = Orders.read(directory)

@@ -15,6 +15,7 @@ from xpm_alchem.base.near_miss import unknown_key
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
+from xpm_alchem.execution.fence import current
 from xpm_alchem.exports.cinnabar_csv import cinnabar_csv
 from xpm_alchem.exports.gather_tables import ddg_table, dg_table, raw_table
 from xpm_alchem.exports.own_tables import own_tables
@@ -168,7 +169,7 @@ def _complete(tasks: Groups, transformation: str) -> list[TaskState]:
 def _simulations(records: CampaignRecords, task: TaskState) -> list[tuple[float, float]]:
     """Return estimate and error of each simulation of a repeat; the repeat's own where the protocol tells of none."""
     try:
-        found = TaskSummary.read(TaskDirectory(records.task_path(task)).summary).simulations
+        found = TaskSummary.of(current(records.task_path(task))).simulations
     except (OSError, FormatError):
         found = []
     if found:

@@ -87,6 +87,12 @@ def is_dag_result(result: Any) -> bool:
     return isinstance(result, ProtocolDAGResult)
 
 
+def is_whole_result_of(result: Any, dag: Any) -> bool:
+    """Return whether an object that was read is a ProtocolDAGResult of a DAG whose units have all succeeded."""
+    keys = {str(unit.key) for unit in dag.protocol_units}
+    return is_dag_result(result) and {str(unit.key) for unit in result.protocol_units} == keys and dag_ok(result)
+
+
 def make_dag_result(dag: Any, results: Iterable[Any]) -> Any:
     """Return the ProtocolDAGResult of the unit results of a DAG, failures included."""
     given = {

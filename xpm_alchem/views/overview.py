@@ -12,7 +12,8 @@ from xpm_alchem.base.errors import FormatError, InputError
 from xpm_alchem.base.values import printable
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
-from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
+from xpm_alchem.execution.directory import TaskSummary
+from xpm_alchem.execution.fence import current
 from xpm_alchem.results.estimates import transformation_results
 from xpm_alchem.views.budget import PricedLauncher, spent_view
 from xpm_alchem.views.pace import pace_view
@@ -43,7 +44,7 @@ def task_now(records: CampaignRecords, task: TaskState) -> TaskState:
 def task_summary(records: CampaignRecords, task: TaskState) -> TaskSummary | None:
     """Return what the summary of a task says, None if there is none that can be read."""
     try:
-        return TaskSummary.read(TaskDirectory(records.task_path(task)).summary)
+        return TaskSummary.of(current(records.task_path(task)))
     except (OSError, FormatError):
         return None
 

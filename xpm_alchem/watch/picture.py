@@ -5,13 +5,15 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Hashable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import attrs
 
+from xpm_alchem.base.errors import FormatError
 from xpm_alchem.campaign.task_state import TaskState, grouped
 from xpm_alchem.client import Campaign
-from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.execution.fence import current
 from xpm_alchem.views.overview import View, strategy_status, tasks_now
 
 LATEST = 50  # changes of tasks that are kept
@@ -78,7 +80,8 @@ class Watcher:
             yield _stamp(records.path / name)
         for task in state.tasks.values():
             if task.at_work:
-                yield _stamp(TaskDirectory(records.task_path(task)).summary)
+                with suppress(FormatError):
+                    yield _stamp(current(records.task_path(task)).summary)
 
     def _take(self) -> Picture:
         records = self.campaign.records
