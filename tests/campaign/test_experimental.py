@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -114,3 +115,89 @@ def test_a_file_that_is_not_there_or_a_directory(tmp_path):
         read_experimental(tmp_path / "none.csv")
     with pytest.raises(InputError, match="a directory; give the file of experimental values in it"):
         read_experimental(tmp_path)
+
+
+# -------------------------------------------------------------------------------------------- as spreadsheets write it
+TABLE = "ligand,value,uncertainty,unit\nlig_1,-9.5,0.2,kcal/mol\nβ-lactam,-8.25,,\n"
+FOUND = {"lig_1": Measured(-9.5, 0.2), "β-lactam": Measured(-8.25, None)}
+
+
+def in_europe(text: str, separator: str) -> str:
+    return text.replace(",", separator).replace(".", ",")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        TABLE,
+        in_europe(TABLE, ";"),
+        in_europe(TABLE, "\t"),
+        TABLE.replace(",", ";"),
+        TABLE.replace(",", "\t"),
+        "sep=;\n" + in_europe(TABLE, ";"),
+        TABLE.replace("\n", ",,\n"),
+        TABLE.replace("-", "\N{MINUS SIGN}").replace("β\N{MINUS SIGN}", "β-"),
+        "\n;;;\n" + in_europe(TABLE, ";") + ";;;\n",
+    ],
+)
+def test_a_table_is_read_as_spreadsheets_write_it(tmp_path, text, ends, encoding):
+    path = tmp_path / "m.csv"
+    path.write_bytes(text.replace("\n", ends).encode(encoding))
+    assert read_experimental(path) == FOUND
+
+
+def test_utf_16_of_the_other_order_and_a_mark_in_a_copy_of_0_1(tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_bytes(b"\xfe\xff" + TABLE.encode("utf-16-be"))
+    assert read_experimental(path) == FOUND
+    assert parse("\ufeff" + TABLE) == FOUND
+    path.write_bytes(b'\xef\xbb\xbf{"a": {"dg": {"magnitude": -9.5, "unit": "kcal/mol"}}}')
+    assert read_experimental(path) == {"a": Measured(-9.5)}
+
+
+def test_a_text_in_a_code_page_says_how_to_save_it(tmp_path):
+    (tmp_path / "m.csv").write_bytes("ligand,value,unit\na,1,µM\n".encode("cp1252"))
+    with pytest.raises(InputError, match="Save it so; Excel calls it 'CSV UTF-8'"):
+        read_experimental(tmp_path / "m.csv")
+
+
+@pytest.mark.parametrize("number", ["1.234,5", "9,5,1", "nan", "inf", "1e400", "=1+1"])
+def test_what_is_no_number_there_is_refused(number):
+    with pytest.raises(InputError, match="is not a number"):
+        parse(f"ligand;value\na;{number}\n")
+
+
+@pytest.mark.parametrize(
+    ("value", "uncertainty", "unit", "temperature"),
+    [
+        ("1e160", "", "kcal/mol", ""),
+        ("-1e308", "", "kJ/mol", ""),
+        ("-9", "1e300", "", ""),
+        ("1e308", "", "M", "1e300"),
+        ("1e-300", "1e300", "nM", ""),
+        ("1e7", "", "", ""),
+    ],
+)
+def test_what_cannot_have_been_measured_is_refused(value, uncertainty, unit, temperature):
+    text = f"ligand,value,uncertainty,unit,temperature\na,{value},{uncertainty},{unit},{temperature}\n"
+    with pytest.raises(InputError, match=r"m\.csv, line 2: .* kcal/mol is no free energy"):
+        parse(text)
+
+
+@pytest.mark.parametrize("number", [10**400, 1e160, -1e999, float("nan"), True, "x", None])
+def test_absurd_numbers_in_json_are_refused(number):
+    with pytest.raises(InputError, match=r"m\.csv, ligand 'a'"):
+        parse(json.dumps({"a": {"dg": {"magnitude": number, "unit": "kcal/mol"}}}))
+
+
+def test_a_very_small_ki_has_a_logarithm():
+    assert parse("ligand,value,unit\na,1e-320,pM\n")["a"].value == pytest.approx(
+        RT * math.log(1e-308) - RT * math.log(1e24)
+    )
+
+
+def test_a_cell_that_no_reader_takes_is_one_sentence():
+    with pytest.raises(InputError, match="not a CSV file"):
+        parse(f"ligand,value\n{'a' * 200_000},1\n")

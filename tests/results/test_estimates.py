@@ -16,7 +16,8 @@ from xpm_alchem.results.estimates import CountedResult, edge_results, transforma
 
 def record(id_, environment):
     blank = {field.name: "" for field in attrs.fields(TransformationRecord)}
-    return TransformationRecord(**blank | {"id": id_, "name": f"t {id_}", "environment": environment})
+    ends = {"ligand_a_id": "id A", "ligand_b_id": "id B"}
+    return TransformationRecord(**blank | ends | {"id": id_, "name": f"t {id_}", "environment": environment})
 
 
 def index_of(*legs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import math
@@ -12,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from xpm_alchem.base.energies import LARGEST_ENERGY, believed
 from xpm_alchem.base.errors import FormatError, InputError, WorkspaceError
 from xpm_alchem.base.files import read_bytes
 from xpm_alchem.base.values import short
@@ -23,6 +25,9 @@ MOST_BYTES = 1 << 22  # of a file; 100,000 ligands
 
 _MOLAR = {"m": 1.0, "mm": 1e-3, "um": 1e-6, "µm": 1e-6, "μm": 1e-6, "nm": 1e-9, "pm": 1e-12}
 _COLUMNS = ("ligand", "value", "uncertainty", "unit", "temperature")
+_SEPARATORS = ",;\t"
+_SAYS_SEPARATOR = re.compile(r"\s*sep=([,;\t])\s*$", re.IGNORECASE)  # a first line for spreadsheets
+_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _UNITS = "kcal/mol, kJ/mol, or nM, uM, mM, M of a Ki or IC50"
 
 
@@ -45,18 +50,34 @@ def read_experimental(path: Path) -> dict[str, Measured]:
     if path.is_dir():
         raise InputError(f"{path}: a directory; give the file of experimental values in it.")
     try:
-        text = read_bytes(path, most=MOST_BYTES).decode()
+        text = read_text(path)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file of experimental values.") from None
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a text ({error}).") from None
+        raise InputError(f"{path}: not a text in UTF-8 ({error}). Save it so; Excel calls it 'CSV UTF-8'.") from None
     except (FormatError, WorkspaceError) as error:
         raise InputError(str(error)) from None
     return parse_experimental(text, str(path))
 
 
+def read_text(path: Path) -> str:
+    """Return the text of a file of measured values; spreadsheets begin it with a mark that says its encoding.
+
+    Raises
+    ------
+    FileNotFoundError, FormatError, WorkspaceError
+        As `base.files.read_bytes`.
+    UnicodeDecodeError
+        It is neither UTF-8 nor marked as another one.
+    """
+    content = read_bytes(path, most=MOST_BYTES)
+    encoding = next((encoding for mark, encoding in _MARKS if content.startswith(mark)), "utf-8")
+    return content.decode(encoding)
+
+
 def parse_experimental(text: str, where: str) -> dict[str, Measured]:
     """Return the measured values in a text; `where` is for messages."""
+    text = text.removeprefix("\ufeff")  # a copy that 0.1 made
     if text.lstrip()[:1] == "{":
         found = _json_values(text, where)
     elif re.search(r"^#.*(Experiment|Calculate|Relative)", text, re.MULTILINE):
@@ -70,7 +91,9 @@ def parse_experimental(text: str, where: str) -> dict[str, Measured]:
 
 def _csv_values(text: str, where: str) -> dict[str, Measured]:
     found: dict[str, Measured] = {}
-    rows = ((n, row) for n, row in _rows(text) if not row[0].startswith("#"))
+    lines = text.splitlines()
+    separator = _separator(lines)
+    rows = ((n, row) for n, row in _rows(lines, separator, where) if not row[0].startswith("#"))
     first = next(rows, None)
     if first is None:
         return found
@@ -80,6 +103,8 @@ def _csv_values(text: str, where: str) -> dict[str, Measured]:
         if len(row) > len(columns):
             raise InputError(f"{at}: has {len(row)} fields, the header names {len(columns)}.")
         cells = dict(zip(columns, row, strict=False))
+        if separator != ",":  # of a country with a decimal comma
+            cells |= {key: _with_point(cells[key]) for key in ("value", "uncertainty", "temperature") if key in cells}
         _add(found, cells.get("ligand", ""), _measured(cells, default, at), at)
     return found
 
@@ -124,14 +149,23 @@ def in_kcal_per_mol(value: float, uncertainty: float | None, unit: str, temperat
     if uncertainty is not None and uncertainty < 0:
         raise InputError(f"{at}: the uncertainty {uncertainty:g} is negative.")
     if (factor := kcal_per_mol_of(unit)) is not None:
-        return Measured(value * factor, None if uncertainty is None else uncertainty * factor)
+        return _checked(value * factor, None if uncertainty is None else uncertainty * factor, at)
     if (molar := _MOLAR.get("M" if unit.strip() == "M" else unit.strip().lower())) is None and unit.strip() != "M":
         raise InputError(f"{at}: '{unit}' is no unit that is known; give {_UNITS}.")
     if value <= 0 or temperature <= 0:
         raise InputError(f"{at}: a concentration and a temperature must be above 0.")
     thermal = GAS_CONSTANT * temperature
-    concentration = value * (molar or 1.0)
-    return Measured(thermal * math.log(concentration), None if uncertainty is None else thermal * uncertainty / value)
+    energy = thermal * (math.log(value) + math.log(molar or 1.0))
+    return _checked(energy, None if uncertainty is None else thermal * (uncertainty / value), at)
+
+
+def _checked(value: float, uncertainty: float | None, at: str) -> Measured:
+    """Return what was measured, if it can have been."""
+    found = believed(value, uncertainty)
+    if found.estimate is None:
+        numbers = f"{value:.3g}" if uncertainty is None else f"{value:.3g} +- {uncertainty:.3g}"
+        raise InputError(f"{at}: {numbers} kcal/mol is no free energy (none is beyond {LARGEST_ENERGY:.0e}).")
+    return Measured(found.estimate, found.uncertainty)
 
 
 def _cinnabar_values(text: str, where: str) -> dict[str, Measured]:
@@ -185,8 +219,8 @@ def _quantity(given: Mapping[str, Any], at: str) -> tuple[float, str]:
 
 def _number(given: Any, what: str, at: str) -> float:
     try:
-        value = float(given)
-    except (TypeError, ValueError):
+        value = float(given.replace("\N{MINUS SIGN}", "-") if isinstance(given, str) else given)
+    except (TypeError, ValueError, OverflowError):
         value = math.nan
     if isinstance(given, bool) or not math.isfinite(value):
         raise InputError(f"{at}: the {what} {short(given)} is not a number.")
@@ -201,9 +235,31 @@ def _add(found: dict[str, Measured], ligand: str, measured: Measured, at: str) -
     found[ligand] = measured
 
 
-def _rows(text: str) -> Iterable[tuple[int, list[str]]]:
-    reader = csv.reader(text.splitlines())
-    for row in reader:
+def _separator(lines: list[str]) -> str:
+    """Return what stands between the cells: in the first line that is no remark there is most of it."""
+    first = next((line for line in lines if line.strip() and not line.lstrip().startswith("#")), "")
+    if match := _SAYS_SEPARATOR.match(first):
+        return match[1]
+    return max(_SEPARATORS, key=first.count)
+
+
+def _rows(lines: list[str], separator: str, where: str) -> Iterable[tuple[int, list[str]]]:
+    reader = csv.reader(("" if _SAYS_SEPARATOR.match(line) else line for line in lines), delimiter=separator)
+    for row in _whole(reader, where):
         cells = [cell.strip() for cell in row]
-        if any(cells):
+        while cells and not cells[-1]:  # columns that a spreadsheet once had
+            cells.pop()
+        if cells:
             yield reader.line_num, cells
+
+
+def _whole(rows: Iterable[list[str]], where: str) -> Iterable[list[str]]:
+    try:
+        yield from rows
+    except csv.Error as error:
+        raise InputError(f"{where}: not a CSV file ({error}).") from None
+
+
+def _with_point(cell: str) -> str:
+    """Return a number with a decimal point."""
+    return re.sub(r"^([^.,]*),([^.,]*)$", r"\1.\2", cell)

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from xpm_alchem.base.errors import CampaignError, CampaignLockedError, FormatError, NetworkError, WorkspaceError
-from xpm_alchem.base.files import Journal, atomic_write, not_through_links, read_bytes, read_record, write_record
+from xpm_alchem.base.files import Journal, atomic_write, not_through_links, read_record, write_record
 from xpm_alchem.base.permissions import ANYBODY, permissions_of
 from xpm_alchem.base.shell import command_line
 from xpm_alchem.campaign.driver_state import DRIVER, DRIVER_VERSION, read_driver_state
-from xpm_alchem.campaign.experimental import MOST_BYTES
+from xpm_alchem.campaign.experimental import read_text
 from xpm_alchem.campaign.holder import Holder
 from xpm_alchem.campaign.index_record import read_index, write_index
 from xpm_alchem.campaign.task_state import REQUEST, CampaignState, TaskState
@@ -183,7 +183,7 @@ class CampaignRecords:
         if not (isinstance(file, str) and isinstance(text, str) and file.isprintable()):
             raise FormatError(self._experimental_path, "damaged. It can be removed: `xpm-alchem run` makes it again.")
         with suppress(OSError, FormatError, UnicodeDecodeError):
-            text = read_bytes(Path(file), most=MOST_BYTES).decode()
+            text = read_text(Path(file))
         return Path(file), text
 
     def set_experimental(self, path: Path | None) -> None:
@@ -192,7 +192,7 @@ class CampaignRecords:
         if path is None:
             self._experimental_path.unlink(missing_ok=True)
         else:
-            content = {"file": str(path), "text": read_bytes(path, most=MOST_BYTES).decode()}
+            content = {"file": str(path), "text": read_text(path)}
             allowed = permissions_of(path)
             write_record(self._experimental_path, EXPERIMENTAL, EXPERIMENTAL_VERSION, content, permissions=allowed)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from xpm_alchem.base.errors import InputError
+from xpm_alchem.base.values import printable
 from xpm_alchem.results.analysis import NetworkAnalysis
 
 _WORDS = ("Experiment", "Calculate", "Relative")  # a line that holds one begins a block
@@ -23,7 +24,8 @@ def cinnabar_csv(network: NetworkAnalysis) -> str:
     """
     measured = network.measured
     for name in measured.ligands:
-        if name != name.strip() or "," in name or name.startswith("#") or any(word in name for word in _WORDS):
+        is_plain = name == name.strip() == printable(name) and "," not in name and not name.startswith("#")
+        if not is_plain or any(word in name for word in _WORDS):
             raise InputError(f"the ligand '{name}' would be misread in cinnabar's CSV: rename it.")
     lines = ["# Experimental block", "# Ligand, expt_DG, expt_dDG"]
     for name, value, error in zip(measured.ligands, network.experiment, network.experiment_errors, strict=True):

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import attrs
 import numpy as np
 
-from xpm_alchem.network.index import Index
+from xpm_alchem.network.index import Edge, Index, told_apart
 from xpm_alchem.results.analysis import Analysis, NetworkAnalysis
 from xpm_alchem.results.network_estimates import NetworkEstimate, estimate_values
 
@@ -49,13 +49,21 @@ def raw_table(index: Index, simulations: Simulations, failed: Mapping[str, int])
     """
     rows = []
     relative = [record for record in index.transformations if record.kind == "relative"]
-    for record in sorted(relative, key=lambda r: (r.ligand_a, r.ligand_b, r.environment)):
-        head = (record.environment, record.ligand_a, record.ligand_b)
+    names = _names(index)
+    for record in sorted(relative, key=lambda r: (names[r.ligand_a_id], names[r.ligand_b_id], r.environment)):
+        head = (record.environment, names[record.ligand_a_id], names[record.ligand_b_id])
         for repeat in simulations.get(record.id, ()):
             rows += [(*head, *rounded(estimate, uncertainty)) for estimate, uncertainty in repeat]
         rows += [(*head, FAILED, FAILED)] * failed.get(record.id, 0)
     columns = ("leg", "ligand_i", "ligand_j", "DG(i->j) (kcal/mol)", "MBAR uncertainty (kcal/mol)")
     return _tsv(columns, rows)
+
+
+def _names(index: Index) -> dict[str, str]:
+    """Return the ligands' names; openfe takes two of one name for the same ligand."""
+    relative = [record for record in index.transformations if record.ligand_a_id and record.ligand_b_id]
+    names = {record.ligand_a_id: record.ligand_a for record in relative}
+    return told_apart(names | {record.ligand_b_id: record.ligand_b for record in relative})
 
 
 @attrs.frozen
@@ -79,15 +87,21 @@ def ddg_table(index: Index, simulations: Simulations) -> str:
     """Return `--report ddg`: ddG of binding and of hydration of every edge; 'Error' where a leg has no result."""
     known = _legs(simulations)
     rows: list[tuple[str, ...]] = []
-    for edge in sorted(index.edges, key=lambda edge: (edge.ligand_a, edge.ligand_b)):
+    names = _names(index)
+
+    def ends(edge: Edge) -> tuple[str, str]:
+        first = index.by_id[edge.legs[0].transformation]
+        return names[first.ligand_a_id], names[first.ligand_b_id]
+
+    for edge in sorted(index.edges, key=ends):
         legs = {leg.environment: leg for leg in edge.legs if leg.transformation in known}
         pairs = [pair for pair in _PAIRS if set(pair) <= legs.keys()]
         for early, late in pairs:
             first, second = known[legs[early].transformation], known[legs[late].transformation]
             value = legs[late].sign * second.mean - legs[early].sign * first.mean
-            rows.append((edge.ligand_a, edge.ligand_b, *rounded(value, math.hypot(first.sd, second.sd))))
+            rows.append((*ends(edge), *rounded(value, math.hypot(first.sd, second.sd))))
         if not pairs:
-            rows.append((edge.ligand_a, edge.ligand_b, FAILED, FAILED))
+            rows.append((*ends(edge), FAILED, FAILED))
     return _tsv(("ligand_i", "ligand_j", "DDG(i->j) (kcal/mol)", "uncertainty (kcal/mol)"), rows)
 
 

@@ -6,10 +6,12 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
+from xpm_alchem.base.values import printable
 from xpm_alchem.results.analysis import Analysis
 from xpm_alchem.views.overview import View
 
 _UNIT = " (kcal/mol)"
+_FORMULA = tuple("=+-@")  # what a formula begins with; numbers are written as numbers
 _LIGAND_ENERGIES = (
     "estimate",
     "uncertainty",
@@ -85,6 +87,13 @@ def _of_rows(rows: Sequence[View], plain: Sequence[str], energies: Sequence[str]
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(head)
-    writer.writerows(rows)
+    writer.writerows(tuple(map(_cell, row)) for row in (head, *rows))
     return out.getvalue()
+
+
+def _cell(value: object) -> object:
+    """Return what is written: a text on one line, with an apostrophe before what a spreadsheet would reckon out."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text

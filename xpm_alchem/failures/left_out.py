@@ -10,7 +10,7 @@ import attrs
 import networkx
 
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
-from xpm_alchem.network.index import Index
+from xpm_alchem.network.index import Index, told_apart
 
 
 @attrs.frozen
@@ -135,7 +135,7 @@ def _node_names(index: Index) -> dict[str, str]:
         for node, name in ((record.ligand_a_id, record.ligand_a), (record.ligand_b_id, record.ligand_b)):
             if node is not None:
                 names[node] = name or node
-    return names
+    return told_apart(names)
 
 
 def _list(names: tuple[str, ...]) -> str:

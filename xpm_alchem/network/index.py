@@ -20,6 +20,7 @@ from xpm_alchem.base.near_miss import nearest
 from xpm_alchem.gufe_seam.keyed_chain import Chain, keys_in
 
 ENVIRONMENTS = ("vacuum", "solvent", "complex")  # the order in which ddG = dG(later) - dG(earlier) is taken
+_SHORT_ID = 6  # digits
 _PROTEINS = ("ProteinComponent", "SolvatedPDBComponent", "ProteinMembraneComponent")
 
 
@@ -296,6 +297,24 @@ def _components(records: Iterable[TransformationRecord]) -> tuple[tuple[str, ...
     for record in records:
         members[number[record.system_a_id]].append(record.id)
     return tuple(sorted((tuple(part) for part in members.values()), key=lambda part: (-len(part), part)))
+
+
+def told_apart(names: Mapping[str, str]) -> dict[str, str]:
+    """Return names by content id, of which no two are the same: equal ones are followed by the beginning of the id."""
+    by_name: dict[str, list[str]] = defaultdict(list)
+    for content_id, name in names.items():
+        by_name[name].append(content_id)
+
+    def shown(content_id: str, name: str) -> str:
+        others = [other for other in by_name[name] if other != content_id]
+        if not others:
+            return name
+        length = _SHORT_ID
+        while any(other[:length] == content_id[:length] for other in others):
+            length += 1
+        return f"{name} ({content_id[:length]})"
+
+    return {content_id: shown(content_id, name) for content_id, name in names.items()}
 
 
 def pair_legs(records: Iterable[TransformationRecord]) -> tuple[tuple[Edge, ...], dict[str, str]]:

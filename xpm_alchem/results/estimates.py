@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import attrs
 
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, mean_seconds
-from xpm_alchem.network.index import Index, TransformationRecord
+from xpm_alchem.network.index import Index, TransformationRecord, told_apart
 
 
 @attrs.frozen
@@ -58,6 +58,8 @@ class EdgeResult:
         Names of the transformations that have no result yet; the estimate is then None.
     sd
         Between repeats: the standard deviations of both legs added in squares, as `openfe gather` does.
+    ligand_a, ligand_b
+        Their names, as `told_apart` has them.
     legs
         Stable id and sign of the later and of the earlier leg.
     ligand_ids, places
@@ -164,7 +166,18 @@ def edge_results(index: Index, results: Mapping[str, TransformationResult]) -> l
                     ),
                 )
             )
-    return found
+    return _told_apart(found)
+
+
+def _told_apart(edges: list[EdgeResult]) -> list[EdgeResult]:
+    """Return the edges; of those whose values may be compared no two ligands have the same name."""
+    names: dict[object, dict[str, str]] = {}
+    for edge in edges:
+        group = names.setdefault((edge.environments, edge.places), {})
+        group |= dict(zip(edge.ligand_ids, (edge.ligand_a, edge.ligand_b), strict=True))
+    unique = {key: told_apart(group) for key, group in names.items()}
+    ends = [[unique[edge.environments, edge.places][one] for one in edge.ligand_ids] for edge in edges]
+    return [attrs.evolve(edge, ligand_a=a, ligand_b=b) for edge, (a, b) in zip(edges, ends, strict=True)]
 
 
 def _in_squares(errors: Iterable[float | None]) -> float | None:

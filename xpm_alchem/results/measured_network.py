@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import attrs
@@ -77,16 +76,14 @@ def _network(
     names: dict[str, str] = {}
     for edge in edges:
         names |= dict(zip(edge.ligand_ids, (edge.ligand_a, edge.ligand_b), strict=True))
-    count = Counter(names.values())
-    unique = {node: name if count[name] == 1 else f"{name} ({node[:6]})" for node, name in names.items()}
-    order = sorted(unique, key=lambda node: (unique[node], node))
+    order = sorted(names, key=lambda node: (names[node], node))
     number = {node: position for position, node in enumerate(order)}
     topology = Topology(
         len(order),
         np.array([number[edge.ligand_ids[1]] for edge in edges], dtype=np.int64),
         np.array([number[edge.ligand_ids[0]] for edge in edges], dtype=np.int64),
     )
-    ligands = tuple(unique[node] for node in order)
+    ligands = tuple(names[node] for node in order)
     return MeasuredNetwork(environments, ligands, tuple(edges), topology, _legs(edges, results, scatter))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xpm_alchem.network.index import Index, TransformationRecord
+from xpm_alchem.network.index import Index, TransformationRecord, told_apart
 from xpm_alchem.views.overview import View
 
 # of an edge, the first that holds for any of its legs
@@ -38,8 +38,9 @@ def graph_view(index: Index, show: View, results: View, status: View) -> View:
         values.setdefault(row["transformations"][0], []).append(row)
     nodes: dict[str, View] = {}
     edges: dict[frozenset[str], View] = {}
+    names = told_apart({node: name for record in index.transformations for node, name in _ends(record)})
     for record in index.transformations:
-        (a, name_a), (b, name_b) = _ends(record)
+        (a, name_a), (b, name_b) = ((node, names[node]) for node, _ in _ends(record))
         for node, name in ((a, name_a), (b, name_b)):
             nodes.setdefault(node, {"id": node, "name": name, "is_ligand": bool(record.ligand_a_id)})
         edge = edges.setdefault(
