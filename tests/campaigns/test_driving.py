@@ -94,6 +94,33 @@ def test_an_attempt_that_does_not_stop_is_killed_after_its_limit(tmp_path: Path)
     assert "killed at its time limit" in attempts[0].reason
 
 
+@pytest.mark.parametrize("order", [{"do": "stop"}, {"do": "hold", "seconds": 600}], ids=["stopped", "native code"])
+@pytest.mark.parametrize("by", ["the driver", "its watchdog"])
+def test_an_attempt_that_cannot_end_itself_is_ended_when_its_time_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: dict, by: str
+) -> None:
+    """The driver ends it where nothing else can; where no driver runs, a watchdog does."""
+    launcher = {"kind": "local", "slots": 1, "time_limit": scaled(8.0), "margin": 0.5, "grace": 0.5}
+    plan = {"launcher": launcher, "max_retries": 1}
+    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)], script={"simulate 0": {**order, "times": 1}}, plan=plan)
+    if by == "the driver":
+        (tmp_path / "empty").mkdir()
+        with monkeypatch.context() as patch:
+            patch.setenv("PATH", str(tmp_path / "empty"))  # no `timeout`, and so no watchdog
+            done = campaign.run()
+    else:
+        driver = campaign.start()
+        (attempt,) = campaign.wait_until_at_work(units=1)
+        driver.kill()
+        communicate(driver)
+        wait_for(lambda: not attempt.process.is_alive(), what="the end of the attempt")
+        done = campaign.run()
+    assert done.returncode == 0, done.stdout
+    (attempts,) = campaign.attempts().values()
+    assert [attempt.outcome for attempt in attempts] == [Outcome.TIMEOUT, Outcome.COMPLETE]
+    assert "killed at its time limit" in attempts[0].reason
+
+
 def test_a_failure_is_told_with_its_traceback_and_the_rest_goes_on(tmp_path: Path) -> None:
     campaign = SmallCampaign(
         tmp_path / "c",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
@@ -109,6 +110,10 @@ def misbehave(script: str, name: str, shared: Path | None = None) -> None:
             deaf = order.get("signals", ["SIGUSR1", "SIGTERM", "SIGINT"])
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.Signals[name] for name in deaf})
             os.close(os.open(order["fifo"], os.O_RDONLY))  # one call, during which Python handles no signal
+        case "stop":  # no thread of it runs any more
+            os.kill(os.getpid(), signal.SIGSTOP)
+        case "hold":  # native code that keeps the interpreter to itself
+            ctypes.PyDLL(None).sleep(order["seconds"])
         case "fill":
             with open(order["file"], "wb") as out:
                 while True:

@@ -93,6 +93,7 @@ class Harvest:
                 return
         elif last.outcome is None:
             if not last.elsewhere and self.launcher.is_running(directory, last) is not False:
+                self.launcher.end_overdue(last)
                 return  # alive, or on a machine that cannot be seen from here
             if log.read()[-1].outcome is None:  # it may have said so while it was being looked at
                 self._close(files, last)
@@ -144,8 +145,10 @@ class Harvest:
             return False
         self._checked[task.task] = now
         attempts = AttemptLog(TaskDirectory(self.records.task_path(task)).attempts).read()
-        end = attempts[-1].end if len(attempts) > task.attempts_before else None
-        return end is not None and now - end > _OVERDUE_SECONDS
+        last = attempts[-1] if len(attempts) > task.attempts_before else None
+        if last is not None and last.outcome is None and not last.elsewhere:
+            self.launcher.end_overdue(last)
+        return last is not None and last.end is not None and now - last.end > _OVERDUE_SECONDS
 
     def _never_began(self, task: TaskState, directory: Path, log: AttemptLog) -> bool:
         """Note an attempt that ended before it could say that it began; return False if there was none at all."""

@@ -124,7 +124,12 @@ class Attempt:
     @property
     def is_overdue(self) -> bool:
         """Whether its time limit is over by now."""
-        return self.limit is not None and time.time() >= self.start + self.limit
+        return self.limit is not None and self.age() >= self.limit
+
+    def age(self) -> float:
+        """Return how long ago it began (seconds): where it can be asked, by a clock that nobody sets."""
+        age = self.process.age()
+        return time.time() - self.start if age is None else age - max(0.0, self.start - self.process.start)
 
 
 @attrs.frozen
@@ -233,7 +238,7 @@ class AttemptLog:
     def end(self, attempt: Attempt, outcome: Outcome, **facts: Any) -> None:
         """Note how the attempt ended."""
         now = time.time()
-        given = {"seconds": now - attempt.start, **facts}
+        given = {"seconds": max(0.0, now - attempt.start), **facts}
         self._journal.append({"event": "end", "attempt": attempt.number, "time": now, "outcome": str(outcome), **given})
 
     def correct(self, attempt: Attempt, outcome: Outcome, reason: str) -> None:
@@ -367,14 +372,14 @@ def _with(attempt: Attempt, record: Mapping[str, Any]) -> Attempt:
                 reason=text(record.get("reason")),
                 traceback=text_or_none(record.get("traceback")),
                 progress=bool(record.get("progress")),
-                seconds=number(record.get("seconds")),
+                seconds=max(0.0, number(record.get("seconds"))),  # negative: by a clock that was set back
                 cpu_seconds=number(record.get("cpu_seconds")),
                 peak_memory_bytes=count(record.get("peak_memory_bytes")),
-                stop_seconds=number_or_none(record.get("stop_seconds")),
-                kept_seconds=number_or_none(record.get("kept_seconds")),
+                stop_seconds=_not_negative(record.get("stop_seconds")),
+                kept_seconds=_not_negative(record.get("kept_seconds")),
                 at_work=text_or_none(record.get("at_work")),
                 reached=count(record["reached"]) if "reached" in record else None,
-                checkpoint_seconds=number_or_none(record.get("checkpoint_seconds")),
+                checkpoint_seconds=_not_negative(record.get("checkpoint_seconds")),
             )
         case "told" if record.get("outcome") in _OUTCOMES:
             return attrs.evolve(attempt, told=(Outcome(record["outcome"]), text(record.get("reason"))))
@@ -386,6 +391,12 @@ def _with(attempt: Attempt, record: Mapping[str, Any]) -> Attempt:
             decision, reason = text_or_none(record.get("decision")), text_or_none(record.get("reason"))
             return attrs.evolve(attempt, decision=decision, decision_reason=reason)
     return attempt
+
+
+def _not_negative(value: Any) -> float | None:
+    """Return a duration; None where it is unknown, as a negative one is: by a clock that was set back."""
+    found = number_or_none(value)
+    return found if found is not None and found >= 0 else None
 
 
 def _unit(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -141,7 +141,7 @@ class _Execution:
         self.results: dict[str, Any] = {}
         self.failures: list[Any] = []
         self.done_here = 0
-        self.finished_unit = self.said_alive = 0.0
+        self.kept_seconds = self.said_alive = 0.0
         self.at_work: UnitAtWork | None = None
 
     def run(self) -> TaskSummary:
@@ -168,6 +168,7 @@ class _Execution:
                 priced=self.fence.priced,
                 disk_ahead=self._disk_ahead(),
             )
+            self.began = time.monotonic()
             if afresh:
                 self.log.unit(self.attempt, name=ALL_UNITS, fresh=True, reason=afresh)
             self.usage = Usage()
@@ -217,7 +218,7 @@ class _Execution:
         orders = self.fence.orders()
         if orders is None:
             return _superseded()
-        if (now := time.time()) - self.said_alive > _ALIVE_SECONDS:
+        if (now := time.monotonic()) - self.said_alive > _ALIVE_SECONDS:
             self.said_alive = now
             with suppress(OSError):  # a full disk: only the time of the last sign of life is lost
                 self.files.alive.touch()
@@ -388,7 +389,7 @@ class _Execution:
             reason = "the checkpoints of an attempt that was fenced off are still written to: started fresh"
             self.log.unit(self.attempt, name=unit.name, fresh=True, reason=reason)
         inherited = _has_content(self.files.shared(key))
-        started = time.time()
+        started = time.monotonic()
         result = self._run_unit(unit, key)
         self._guard()
         if not result.ok() and inherited and not _disk_full(result):
@@ -396,7 +397,7 @@ class _Execution:
             aside = set_aside(self.files.shared(key)).name
             self.log.unit(self.attempt, name=unit.name, ok=False, set_aside=aside, reason=str(result.traceback)[-2000:])
             self.summary = self.summary.evolve(set_aside=self.summary.set_aside + 1)
-            started, inherited = time.time(), False
+            started, inherited = time.monotonic(), False
             result = self._run_unit(unit, key, anew=True)
         self._guard()
         ok = bool(result.ok())
@@ -406,11 +407,11 @@ class _Execution:
             path = self.files.unit_result(key)
             self.results[key] = self._save(result, path, lambda there: gufe_seam.is_result_of(there, unit))
             self.done_here += 1
-            self.finished_unit = time.time()
+            self.kept_seconds = time.monotonic() - self.began
         else:
             gufe_seam.save(result, self.files.next_failure(key))
             self.failures.append(result)
-        seconds = time.time() - started
+        seconds = time.monotonic() - started
         kind = type(unit).__name__
         self.log.unit(self.attempt, name=unit.name, kind=kind, ok=ok, seconds=seconds, resumed=inherited)
         self.durations.add(kind, seconds, resumed=inherited, ok=ok)
@@ -427,7 +428,7 @@ class _Execution:
             self.files.shared(key), scratch, self.files.log("stdout", key), self.files.log("stderr", key)
         )
         inputs = gufe_seam.resolve_inputs(unit, self.results)
-        self.at_work = UnitAtWork(self.files.shared(key), unit, self.earlier, self.attempt.began_on_disk, anew=anew)
+        self.at_work = UnitAtWork(self.files.shared(key), unit, self.earlier, anew=anew)
         self._note_unit(self.at_work.begins())
         try:
             with self.at_work.inherited, self.interrupts.unit():
@@ -465,13 +466,15 @@ class _Execution:
     def _end(self, outcome: Outcome, status: str, reason: str, traceback: str | None = None) -> None:
         self._guard()
         cpu_seconds, peak = self.usage.measure()
-        seconds = time.time() - self.attempt.start
+        seconds = time.monotonic() - self.began
         moved, checkpoint = False, 0.0
         found: dict[str, Any] = {}
         if self.at_work is not None:
             self._note_unit(self.at_work.began_again())
             moved, checkpoint, found = self.at_work.progress()
-        kept_until = max(self.finished_unit - self.attempt.start, checkpoint - self.attempt.began_on_disk)
+        if checkpoint:
+            since = time.time() + self._disk_ahead() - checkpoint
+            self.kept_seconds = max(self.kept_seconds, within(seconds - max(since, 0.0), seconds))
         requested_at = self.interrupts.requested_at
         if outcome is Outcome.TIMEOUT and self.at_work is not None and not (moved or self.done_here):
             reason = f"{reason}; {self.at_work.advice(seconds)}"
@@ -482,11 +485,11 @@ class _Execution:
             traceback=traceback,
             progress=self.done_here > 0 or moved,
             seconds=seconds,
-            kept_seconds=within(kept_until, seconds),
+            kept_seconds=self.kept_seconds,
             **found,
             cpu_seconds=cpu_seconds,
             peak_memory_bytes=peak,
-            stop_seconds=time.time() - requested_at if requested_at else 0.0,
+            stop_seconds=time.monotonic() - requested_at if requested_at else 0.0,
         )
         self._write_summary(
             status=status,

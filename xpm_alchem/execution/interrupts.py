@@ -68,11 +68,11 @@ class Interrupts:
         self._news: queue.SimpleQueue[None] = queue.SimpleQueue()  # the one that a signal handler may put into
         self._ending = threading.Lock()  # after `watch` our signal would end the process: none is sent then
         self.request: Stopped | None = None
-        self.requested_at = 0.0  # when, seconds since the epoch
+        self.requested_at = 0.0  # when, by the monotonic clock (seconds)
 
     def _want(self, request: Stopped) -> None:
         if self.request is None:
-            self.request, self.requested_at = request, time.time()
+            self.request, self.requested_at = request, time.monotonic()
             self._news.put(None)
 
     @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -88,6 +89,12 @@ class ProcessIdentity:
             return abs(self.seconds_until(process)) < _TOLERANCE and process.status() != psutil.STATUS_ZOMBIE
         except (psutil.NoSuchProcess, ValueError, OverflowError):  # the last two: a number that no process can have
             return False
+
+    def age(self) -> float | None:
+        """Return how long ago it started (seconds) by a clock that nobody sets; None where that cannot be asked."""
+        if self.since_boot is None or self.boot is None or not self.is_here or self.boot != _boot():
+            return None
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - self.since_boot
 
     def seconds_until(self, process: psutil.Process) -> float:
         """Return how long after this one a process of this machine started, negative if before."""

@@ -34,17 +34,13 @@ class UnitAtWork:
         The ProtocolUnit.
     earlier
         The task's attempts before this one, oldest first.
-    began
-        When this attempt began, by the file system's clock (seconds since the epoch).
     anew
         Whether this attempt has set aside what it had inherited of the unit.
     """
 
-    def __init__(
-        self, shared: Path, unit: Any, earlier: Sequence[Attempt], began: float, *, anew: bool = False
-    ) -> None:
+    def __init__(self, shared: Path, unit: Any, earlier: Sequence[Attempt], *, anew: bool = False) -> None:
         self.name, self._key = str(unit.name), str(unit.key)
-        self._shared, self._began, self._anew = shared, began, anew
+        self._shared, self._anew = shared, anew
         self._before = next((a.began_on_disk for a in reversed(earlier) if a.began), 0.0)
         self._best = max((a.reached for a in earlier if a.at_work == self._key and a.reached is not None), default=0)
         self.inherited = InheritedFiles(shared)
@@ -88,9 +84,10 @@ class UnitAtWork:
             kept_until = self._kept_until(now) if now.steps > start else 0.0
             moved = now.steps > max(self._best, start)
             return moved, kept_until, {"reached": now.steps, **self._facts(moved)}
-        newest = max(map(_modified, _kept_files(self._shared)), default=0.0)
-        moved = newest > self._began and not self._anew and not self.began_again()
-        return moved, newest if moved else 0.0, self._facts(moved)
+        written = {path: _modified(path) for path in _kept_files(self._shared)}
+        changed = {when for path, when in written.items() if when != self.inherited.written.get(path)}
+        moved = bool(changed) and not self._anew and not self.began_again()
+        return moved, max(changed) if moved else 0.0, self._facts(moved)
 
     def advice(self, seconds: float) -> str:
         """Return what to do about a unit that came no further in an attempt of so many seconds."""
@@ -122,17 +119,17 @@ def close_lost(files: TaskDirectory, attempt: Attempt, reason: str, outcome: Out
     if outcome is Outcome.LOST and attempt.told is not None:
         outcome, told = attempt.told
         reason = f"{told}; its process died while it stopped ({reason})"
-    said = [unit.get("time", 0.0) for unit in attempt.units]
-    finished = [unit.get("time", 0.0) for unit in attempt.units if unit.get("ok")]
-    newest = newest_checkpoint(files)
-    seconds = max(attempt.start, newest, _modified(files.alive), *said) - attempt.start
+    said = [unit.get("time", 0.0) - attempt.start for unit in attempt.units]
+    finished = [unit.get("time", 0.0) - attempt.start for unit in attempt.units if unit.get("ok")]
+    kept = newest_checkpoint(files) - attempt.began_on_disk
+    seconds = max(0.0, kept, _modified(files.alive) - attempt.began_on_disk, *said)
     AttemptLog(files.attempts).end(
         attempt,
         outcome,
         reason=reason,
-        progress=attempt.units_done > 0 or newest > attempt.began_on_disk,
+        progress=attempt.units_done > 0 or kept > 0,
         seconds=seconds,
-        kept_seconds=within(max(newest, *finished, 0.0) - attempt.start, seconds),
+        kept_seconds=within(max([kept, *finished]), seconds),
     )
 
 

@@ -115,6 +115,10 @@ class AttemptLauncher(Launcher):
     def has_launched(self, directory: Path) -> bool:
         """Return whether an attempt of a task was started, or may have been, since it was prepared."""
 
+    def end_overdue(self, attempt: Attempt) -> bool:
+        """End an attempt that outlives its time limit, if nobody else does; return whether it was ended now."""
+        return False
+
     @abstractmethod
     def is_running(self, directory: Path, attempt: Attempt | None) -> bool | None:
         """Return whether an attempt is at work or will be, or None if that cannot be known (yet).

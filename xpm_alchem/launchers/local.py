@@ -27,8 +27,10 @@ from xpm_alchem.execution.place import is_copy, place_of
 from xpm_alchem.execution.processes import HOST, ProcessIdentity, kill_own_session, kill_session
 from xpm_alchem.launchers.base import AttemptLauncher, AttemptLimits, Ending
 from xpm_alchem.launchers.price import Price
+from xpm_alchem.launchers.watchdog import kill_after
 
 _POLL_SECONDS = 0.2
+_HANGS_SECONDS = 5.0  # after which others end an attempt that should have ended itself
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENMM_CPU_THREADS")
 
 
@@ -133,6 +135,14 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
         if attempt.is_overdue:
             return Ending(Outcome.TIMEOUT, f"killed at its time limit{left}")
         return Ending(Outcome.LOST, f"its process on {attempt.process.host} ended without a word (killed?){left}")
+
+    def end_overdue(self, attempt: Attempt) -> bool:
+        """Kill an attempt that outlives its time limit: one that hangs, or is stopped, cannot do so itself."""
+        if attempt.limit is None or not attempt.process.is_here or not attempt.process.is_alive():
+            return False
+        if attempt.age() < attempt.limit + self.profile.grace + _HANGS_SECONDS:
+            return False
+        return kill_session(attempt.process) > 0
 
     def process_spec(self, directory: Path, attempt: Attempt | None) -> dict[str, Any]:
         """Return pid, start and host."""
@@ -266,6 +276,8 @@ def limit_this_process(limit: float, *, margin: float, grace: float) -> None:
         kill_own_session()
         os.kill(os.getpid(), signal.SIGKILL)
 
-    timer = threading.Timer(max(0.0, limits.remaining_time()) + grace, kill)
+    seconds = max(0.0, limits.remaining_time()) + grace
+    timer = threading.Timer(seconds, kill)
     timer.daemon = True
     timer.start()
+    kill_after(seconds + _HANGS_SECONDS)
