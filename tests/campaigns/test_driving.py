@@ -79,6 +79,27 @@ def test_a_time_limit_cuts_a_task_into_slices_that_cost_no_retries(tmp_path: Pat
     assert limited.estimates() == free.estimates()
 
 
+def test_slices_that_are_mostly_lost_are_told_while_they_go_on(tmp_path: Path) -> None:
+    launcher = {"kind": "local", "slots": 1, "time_limit": scaled(6.0), "margin": 1.0, "grace": scaled(20.0)}
+    campaign = SmallCampaign(
+        tmp_path / "c",
+        edges=[(0, 1)],
+        script=held(until=tmp_path / "go"),
+        plan={"launcher": launcher, "max_retries": 9},
+    )
+    driver = campaign.start()
+    wait_for(lambda: campaign.is_made and campaign.json("summary")["mostly_lost"], what="two slices in vain")
+    (one,) = campaign.json("summary")["mostly_lost"]
+    assert one["sentence"].startswith("ligand_0_ligand_1_vacuum:1: more than half of its time")
+    assert "1 mostly lost" in campaign.json("show")["rows"][0]["next"]
+    assert "computed in vain" in campaign.call("status", campaign.file).stdout
+    assert "lost" in campaign.call("summary", campaign.file).stdout
+    (attempts,) = campaign.attempts().values()
+    assert "no checkpoint was reached" in attempts[1].reason and "checkpoint_interval" in attempts[1].reason
+    (tmp_path / "go").touch()
+    assert driver.wait(timeout=scaled(120)) == 0
+
+
 def test_an_attempt_that_does_not_stop_is_killed_after_its_limit(tmp_path: Path) -> None:
     launcher = {"kind": "local", "slots": 1, "time_limit": scaled(8.0), "margin": 0.5, "grace": 0.5}
     campaign = SmallCampaign(

@@ -311,7 +311,7 @@ def test_running_tasks_that_are_unwanted_end_after_patience_unless_they_are_abou
         again._planning.end_unwanted()
         assert all(task.actioned for task in running(records))
         again._planning._unwanted = {task: time.time() - 101 for task in again._planning._unwanted}
-        again._planning._seconds_used = lambda task, now: 5.0  # of an expected 1e-9 s: about to end
+        again._planning._seconds_used = lambda task: 5.0  # of an expected 1e-9 s: about to end
         again._planning.end_unwanted()
         (ended,) = [task for task in running(records) if not task.actioned]
         assert (ended.task, ended.spare) == (f"{second}-2", True)

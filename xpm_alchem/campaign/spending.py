@@ -155,6 +155,10 @@ class Ledger:
         """Return how much of it was lost work."""
         return _in(self._lost.get(task, {}), unit)
 
+    def is_mostly_lost(self, task: str, unit: str) -> bool:
+        """Return whether more than half of what a task's attempts cost was lost work, over several of them."""
+        return len(self._counted.get(task, ())) > 1 and self.lost(task, unit) > self.cost(task, unit) / 2
+
     def total(self, unit: str) -> float:
         """Return what all ended attempts cost."""
         return _in(self._totals, unit)

@@ -225,7 +225,8 @@ def is_priority(value: object) -> bool:
 
 def mean_seconds(tasks: Iterable[TaskState]) -> float | None:
     """Return the mean cost of the complete tasks in seconds, None without any; what was imported cost nothing here."""
-    seconds = [task.seconds for task in tasks if task.status is TaskStatus.COMPLETE and not task.imported]
+    complete = [task.seconds for task in tasks if task.status is TaskStatus.COMPLETE and not task.imported]
+    seconds = [value for value in complete if value > 0]  # else unknown: by a clock that was set back
     return sum(seconds) / len(seconds) if seconds else None
 
 

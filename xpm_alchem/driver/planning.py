@@ -179,10 +179,10 @@ class Planning:
             task = tasks.get(task_id)
             if task is None or task.status is not TaskStatus.RUNNING or not task.actioned:
                 continue
-            if is_to_end(plan, since, self._seconds_used(task, now), mean_seconds(groups[task.transformation]), now):
+            if is_to_end(plan, since, self._seconds_used(task), mean_seconds(groups[task.transformation]), now):
                 yield task_id, since
 
-    def _seconds_used(self, task: TaskState, now: float) -> float:
+    def _seconds_used(self, task: TaskState) -> float:
         """Return how long a task has run, in all attempts."""
         attempts = AttemptLog(TaskDirectory(self.records.task_path(task)).attempts).read()
-        return sum(now - attempt.start if attempt.outcome is None else attempt.seconds for attempt in attempts)
+        return sum(max(0.0, attempt.age()) if attempt.outcome is None else attempt.seconds for attempt in attempts)

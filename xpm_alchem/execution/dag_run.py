@@ -168,7 +168,7 @@ class _Execution:
                 priced=self.fence.priced,
                 disk_ahead=self._disk_ahead(),
             )
-            self.began = time.monotonic()
+            self.began = time.monotonic() - (time.time() - self.attempt.start)
             if afresh:
                 self.log.unit(self.attempt, name=ALL_UNITS, fresh=True, reason=afresh)
             self.usage = Usage()
@@ -466,15 +466,14 @@ class _Execution:
     def _end(self, outcome: Outcome, status: str, reason: str, traceback: str | None = None) -> None:
         self._guard()
         cpu_seconds, peak = self.usage.measure()
-        seconds = time.monotonic() - self.began
+        seconds, disk_clock = time.monotonic() - self.began, time.time() + self._disk_ahead()
         moved, checkpoint = False, 0.0
         found: dict[str, Any] = {}
         if self.at_work is not None:
             self._note_unit(self.at_work.began_again())
             moved, checkpoint, found = self.at_work.progress()
         if checkpoint:
-            since = time.time() + self._disk_ahead() - checkpoint
-            self.kept_seconds = max(self.kept_seconds, within(seconds - max(since, 0.0), seconds))
+            self.kept_seconds = max(self.kept_seconds, within(seconds - max(disk_clock - checkpoint, 0.0), seconds))
         requested_at = self.interrupts.requested_at
         if outcome is Outcome.TIMEOUT and self.at_work is not None and not (moved or self.done_here):
             reason = f"{reason}; {self.at_work.advice(seconds)}"

@@ -91,7 +91,7 @@ class UnitAtWork:
 
     def advice(self, seconds: float) -> str:
         """Return what to do about a unit that came no further in an attempt of so many seconds."""
-        if self._from is None and reach_of(self._shared) is None and self.inherited.written:
+        if self.began_again():
             return (
                 "nothing that it wrote is gone on from: its protocol keeps no checkpoint inside this unit, so the time "
                 "limit must hold the whole unit"

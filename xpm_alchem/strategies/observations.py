@@ -61,6 +61,7 @@ def observe(result: Any) -> Observation:
     to_come = int(getattr(result, "to_come", 0))
     known = int(result.n_protocol_dag_results) - to_come
     cost, blocked = float(getattr(result, "cost", math.nan)), bool(getattr(result, "blocked", False))
+    cost = cost if cost > 0 else math.nan  # unknown
     if known <= 0:
         return Observation(to_come=to_come, cost=cost, blocked=blocked)
     if (repeats := _repeats(result)) is not None:

@@ -34,7 +34,7 @@ def status_table(view: View) -> RenderableType:
         + ("" if any(view["tasks"].values()) else "none yet"),
     ]
     lines.append(f"budget    {_money(view['budget'])}")
-    lines += [f"          {one['sentence']}" for one in view["budget"]["closed"]]
+    lines += [f"          {one['sentence']}" for one in (*view["budget"]["closed"], *view["budget"]["mostly_lost"])]
     if strategy["exception"]:
         lines.append(f"          the strategy raised {strategy['exception']}")
     lines += [
@@ -84,7 +84,7 @@ def summary_table(view: View) -> RenderableType:
     cells = {
         "with result": f"{view['with_result']} of {view['transformations']}",
         "tasks": "\n".join(states) or "none",
-        "cost": f"{amount_text(view['cost'])}\n{view['cost_unit']}",
+        "cost": f"{amount_text(view['cost'])}\n{view['cost_unit']}{_lost(view)}",
         "a result": "-" if view["cost_per_result"] is None else amount_text(view["cost_per_result"]),
         "last hour": f"{view['results_last_hour']} results\n{amount_text(view['cost_last_hour'])}",
         "time left": time_left(view["time_left"], gap="\n"),
@@ -93,6 +93,11 @@ def summary_table(view: View) -> RenderableType:
         table.add_column(heading)
     table.add_row(*cells.values())
     return table
+
+
+def _lost(view: View) -> str:
+    """Return how much of the cost was lost work, where that is most of it for some task at work."""
+    return f"\n{amount_text(view['lost'])} lost" if view["mostly_lost"] else ""
 
 
 def list_table(view: View) -> RenderableType:

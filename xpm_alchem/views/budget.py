@@ -41,6 +41,11 @@ def spent_view(records: CampaignRecords) -> View:
         "unit": unit,
         "spent": ledger.total(unit),
         "lost": sum((ledger.lost(task, unit) for task in tasks), 0.0),
+        "mostly_lost": [
+            {"id": task.task, "transformation": names[task.transformation].name, "sentence": _mostly_lost(names, task)}
+            for task in tasks.values()
+            if task.in_flight and ledger.is_mostly_lost(task.task, unit)
+        ],
         "total": budget.total,
         "rate": budget.rate,
         "per_result": budget.per_result,
@@ -50,6 +55,11 @@ def spent_view(records: CampaignRecords) -> View:
             for t, one in closed.items()
         ],
     }
+
+
+def _mostly_lost(names: Mapping[str, Any], task: TaskState) -> str:
+    name = f"{names[task.transformation].name}:{task.repeat}"
+    return f"{name}: more than half of its time was computed in vain; `why` tells which time limit would do"
 
 
 def budget_view(records: CampaignRecords, launcher: PricedLauncher) -> View:

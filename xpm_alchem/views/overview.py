@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from xpm_alchem.base.errors import FormatError, InputError
@@ -125,6 +125,7 @@ def show_view(records: CampaignRecords, tasks: Tasks | None = None) -> View:
     asleep = known.get("strategy", {}).get("status", "awake") != "awake"
     ledger, money = records.state().ledger, spent_view(records)
     closed = {one["id"] for one in money["closed"]}
+    mostly_lost = {one["id"] for one in money["mostly_lost"]}
     rows = []
     for record in records.index.transformations:
         group, result = groups.get(record.id, []), results[record.id]
@@ -142,8 +143,9 @@ def show_view(records: CampaignRecords, tasks: Tasks | None = None) -> View:
                 "sd": result.sd,
                 "weight": weights.get(record.id),
                 "cost": sum((ledger.cost(task.task, money["unit"]) for task in group), 0.0),
-                "next": _with_left_out(
+                "next": _with_counts(
                     group,
+                    mostly_lost,
                     "closed: costs more than per_result"
                     if record.id in closed and not any(task.in_flight for task in group)
                     else _next(records, group, weights.get(record.id), asleep=asleep, driven=driven),
@@ -153,10 +155,12 @@ def show_view(records: CampaignRecords, tasks: Tasks | None = None) -> View:
     return {"campaign": records.name, "unit": "kcal/mol", "cost_unit": money["unit"], "rows": rows}
 
 
-def _with_left_out(tasks: list[TaskState], what: str) -> str:
-    """Return what is next, with how many repeats count in nothing."""
-    count = sum(bool(task.left_out) and task.status is TaskStatus.COMPLETE for task in tasks)
-    return "; ".join(filter(None, [f"{count} left out" if count else "", what]))
+def _with_counts(tasks: list[TaskState], mostly_lost: Collection[str], what: str) -> str:
+    """Return what is next, with how many repeats count in nothing, or are mostly computed in vain."""
+    left_out = sum(bool(task.left_out) and task.status is TaskStatus.COMPLETE for task in tasks)
+    lost = sum(task.task in mostly_lost for task in tasks)
+    counts = [f"{left_out} left out" if left_out else "", f"{lost} mostly lost" if lost else ""]
+    return "; ".join(filter(None, [*counts, what]))
 
 
 def _next(records: CampaignRecords, tasks: list[TaskState], weight: float | None, *, asleep: bool, driven: bool) -> str:
@@ -197,6 +201,8 @@ def summary_view(records: CampaignRecords, launcher: PricedLauncher, tasks: Task
         "hours": sum(task.seconds for task in tasks.values()) / 3600,
         "cost": money["spent"],
         "cost_unit": money["unit"],
+        "lost": money["lost"],
+        "mostly_lost": money["mostly_lost"],
         "strategy": status,
         "driver": _driver(records),
         **pace_view(records, tasks, launcher, is_awake=status == "awake"),
