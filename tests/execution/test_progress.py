@@ -87,6 +87,14 @@ BODIES = {  # what a unit does that is stopped before it is done; `shared` is it
 }
 GETS_NOWHERE = list(BODIES)[:5]
 GOES_ON = list(BODIES)[5:]
+WRITES_EVERY_OTHER_TIME = """
+        checkpoint, times = shared / "state", Path(ctx.scratch).parent / "times"
+        done = int(checkpoint.read_text()) if checkpoint.exists() else 0
+        times.write_text(times.read_text() + "x" if times.exists() else "x")
+        if len(times.read_text()) % 2:
+            checkpoint.write_text(f"{done + 1:06}")
+        halt()
+    """
 
 
 @pytest.fixture
@@ -154,6 +162,15 @@ def test_a_unit_that_goes_on_makes_progress_in_every_slice(unknown, body):
         slice_of(task)
         assert decide(task.attempts, RestartPolicy(max_retries=0)).what == RESUME
     assert all(attempt.progress for attempt in task.attempts)
+    assert not any(unit.get("fresh") for attempt in task.attempts for unit in attempt.units)
+
+
+@pytest.mark.slow
+def test_an_attempt_that_was_stopped_before_it_wrote_anything_takes_nothing_from_those_before_it(unknown):
+    task = unknown(WRITES_EVERY_OTHER_TIME)
+    for _ in range(4):
+        slice_of(task)
+    assert [attempt.progress for attempt in task.attempts] == [True, False, True, False]
     assert not any(unit.get("fresh") for attempt in task.attempts for unit in attempt.units)
 
 

@@ -2,7 +2,7 @@
 
 Progress is what the next attempt need not do again: a finished unit, or a checkpoint that moved on. Of protocols whose
 checkpoints are known (reach.py) it is read from them. Of any other, a unit begins again if it overwrites what was left
-last and reads nothing of what the attempt before wrote: then what that one wrote was no checkpoint.
+last and reads nothing that the attempt which wrote that had written: then none of it was a checkpoint.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class UnitAtWork:
     def __init__(self, shared: Path, unit: Any, earlier: Sequence[Attempt], *, anew: bool = False) -> None:
         self.name, self._key = str(unit.name), str(unit.key)
         self._shared, self._anew = shared, anew
-        self._before = next((a.began_on_disk for a in reversed(earlier) if a.began), 0.0)
+        self._earlier = [attempt.began_on_disk for attempt in earlier if attempt.began]
         self._best = max((a.reached for a in earlier if a.at_work == self._key and a.reached is not None), default=0)
         self.inherited = InheritedFiles(shared)
         self._from = reach_of(shared) if self.inherited.written else None
@@ -59,11 +59,13 @@ class UnitAtWork:
         """Return what the journal is to say if the unit made no use of what it had inherited; nothing if it did."""
         files = self.inherited.written
         read = self.inherited.read()
-        if self._from is not None or not files or read is None or any(files[path] >= self._before for path in read):
+        if self._from is not None or not files or read is None:
             return {}
         last = max(files, key=lambda path: files[path])
+        since = max((began for began in self._earlier if began <= files[last]), default=0.0)  # of who wrote last
+        goes_on = any(files[path] >= since or _modified(path) != files[path] for path in read)
         is_left_alone = _modified(last) == files[last]
-        if is_left_alone or any(path not in files for path in _kept_files(self._shared)):
+        if goes_on or is_left_alone or any(path not in files for path in _kept_files(self._shared)):
             return {}
         return {"fresh": True, "reason": _BEGAN_AGAIN}
 
