@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import time
@@ -14,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from xpm_alchem.base.errors import CampaignError, CampaignLockedError, FormatError, NetworkError, WorkspaceError
 from xpm_alchem.base.files import Journal, atomic_write, not_through_links, read_record, write_record
+from xpm_alchem.base.paths import absolute, is_there
 from xpm_alchem.base.permissions import ANYBODY, permissions_of
 from xpm_alchem.base.shell import command_line
 from xpm_alchem.campaign.driver_state import DRIVER, DRIVER_VERSION, read_driver_state
@@ -47,7 +47,7 @@ class CampaignRecords:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path.absolute()
+        self.path = absolute(path)
         self.workspace = self.path.parent.parent
         self._held: filelock.FileLock | None = None
         self._journal = Journal(self.path / "tasks.jsonl", TASKS)
@@ -397,12 +397,7 @@ def is_campaign(path: Path) -> bool:
     WorkspaceError
         This user may not look into it.
     """
-    try:
-        return (path / "index.json").is_file()
-    except OSError as error:
-        if error.errno == errno.ENAMETOOLONG:
-            return False
-        raise WorkspaceError(f"{path}: cannot be read ({error.strerror}).") from None
+    return is_there(path / "index.json")
 
 
 def campaign_path(workspace: Path, name: str) -> Path:
@@ -411,5 +406,25 @@ def campaign_path(workspace: Path, name: str) -> Path:
 
 
 def list_campaigns(workspace: Path) -> list[CampaignRecords]:
-    """Return the campaigns of a workspace by name."""
-    return [CampaignRecords(path.parent) for path in sorted((workspace / "campaigns").glob("[!.]*/index.json"))]
+    """Return the campaigns of a workspace by name; those that this user may not look into are not among them.
+
+    Raises
+    ------
+    WorkspaceError
+        This user may not look into the workspace.
+    """
+    campaigns = workspace / "campaigns"
+    if not is_there(campaigns):
+        return []
+    try:
+        found = sorted(path for path in campaigns.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise WorkspaceError(f"{campaigns}: cannot be read ({error.strerror}).") from None
+    return [CampaignRecords(path) for path in found if _may_look(path)]
+
+
+def _may_look(path: Path) -> bool:
+    try:
+        return is_campaign(path)
+    except WorkspaceError:
+        return False

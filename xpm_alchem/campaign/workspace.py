@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +16,21 @@ from xpm_alchem.base import safe_yaml
 from xpm_alchem.base.errors import CampaignError, WorkspaceError
 from xpm_alchem.base.files import read_bytes
 from xpm_alchem.base.near_miss import check_keys, unknown_key
+from xpm_alchem.base.paths import absolute, are_same, expanded
 
 if TYPE_CHECKING:  # looking at a campaign by its directory needs no experimaestro, whose import takes 0.3 s
     from experimaestro.settings import Settings, WorkspaceSettings
 
+_ADVICE = {  # by what is wrong with a workspace
+    (errno.ENOSPC, errno.EDQUOT): "Free some space there, ",
+    (errno.EACCES, errno.EPERM): "Ask its owner for the right to write there, ",
+}
 _MOST_BYTES = 1 << 20  # of a settings.yaml: reading 1 MB of YAML takes seconds
 
 
 def settings_path() -> Path:
     """Return the path of experimaestro's settings."""
-    return Path("~/.config/experimaestro/settings.yaml").expanduser()
+    return expanded("~/.config/experimaestro/settings.yaml")
 
 
 @attrs.frozen
@@ -71,11 +78,19 @@ def read_settings() -> UserSettings:
 
     try:
         get_settings.cache_clear()
-        return UserSettings(get_settings(), launchers)
+        return UserSettings(_as_written(get_settings()), launchers)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise CampaignError(f"{path}: {place}: {first['msg']}.") from None
+
+
+def _as_written(settings: Settings) -> Settings:
+    """Return settings whose workspaces have the paths that were written: experimaestro resolves links."""
+    for workspace in settings.workspaces:
+        if not workspace.is_remote:
+            workspace.path = absolute(expanded(workspace._raw_path))
+    return settings
 
 
 def find_workspace(name: str | None, settings: UserSettings) -> WorkspaceSettings:
@@ -100,11 +115,11 @@ def find_workspace(name: str | None, settings: UserSettings) -> WorkspaceSetting
         if name in (workspace.id, str(workspace.path)):
             return workspace
     if "/" in name or name.startswith((".", "~")) or Path(name).is_dir():
-        path = Path(name).expanduser().resolve()
-        for workspace in known:
-            if workspace.path == path:
-                return workspace
-        return WorkspaceSettings(id=None, path=path)
+        path = absolute(expanded(name))
+        settings_of = next((one for one in known if are_same(Path(one.path), path)), None)
+        made = WorkspaceSettings(id=None, path=path) if settings_of is None else replace(settings_of)
+        made.path = path  # as it was given: experimaestro resolves links
+        return made
     raise CampaignError(
         unknown_key(name, [str(w.id) for w in known] or ["none"], f"{settings_path()}: workspaces", what="there is no")
         + f" For a directory, write ./{name}."
@@ -130,7 +145,8 @@ def check_writable(path: Path) -> None:
     except OSError as error:
         if "probe" in locals():
             probe.unlink(missing_ok=True)
+        first = next((advice for numbers, advice in _ADVICE.items() if error.errno in numbers), "")
         raise WorkspaceError(
             f"{path}: cannot be used as a workspace ({error.strerror}). "
-            "Free some space there, or choose another directory with --workspace."
+            f"{first}{'or choose' if first else 'Choose'} another directory with --workspace."
         ) from None

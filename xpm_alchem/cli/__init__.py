@@ -12,6 +12,7 @@ import click
 
 from xpm_alchem import __version__
 from xpm_alchem.base.errors import XpmAlchemError
+from xpm_alchem.base.paths import ensure_home
 from xpm_alchem.base.streams import make_lasting, on_failure
 from xpm_alchem.base.values import printable
 
@@ -51,6 +52,7 @@ class _Group(click.Group):
 
     def main(self, *args: Any, **options: Any) -> Any:
         make_lasting()
+        ensure_home()
         try:
             return super().main(*args, **options)
         finally:
@@ -82,6 +84,10 @@ class _Group(click.Group):
             raise
         except XpmAlchemError as error:
             raise _Shown(printable(str(error), keep="\n")) from error
+        except OSError as error:
+            if error.filename is None:  # of no file: what is printed, a connection
+                raise
+            raise _Shown(printable(f"{error.filename}: cannot be used ({error.strerror}).")) from error
         except click.ClickException as error:
             vars(error)["message"] = printable(error.message, keep="\n")  # it may tell an argument
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ from xpm_alchem.requests.task_requests import TaskChange
 from xpm_alchem.tables.console import PlainConsole
 from xpm_alchem.views.overview import View
 
+a_path = click.Path(path_type=Path, readable=False)  # what cannot be read is told in words of ours
 campaign_argument = click.argument("campaign", metavar="CAMPAIGN")
 tasks_argument = click.argument("tasks", nargs=-1, required=True, metavar="TRANSFORMATION:REPEAT...")
 workspace_option = click.option(

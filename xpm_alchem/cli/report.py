@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from xpm_alchem.cli.options import campaign_argument, say, workspace_option
+from xpm_alchem.cli.options import a_path, campaign_argument, say, workspace_option
 from xpm_alchem.client import Campaign
 
 
 @click.command("report")
 @campaign_argument
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="The HTML file to write.")
+@click.option("-o", "--out", required=True, type=a_path, help="The HTML file to write.")
 @click.option("--force", is_flag=True, help="Overwrite a file that is no report, too.")
 @workspace_option
 def report_command(campaign: str, out: Path, force: bool, workspace: str | None) -> None:

@@ -16,7 +16,7 @@ from xpm_alchem.base.files import not_through_links
 from xpm_alchem.base.interpreter import python
 from xpm_alchem.base.shell import command_line
 from xpm_alchem.base.streams import wait_at_most
-from xpm_alchem.cli.options import campaign_argument, console, say, workspace_option
+from xpm_alchem.cli.options import a_path, campaign_argument, console, say, workspace_option
 from xpm_alchem.client import Campaign
 from xpm_alchem.network.advice import advice
 from xpm_alchem.network.loading import Network, load_network
@@ -33,9 +33,9 @@ _DETACHED_SECONDS = 60.0
 
 
 @click.command("init")
-@click.argument("network", type=click.Path(path_type=Path))
+@click.argument("network", type=a_path)
 @click.option("--name", help="The campaign's name (default: the network's).")
-@click.option("-o", "--out", type=click.Path(path_type=Path), default=Path("campaign.yaml"), show_default=True)
+@click.option("-o", "--out", type=a_path, default=Path("campaign.yaml"), show_default=True)
 @workspace_option
 @click.option("--trust", multiple=True, metavar="PACKAGE", help="A Python package the network may name.")
 @click.option("--force", is_flag=True, help="Overwrite an existing campaign file.")
@@ -86,7 +86,7 @@ def _describe(out: Console, network: Network) -> None:
 
 
 @click.command("run")
-@click.argument("campaign", type=click.Path(path_type=Path), metavar="CAMPAIGN.yaml")
+@click.argument("campaign", type=a_path, metavar="CAMPAIGN.yaml")
 @workspace_option
 @click.option("--launcher", metavar="NAME", help="Launcher instead of the campaign's.")
 @click.option("--once", is_flag=True, help="Harvest, plan and submit once, then leave (for cron and scrontab).")

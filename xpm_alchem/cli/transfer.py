@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from xpm_alchem.base.errors import CampaignError
-from xpm_alchem.cli.options import campaign_argument, say, workspace_option
+from xpm_alchem.cli.options import a_path, campaign_argument, say, workspace_option
 from xpm_alchem.client import Campaign
 
 
@@ -21,7 +21,7 @@ from xpm_alchem.client import Campaign
     metavar="FORMAT",
     help="csv, json, openfe-gather, cinnabar, openfe-results or archive.",
 )
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="File or directory to write.")
+@click.option("-o", "--out", required=True, type=a_path, help="File or directory to write.")
 @click.option("--force", is_flag=True, help="Overwrite a file, or an earlier export.")
 @click.option("--legs", metavar="LATER-EARLIER", help="For cinnabar, where there are several ddG: complex-solvent, ...")
 @workspace_option
@@ -42,7 +42,7 @@ def export_command(campaign: str, what: str, out: Path, force: bool, legs: str |
 
 @click.command("import")
 @campaign_argument
-@click.argument("files", metavar="FILE|DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", metavar="FILE|DIR...", nargs=-1, required=True, type=a_path)
 @click.option(
     "--transformation", metavar="NAME|FILE", help="What all the files are of: a name, or the JSON given to quickrun."
 )

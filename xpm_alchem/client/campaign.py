@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from xpm_alchem.base.errors import CampaignError, CampaignLockedError
+from xpm_alchem.base.paths import absolute, expanded, is_there
 from xpm_alchem.base.shell import command_line
 from xpm_alchem.campaign.records import CampaignRecords, campaign_path, is_campaign, list_campaigns
 from xpm_alchem.campaign.workspace import UserSettings, find_workspace, read_settings
@@ -85,14 +86,14 @@ class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods):
         CampaignError
             There is none.
         """
-        path = Path(campaign).expanduser()
-        if is_campaign(path) or (path.is_dir() and path.absolute().parent.name == "campaigns"):
+        path = expanded(campaign)
+        if is_campaign(path) or (path.is_dir() and absolute(path).parent.name == "campaigns"):
             return cls(CampaignRecords.open(path))
-        if path.exists() and not path.is_dir():
+        if is_there(path) and not path.is_dir():
             plan = read_plan(path)
             root = workspace_path(plan, path, workspace)
             found = campaign_path(root, plan.name)
-            if not found.is_dir():
+            if not is_there(found):
                 command = command_line("run", str(path))
                 raise CampaignError(f"{path}: this campaign was not run yet in {root}; `{command}` does.")
             return cls(CampaignRecords.open(found))

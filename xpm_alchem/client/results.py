@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from xpm_alchem.base.errors import InputError
+from xpm_alchem.base.paths import expanded
 from xpm_alchem.base.permissions import no_more_open_than
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
@@ -92,7 +93,7 @@ class ResultMethods:
         from xpm_alchem.report.file import ReportFile, report_page
         from xpm_alchem.report.material import Material  # jinja2 and plotly take their time
 
-        file = ReportFile(Path(out).expanduser())
+        file = ReportFile(expanded(out))
         file.check(force=force)
         with no_more_open_than(self._records.network_path, self._records.path / "campaign.yaml"):
             return file.write(report_page(Material.of(self._records, self.summary(), self.budget())))

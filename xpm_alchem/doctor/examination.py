@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from xpm_alchem.base.errors import CampaignError, InputError
+from xpm_alchem.base.paths import absolute, expanded
 from xpm_alchem.base.shell import command_line
 from xpm_alchem.campaign.holder import Holder
 from xpm_alchem.campaign.records import CampaignRecords, campaign_path
@@ -98,21 +99,21 @@ def find_records(campaign: str | Path, workspace: str | None) -> CampaignRecords
         There is none.
     """
     try:
-        return _find_records(Path(campaign).expanduser(), workspace)
+        return _find_records(expanded(campaign), workspace)
     except (OSError, RuntimeError) as error:  # no right to look there, a name that is too long, an unknown ~user
         raise CampaignError(f"{campaign}: cannot be looked at ({error}).") from None
 
 
 def _find_records(path: Path, workspace: str | None) -> CampaignRecords:
-    own = path.name == "campaign.yaml" and path.absolute().parent.parent.name == "campaigns"
+    own = path.name == "campaign.yaml" and absolute(path).parent.parent.name == "campaigns"
     if own and path.is_file():  # the one in the campaign's directory
-        path = path.absolute().parent
+        path = absolute(path).parent
     if path.is_file():
         plan = read_plan(path)
         root = workspace_path(plan, path, workspace)
         found = campaign_path(root, plan.name)
         hint = f"this campaign was not run yet in {root}; `{command_line('run', str(path))}` does."
-    elif (path / "index.json").is_file() or (path.is_dir() and path.absolute().parent.name == "campaigns"):
+    elif (path / "index.json").is_file() or (path.is_dir() and absolute(path).parent.name == "campaigns"):
         found, hint = path, "not a campaign."
     else:
         root = Path(find_workspace(workspace, read_settings()).path)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from xpm_alchem.base.errors import CampaignError, XpmAlchemError
+from xpm_alchem.base.paths import absolute, expanded
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.workspace import UserSettings, find_workspace, read_settings, settings_path
 from xpm_alchem.doctor.check import Finding, broken, fault, warning
@@ -77,7 +78,7 @@ def _workspace(given: str | None, settings: UserSettings | None, troubles: list[
     if settings is not None and (given is not None or settings.experimaestro.workspaces):
         return Path(find_workspace(given, settings).path)
     if given is not None and ("/" in given or Path(given).is_dir()):
-        return Path(given).expanduser().resolve()
+        return absolute(expanded(given))
     if settings is not None:
         found = f"none to look at: {settings_path()} lists none"
         mend = "give one with --workspace DIR, or list it there (see settings.example.yaml)"

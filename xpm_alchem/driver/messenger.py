@@ -17,9 +17,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
+from xpm_alchem.base.paths import expanded
 from xpm_alchem.base.values import printable
 from xpm_alchem.plan.secrets import without
 
@@ -44,7 +44,7 @@ def run_command(command: Sequence[str], message: Mapping[str, str], timeout: flo
         Seconds after which it is killed with its children.
     """
     variables = {f"XPM_ALCHEM_{key.upper()}": value for key, value in message.items()}
-    program = str(Path(command[0]).expanduser()) if command[0].startswith("~/") else command[0]
+    program = str(expanded(command[0])) if command[0].startswith("~/") else command[0]
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as printed:
         given.write(f"{message['sentence']}\n".encode())
         given.seek(0)

@@ -11,6 +11,7 @@ import attrs
 from xpm_alchem.base.energies import believed, believed_pairs
 from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.files import first_free, read_record, write_record
+from xpm_alchem.base.paths import absolute
 from xpm_alchem.base.values import is_count, number, number_or_none, short, text, text_or_none
 
 SUMMARY = "xpm-alchem task summary"
@@ -18,7 +19,7 @@ SUMMARY_VERSION = 1
 
 
 def _absolute(path: Path) -> Path:
-    return Path(path).absolute()
+    return absolute(path)
 
 
 def _plain(unit: str) -> str:

@@ -13,6 +13,7 @@ from xpm_alchem.base import checks, safe_yaml
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.files import read_bytes
 from xpm_alchem.base.near_miss import check_keys
+from xpm_alchem.base.paths import absolute, expanded
 from xpm_alchem.base.values import short
 from xpm_alchem.plan.budget import Budget
 from xpm_alchem.plan.default_rules import RULE_NAMES
@@ -185,8 +186,8 @@ def _default_restarts(value: Any, where: str) -> tuple[str, ...]:
 
 def _path(value: Any, where: str, file: Path) -> Path:
     try:
-        return (file.absolute().parent / Path(checks.text(value, where)).expanduser()).resolve()
-    except (RuntimeError, ValueError) as error:  # an unknown ~user, a null byte
+        return absolute(absolute(file).parent / expanded(checks.text(value, where)))
+    except ValueError as error:  # an unknown ~user, a null byte
         if isinstance(error, CampaignError):
             raise
         raise CampaignError(f"{where}: {short(value)} is no path ({error}).") from None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from xpm_alchem.base.paths import absolute, are_same
 from xpm_alchem.base.shell import quoted
 from xpm_alchem.base.values import printable
 from xpm_alchem.network.loading import Network
@@ -73,7 +74,7 @@ def campaign_template(
         network_name=printable(network.path.name),
         file=printable(quoted(file.name)),
         name=made[:100],
-        network=_scalar(os.path.relpath(network.path.absolute(), file.absolute().parent)),
+        network=_scalar(_path_from(file, network.path)),
         workspace=_scalar(workspace or "./workspace"),
         trusted=_TRUSTED + trust if trust else "",
     )
@@ -83,3 +84,10 @@ def _scalar(text: str) -> str:
     """Return a text as a value in YAML, quoted where it would be something else."""
     written: str = yaml.safe_dump(text, allow_unicode=True, width=10**6)
     return written.removesuffix("...\n").rstrip("\n")
+
+
+def _path_from(file: Path, network: Path) -> str:
+    """Return a network's path relative to the directory of a file, or as it is where links are in between."""
+    directory, there = absolute(file).parent, absolute(network)
+    relative = os.path.relpath(there, directory)
+    return relative if are_same(directory / relative, there) else str(there)

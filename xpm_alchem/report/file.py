@@ -8,6 +8,7 @@ import attrs
 
 from xpm_alchem.base.errors import InputError
 from xpm_alchem.base.files import atomic_write, one_sentence
+from xpm_alchem.base.paths import absolute
 from xpm_alchem.base.values import local_time
 from xpm_alchem.report.material import Material
 from xpm_alchem.report.page import GENERATOR, render
@@ -75,4 +76,4 @@ class ReportFile:
         """
         with one_sentence(self.path), atomic_write(self.path, "wb") as out:
             out.write(page.encode("utf-8", "replace"))  # names may hold what no text can
-        return self.path.absolute()
+        return absolute(self.path)

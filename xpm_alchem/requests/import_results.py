@@ -17,6 +17,7 @@ import attrs
 from xpm_alchem.base.energies import is_energy
 from xpm_alchem.base.errors import FormatError, InputError, WorkspaceError
 from xpm_alchem.base.files import atomic_write, read_bytes
+from xpm_alchem.base.paths import absolute
 from xpm_alchem.base.permissions import permissions_of
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import REQUEST, TaskState, TaskStatus, grouped, number_repeats
@@ -96,7 +97,7 @@ class Importer:
             "transformation": record.id,
             "directory": self._records.imported_directory(f"{file.identity[:16]}-{record.id}"),
             "identity": file.identity,
-            "file": str(path.absolute()),
+            "file": str(absolute(path)),
             "sha256": file.sha256,
             "estimate": file.estimate,
             "uncertainty": file.uncertainty,

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from xpm_alchem.base.errors import CampaignError
+from xpm_alchem.base.paths import absolute, is_there
 from xpm_alchem.campaign.experimental import read_experimental
 from xpm_alchem.campaign.records import CampaignRecords, campaign_path
 from xpm_alchem.campaign.task_state import CampaignState, grouped, number_repeats
@@ -105,7 +106,7 @@ class Preparation:
         """
         check_writable(self.workspace)
         path = campaign_path(self.workspace, self.plan.name)
-        if not path.exists():
+        if not is_there(path):
             records = CampaignRecords.create(self.workspace, self.plan, self.text, self.network)
         else:
             records = CampaignRecords.open(path)
@@ -154,7 +155,7 @@ class Preparation:
         changes: list[str] = []
         kept: list[str] = []
         plan, state = self.plan, CampaignState()
-        if path.exists():
+        if is_there(path):
             records = CampaignRecords.open(path)
             self.check_same_network(records)
             changes, kept, state = self.changes(records), self.kept(records), records.state()
@@ -199,5 +200,5 @@ class Preparation:
 def workspace_path(plan: Plan, plan_file: Path, given: str | None) -> Path:
     """Return the workspace's directory; a relative one in campaign.yaml is relative to that file."""
     if given is None and plan.workspace is not None and plan.workspace.startswith("."):
-        return (plan_file.absolute().parent / plan.workspace).resolve()
+        return absolute(absolute(plan_file).parent / plan.workspace)
     return Path(find_workspace(given or plan.workspace, read_settings()).path)

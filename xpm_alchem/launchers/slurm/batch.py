@@ -27,6 +27,7 @@ import attrs
 
 from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.files import atomic_write, read_bytes, read_record, write_record
+from xpm_alchem.base.paths import are_same
 from xpm_alchem.base.permissions import private
 from xpm_alchem.base.values import is_count, is_text, number_or_none, short
 
@@ -140,7 +141,7 @@ class Batch:
         jobs = self.path.parent.parent / "jobs"
         parents = [Path(script).parents for script in self.scripts]
         return all(len(above) > 2 for above in parents) and all(
-            _are_same(path, jobs) for path in {above[2] for above in parents}
+            are_same(path, jobs) for path in {above[2] for above in parents}
         )
 
     @property
@@ -227,13 +228,6 @@ class Batch:
         if (claimed := self.claimed_by(number)) is not None:
             return [claimed]
         return self.all_jobs() or None
-
-
-def _are_same(one: Path, other: Path) -> bool:
-    try:
-        return one.resolve() == other.resolve() or one.samefile(other)
-    except OSError:
-        return False
 
 
 def _word(path: Path) -> str | None:
