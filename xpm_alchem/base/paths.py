@@ -29,8 +29,10 @@ def expanded(given: str | Path) -> Path:
     Raises
     ------
     InputError
-        There is no such user.
+        There is no such user, or no path can be so.
     """
+    if "\0" in str(given):
+        raise InputError(f"{str(given)!r}: a null byte, which no path has.")
     try:
         return Path(given).expanduser()
     except RuntimeError:
