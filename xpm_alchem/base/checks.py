@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.values import number_or_none, short
 
+MOST_REPEATS = 10**6  # of one transformation: their numbers have no more digits
+_MOST = 10**9  # of anything that is counted
+_LARGE = 1e12  # for anything that is measured
 
-def whole(value: Any, where: str, least: int) -> int:
-    """Return a whole number of at least `least`; raise CampaignError for anything else."""
+
+def whole(value: Any, where: str, least: int, most: int = _MOST) -> int:
+    """Return a whole number from `least` to `most`; raise CampaignError for anything else."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise CampaignError(f"{where}: {short(value)} is not a whole number of at least {least}.")
+    if value > most:
+        raise CampaignError(f"{where}: {short(value)} is too many; {most} is the most there can be.")
     return value
 
 
-def number(value: Any, where: str, least: int, below: float = math.inf) -> float:
+def number(value: Any, where: str, least: int, below: float = _LARGE) -> float:
     """Return a number of at least `least`, and less than `below`; raise CampaignError for anything else."""
     found = number_or_none(value)
-    if found is None or not least <= found < below:
+    if found is None or found < least:
         raise CampaignError(f"{where}: {short(value)} is not a number of at least {least}.")
+    if found >= below:
+        raise CampaignError(f"{where}: {short(value)} is too much; it must be below {below:g}.")
     return found
 
 

@@ -9,6 +9,7 @@ from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.values import number_or_none, short
 
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*")
+_LONGEST = 100 * 365.25 * 86400
 _UNITS = {
     "": 1,
     "s": 1,
@@ -29,9 +30,11 @@ def duration(value: Any, where: str) -> float:
     Raises
     ------
     CampaignError
-        It is no duration, or negative.
+        It is no duration, negative, or longer than 100 years.
     """
     seconds = number_or_none(_seconds(value) if isinstance(value, str) else value)
+    if seconds is not None and seconds > _LONGEST:
+        raise CampaignError(f"{where}: {short(value)} is too long; 100 years are the most there can be.")
     if seconds is None or seconds < 0:
         raise CampaignError(
             f"{where}: {short(value)} is no duration. Give seconds, or for example '90s', '5min', '2h', '02:00:00'."

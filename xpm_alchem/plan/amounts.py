@@ -17,6 +17,9 @@ _PER_HOUR = re.compile(r"\s*(.*?)\s*(?:/|\bper\b)\s*(?:h|hr|hour)\s*", re.IGNORE
 _HOURS = re.compile(r"(?:hours|hour|hrs|hr|h)$")
 
 
+_MOST = 1e12
+
+
 @attrs.frozen
 class Amount:
     """A number of some unit; None: whatever unit the launcher counts in."""
@@ -31,12 +34,14 @@ class Amount:
         Raises
         ------
         CampaignError
-            It is neither, or negative.
+            It is neither, negative, or beyond all that is spent.
         """
         number = number_or_none(value)
-        if number is not None and number >= 0:
+        if number is not None and 0 <= number <= _MOST:
             return cls(number)
         match = _AMOUNT.fullmatch(value) if isinstance(value, str) else None
+        if (number is not None and number > _MOST) or (match is not None and _MOST < float(match[1]) < math.inf):
+            raise CampaignError(f"{where}: {short(value)} is too much; {_MOST:g} is the most there can be.")
         if match is None or not math.isfinite(float(match[1])):
             raise CampaignError(
                 f"{where}: {short(value)} is no amount. Give for example 200, '200 gpu-h' or '200 EUR'."

@@ -80,7 +80,7 @@ _CHECKS: Mapping[str, Callable[[Any, str], Any]] = {
     "mode": lambda value, where: checks.one_of(value, where, MODES),
     "task_scaling": lambda value, where: checks.one_of(value, where, SCALINGS),
     "normalization": lambda value, where: checks.one_of(value, where, NORMALIZATIONS),
-    "max_tasks_per_transformation": lambda value, where: checks.whole(value, where, 1),
+    "max_tasks_per_transformation": lambda value, where: checks.whole(value, where, 1, checks.MOST_REPEATS),
     "max_tasks_per_network": lambda value, where: None if value is None else checks.whole(value, where, 1),
     "sleep_interval": duration,
     "extends_preference": checks.share,

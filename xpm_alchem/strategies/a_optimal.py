@@ -10,6 +10,8 @@ import numpy as np
 from attrs import validators
 from numpy.typing import NDArray
 
+from xpm_alchem.base.checks import MOST_REPEATS
+from xpm_alchem.base.energies import LARGEST_ENERGY
 from xpm_alchem.estimation.node_values import Legs
 from xpm_alchem.strategies.base import Strategy
 from xpm_alchem.strategies.legs import NetworkLegs, network_legs
@@ -24,28 +26,37 @@ _DEFAULT_TARGET: float | None = 0.2
 _DEFAULT_MOST: int | None = 30
 
 
+def _between(least: float, most: float) -> Any:
+    """Return the validator of a number that can be reckoned with."""
+    sign = validators.gt(0) if least > 0 else validators.ge(0)  # it says best what most people get wrong
+    return validators.and_(sign, validators.ge(least), validators.le(most))
+
+
+_REPEATS: Any = validators.and_(validators.instance_of(int), validators.ge(2), validators.le(MOST_REPEATS))
+
+
 @attrs.frozen
 class AOptimalStrategySettings:
     """Settings of `AOptimalStrategy`."""
 
     target_standard_error: float | None = attrs.field(
         default=_DEFAULT_TARGET,
-        validator=validators.optional(validators.gt(0)),
+        validator=validators.optional(_between(1e-6, LARGEST_ENERGY)),
         metadata={"description": "of every ligand's value in kcal/mol, relative to the mean; None for no such end"},
     )
     least_gain: float | None = attrs.field(
         default=None,
-        validator=validators.optional(validators.gt(0)),
+        validator=validators.optional(_between(1e-30, 1e30)),
         metadata={"description": "stop when the best repeat lowers the mean variance by less, (kcal/mol)^2 per cost"},
     )
     pilot: int = attrs.field(
         default=3,
-        validator=validators.and_(validators.instance_of(int), validators.ge(2)),
+        validator=_REPEATS,
         metadata={"description": "repeats that every transformation gets before its scatter is believed"},
     )
     max_runs: int | None = attrs.field(
         default=_DEFAULT_MOST,
-        validator=validators.optional(validators.and_(validators.instance_of(int), validators.ge(2))),
+        validator=validators.optional(_REPEATS),
         metadata={"description": "most repeats of one transformation"},
     )
     batch: float = attrs.field(
@@ -57,12 +68,12 @@ class AOptimalStrategySettings:
     )
     tau: float | None = attrs.field(
         default=None,
-        validator=validators.optional(validators.ge(0)),
+        validator=validators.optional(_between(0.0, LARGEST_ENERGY)),
         metadata={"description": "error of an edge that repeats do not remove, kcal/mol; None: from cycle closures"},
     )
     costs: Mapping[str, float] = attrs.field(
         factory=dict,
-        validator=validators.deep_mapping(validators.instance_of(str), validators.gt(0)),
+        validator=validators.deep_mapping(validators.instance_of(str), _between(1e-9, 1e12)),
         metadata={"description": "cost of a repeat by environment (vacuum, solvent, complex) where none is measured"},
     )
 

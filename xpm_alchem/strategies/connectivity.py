@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 from attrs import validators
 
+from xpm_alchem.base.checks import MOST_REPEATS
 from xpm_alchem.strategies.base import Strategy, n_results
 
 
@@ -28,7 +29,7 @@ class ConnectivityStrategySettings:
     )
     max_runs: int | None = attrs.field(
         default=None,
-        validator=validators.optional([validators.instance_of(int), validators.ge(1)]),
+        validator=validators.optional([validators.instance_of(int), validators.ge(1), validators.le(MOST_REPEATS)]),
         metadata={"description": "results after which a transformation gets no more"},
     )
 

@@ -13,6 +13,7 @@ import attrs
 import networkx as nx
 from attrs import validators
 
+from xpm_alchem.base.checks import MOST_REPEATS
 from xpm_alchem.strategies.base import Strategy, n_results
 
 # Factors grow towards the centre of a network. Only in one of hundreds of tiers is this reached; sums stay finite.
@@ -25,7 +26,7 @@ class RadialGrowthStrategySettings:
 
     max_runs: int = attrs.field(
         default=3,
-        validator=[validators.instance_of(int), validators.ge(1)],
+        validator=[validators.instance_of(int), validators.ge(1), validators.le(MOST_REPEATS)],
         metadata={"description": "results after which a transformation gets no more"},
     )
     candidacy_max_distance: int = attrs.field(

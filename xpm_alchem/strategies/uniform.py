@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 from attrs import validators
 
+from xpm_alchem.base.checks import MOST_REPEATS
 from xpm_alchem.strategies.base import Strategy, n_results
 
 
@@ -17,7 +18,7 @@ class UniformStrategySettings:
 
     repeats: int = attrs.field(
         default=3,
-        validator=[validators.instance_of(int), validators.ge(1)],
+        validator=[validators.instance_of(int), validators.ge(1), validators.le(MOST_REPEATS)],
         metadata={"description": "results every transformation gets"},
     )
 
