@@ -237,6 +237,7 @@ class Driver:
             for task in tasks:
                 self._withdrawal.end(task, reason, since=began)
             self._wait()
+            self._take_requests()  # to end some of them at once, for example
             self._harvest.look()
         self.observe(DriverEvent("stopped: no attempt is at work"))
         if reason == USED_UP:
