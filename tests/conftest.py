@@ -49,6 +49,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XPM_WORKDIR", str(home / "xpm"))
     monkeypatch.setenv("PYTHONPATH", python_path())
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("XPM_ALCHEM_PAUSES", "0")
     return home
 
 

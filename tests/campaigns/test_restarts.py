@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -203,3 +204,33 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(tmp_path: Path) -> N
     assert made.get_task_restart_patterns() == {"CUDA": 1}
     made.clear_task_restart_patterns()
     assert made.get_task_restart_patterns() == {}
+
+
+def test_a_task_that_is_lost_again_and_again_waits_longer_each_time_also_for_the_next_driver(
+    tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setenv("XPM_ALCHEM_PAUSES", "60")  # ten minutes after the second loss
+    script = {"setup": {"do": "kill", "times": 2}}
+    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)], script=script)
+    driver = campaign.start()
+    wait_for(lambda: _waits(campaign), what="the pause after the second loss")
+    driver.kill()
+    communicate(driver)
+    assert campaign.run("--once").returncode == 3
+    assert [outcome for outcome, _ in history(campaign)] == ["lost", "lost"]
+    (row,) = campaign.json("show")["rows"]
+    assert row["next"].startswith("waits until ")
+    task = campaign.json("tasks", "list")["rows"][0]
+    assert task["not_before"] > time.time() + 60
+    why = campaign.call("why", campaign.file, f"{task['transformation']}:1").stdout
+    assert "waits until " in why and "retry 2 of 3" in why
+    monkeypatch.setenv("XPM_ALCHEM_PAUSES", "0")
+    campaign.call("tasks", "cancel", campaign.file, task["task"])
+    campaign.call("retry", campaign.file, task["task"])
+    assert campaign.run().returncode == 0
+    assert [outcome for outcome, _ in history(campaign)] == ["lost", "lost", "complete"]
+
+
+def _waits(campaign: SmallCampaign) -> bool:
+    tasks = campaign.records.state().tasks.values() if campaign.is_made else ()
+    return any(task.waits_until(time.time()) for task in tasks)

@@ -37,6 +37,7 @@ def chaos(place: Path, *, launcher: str, **options: Any) -> Report:
     home.mkdir(parents=True)
     os.environ["XPM_ALCHEM_TEST_REAL"] = "attempts"  # they are killed at any moment: also while Python starts
     os.environ |= {"HOME": str(home), "XPM_WORKDIR": str(home / "xpm"), "PYTHONPATH": python_path(), "COLUMNS": "200"}
+    os.environ["XPM_ALCHEM_PAUSES"] = "0"  # what is killed all the time is tried again at once
     run = Chaos(place, launcher=launcher, **options)
     if launcher == "local":
         return run.run(None)

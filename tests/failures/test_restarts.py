@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
 from xpm_alchem.execution.processes import ProcessIdentity
-from xpm_alchem.failures.restarts import DONE, RESUME, STOP, WAIT, RestartPolicy
+from xpm_alchem.failures.restarts import DONE, RESUME, STOP, WAIT, RestartPolicy, pause_after
 from xpm_alchem.failures.restarts import decide as decide_by
 from xpm_alchem.plan.default_rules import RULES
 from xpm_alchem.plan.restart_patterns import RestartPattern
@@ -324,3 +324,23 @@ def test_what_is_printed_counts_for_a_rule_only_where_there_is_no_traceback():
     assert decide([noise], rules=RULES).what == STOP
     silent = failed(Outcome.ERROR, stderr="ImportError: libX.so: cannot open shared object file")
     assert decide([silent], rules=RULES).what == RESUME
+
+
+# ------------------------------------------------------------------------------------------------- pauses between tries
+def test_the_pause_between_tries_that_get_nowhere_grows():
+    assert [pause_after(attempts(*[Outcome.LOST] * n)) for n in range(6)] == [0.0, 0.0, 10.0, 60.0, 300.0, 300.0]
+
+
+@pytest.mark.parametrize(
+    ("endings", "seconds"),
+    [
+        ([Outcome.LOST, Outcome.LOST, (Outcome.LOST, True)], 0.0),
+        ([Outcome.LOST, Outcome.LOST, (Outcome.LOST, True), Outcome.LOST], 10.0),
+        ([Outcome.LOST, Outcome.LOST, (Outcome.TIMEOUT, True)], 0.0),
+        ([Outcome.LOST, Outcome.LOST, (Outcome.TIMEOUT, True), Outcome.NODE_FAILURE], 0.0),
+        ([Outcome.LOST, Outcome.LOST, [Outcome.LOST], Outcome.LOST], 0.0),
+        (["CUDA", "CUDA", "CUDA"], 60.0),
+    ],
+)
+def test_progress_slices_and_the_user_s_retry_set_the_pause_back(endings, seconds):
+    assert pause_after(attempts(*endings)) == seconds

@@ -241,6 +241,7 @@ def soak(place: Path, *, minutes: float, seed: int, longest: float, patience: fl
     home = place / "home"
     home.mkdir()
     os.environ |= {"HOME": str(home), "XPM_WORKDIR": str(home / "xpm"), "PYTHONPATH": python_path(), "COLUMNS": "200"}
+    os.environ["XPM_ALCHEM_PAUSES"] = "0"  # what is killed all the time is tried again at once
     cluster = SlurmCluster(place / "cluster", nodes=NODES, accounting=True, settings={"SlurmdTimeout": SLURMD_TIMEOUT})
     os.environ["SLURM_CONF"] = str(cluster.conf)
     try:

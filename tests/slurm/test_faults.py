@@ -13,10 +13,10 @@ import psutil
 import pytest
 from campaigns import SmallCampaign, deaf, held, wake
 from patience import communicate, end_of, hear, wait_for, whole_minutes
-from slurm_campaigns import SUBMISSION, SlurmCampaign, calls, wrap
+from slurm_campaigns import SUBMISSION, SlurmCampaign, calls, finished, kill_with_its_job, wrap
 from slurm_cluster import whole_seconds
 
-from xpm_alchem.execution.attempts import Attempt, Outcome
+from xpm_alchem.execution.attempts import Outcome
 
 pytestmark = pytest.mark.slurm
 
@@ -29,28 +29,12 @@ def fast() -> dict[str, int]:
     return {"SlurmdTimeout": whole_seconds(10), "KillWait": whole_seconds(3)}
 
 
-def finished(driver, seconds: float = 240) -> str:
-    """Wait for a driver that is to end well and return what it printed."""
-    out, _ = communicate(driver, seconds)
-    assert driver.returncode == 0, out
-    return str(out)
-
-
 def undisturbed(campaign: SmallCampaign, path: Path) -> bool:
     """Whether a campaign's numbers are those of a local run, and no unit was finished twice."""
     local = SmallCampaign(path / "local", edges=[(0, 1)])
     assert local.run().returncode == 0
     once = all(set(units.values()) == {1} for units in campaign.units_done().values())
     return once and campaign.estimates() == local.estimates()
-
-
-def kill_with_its_job(attempt: Attempt) -> None:
-    """SIGKILL an attempt and before it the job's own process, which would have noted the end."""
-    process = psutil.Process(attempt.process.pid)
-    job = process.parent()
-    assert job is not None
-    for each in (job, process):
-        each.kill()
 
 
 # ------------------------------------------------------------------------------------------------------- the walltime

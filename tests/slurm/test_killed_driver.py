@@ -12,12 +12,12 @@ from patience import communicate, hear, run, scaled
 from places import SUPPORT
 from slurm_campaigns import SlurmCampaign
 
-from xpm_alchem.launchers.slurm import queue
+from xpm_alchem.launchers.slurm import absence
 
 pytestmark = pytest.mark.slurm
 
 NOT_SUBMITTED = ("before the intent", "after the intent", "after the orders")
-UNDER_WAY = f"{queue.__name__}:_FOREIGN_SECONDS"  # how long a killed driver's sbatch is waited for: here it was none
+UNDER_WAY = f"{absence.__name__}:_UNDER_WAY_SECONDS"  # of a killed driver's sbatch
 
 
 @pytest.mark.parametrize("point", POINTS)

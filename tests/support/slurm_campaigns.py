@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 from campaigns import SmallCampaign
-from patience import slowness
+from patience import communicate, slowness
 from places import SUPPORT
 from pytest import MonkeyPatch
 
@@ -86,3 +87,19 @@ def wrap(monkeypatch: MonkeyPatch, directory: Path, program: str, shell: str) ->
 def calls(log: Path) -> int:
     """Return how many lines a wrapper has written."""
     return log.read_text().count("\n") if log.exists() else 0
+
+
+def finished(driver, seconds: float = 240) -> str:
+    """Wait for a driver that is to end well and return what it printed."""
+    out, _ = communicate(driver, seconds)
+    assert driver.returncode == 0, out
+    return str(out)
+
+
+def kill_with_its_job(attempt: Attempt) -> None:
+    """SIGKILL an attempt and before it the job's own process, which would have noted the end."""
+    process = psutil.Process(attempt.process.pid)
+    job = process.parent()
+    assert job is not None
+    for each in (job, process):
+        each.kill()

@@ -121,6 +121,11 @@ class SlurmCluster:
         self.env = {**os.environ, "SLURM_CONF": str(self.conf)}
 
     @property
+    def near(self) -> Path:
+        """The directory of a short path in which it is linked."""
+        return self._near.parent
+
+    @property
     def conf(self) -> Path:
         """slurm.conf."""
         return self.path / "slurm.conf"

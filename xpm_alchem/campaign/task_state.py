@@ -58,6 +58,8 @@ class TaskState:
         Whether its attempt is to end without waiting for a checkpoint.
     left_out
         Why a complete one counts in nothing: its numbers are no free energy. '' if it does.
+    not_before
+        When it may be tried again at the earliest; 0: at once.
     imported
         What tells the run apart whose result was imported; empty for a task of our own.
     """
@@ -83,6 +85,11 @@ class TaskState:
     at_once: bool = False
     imported: str = ""
     left_out: str = ""
+    not_before: float = 0.0
+
+    def waits_until(self, now: float) -> float | None:
+        """Return until when it is not to be tried again, None if it may be; a clock that was set back is no reason."""
+        return self.not_before if self.changed <= now < self.not_before else None
 
     @property
     def in_flight(self) -> bool:
@@ -208,6 +215,7 @@ class CampaignState:
 
 def _set_status(task: TaskState, record: Mapping[str, Any], when: float) -> None:
     task.status, task.reason, task.changed = TaskStatus(record["status"]), text(record.get("reason")), when
+    task.not_before = number(record.get("not_before"))
     for key, read in _VALUES.items():
         if key in record:
             setattr(task, key, read(record[key]))

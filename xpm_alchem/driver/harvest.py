@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -19,7 +20,7 @@ from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.execution.fence import Orders, current, fence_off, give_orders
 from xpm_alchem.execution.progress import close_lost
 from xpm_alchem.failures.left_out import left_out
-from xpm_alchem.failures.restarts import DONE, RETRY, STOP, STOPPED, WAIT, RestartPolicy, decide
+from xpm_alchem.failures.restarts import DONE, RETRY, STOP, STOPPED, WAIT, RestartPolicy, decide, pause_after
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.requests.second_look import another_complete, look_again
 
@@ -30,6 +31,7 @@ _CAUSE_SECONDS = 60.0  # to wait for the launcher's word why an attempt was told
 _TERMINATED = re.compile("SIGTERM received, initiating graceful termination|Job cancelled by SIGTERM")
 # removed before a launch and written for it: gone, or not seen yet, for a process of an earlier one that begins late
 _WITHOUT_PARAMETERS = re.compile(r"FileNotFoundError: .*/params\.json'")
+_PAUSE_SCALE = "XPM_ALCHEM_PAUSES"  # by which the pauses between tries are multiplied
 _KEPT = 4000  # characters of what an attempt printed last
 _SINCE_LAUNCH = 256 * 1024  # bytes: all of it, if it only began to import
 
@@ -202,7 +204,10 @@ class Harvest:
         elif decision.what == STOP:
             self._over(task, TaskStatus.ERROR, f"{last.reason} ({decision.reason})", last, spent)
         else:
-            self._over(task, TaskStatus.WAITING, f"{last.outcome}: {decision.reason}", last, spent)
+            reason = f"{last.outcome}: {decision.reason}"
+            if until := _until(attempts):
+                spent |= {"not_before": until}
+            self._over(task, TaskStatus.WAITING, reason, last, spent)
 
     def _spent(self, task: TaskState, attempts: list[Attempt]) -> dict[str, Any]:
         """Return what the journal is to say of what the attempts cost."""
@@ -302,6 +307,15 @@ def _ending(attempt: Attempt | None) -> dict[str, Any]:
         return {}
     facts = {"machine": attempt.machine, "outcome": str(attempt.outcome), "progress": attempt.progress}
     return facts | ({"node": attempt.node} if attempt.node else {})
+
+
+def _until(attempts: list[Attempt]) -> float | None:
+    """Return until when a task waits before it is tried again, None if not at all; tests make pauses shorter."""
+    scale = os.environ.get(_PAUSE_SCALE, "")
+    pause = pause_after(attempts) * (float(scale) if re.fullmatch(r"[0-9]*[.]?[0-9]+", scale) else 1.0)
+    now = time.time()
+    until = min(now, attempts[-1].end or now) + pause
+    return until if until > now else None
 
 
 def _exception_in(text: str) -> str | None:

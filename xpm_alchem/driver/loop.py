@@ -329,6 +329,7 @@ class Driver:
                 break
             other = tasks.get(task.extends or "")
             ready = (other is None or other.status is TaskStatus.COMPLETE) and not task.leaving
+            ready = ready and task.waits_until(time.time()) is None
             if task.status is TaskStatus.WAITING and task.actioned and ready:
                 word = self._budget.may_start(task)
                 if word is Word.WAIT:

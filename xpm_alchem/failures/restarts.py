@@ -25,6 +25,9 @@ _COUNTED = {
 }
 
 
+PAUSES = (0.0, 10.0, 60.0, 300.0)  # seconds before the first, second ... try in a row that gets nowhere
+
+
 @attrs.frozen
 class RestartPolicy:
     """What is restarted, and how often.
@@ -100,6 +103,16 @@ def decide(attempts: Sequence[Attempt], policy: RestartPolicy, *, another_comple
         or (_by_rules(attempts, policy.rules, another_complete) if last.outcome is Outcome.ERROR else None)
         or _by_retries(attempts, policy.max_retries)
     )
+
+
+def pause_after(attempts: Sequence[Attempt], pauses: Sequence[float] = PAUSES) -> float:
+    """Return the seconds to wait before a task is tried again: more with each failure in a row without progress."""
+    failures = 0
+    for attempt in reversed(_since_reset(attempts)):
+        failures += _failed(attempt)
+        if attempt.progress or not _failed(attempt):
+            break
+    return pauses[min(failures, len(pauses)) - 1] if failures else 0.0
 
 
 def words_of(attempt: Attempt) -> tuple[str, ...]:

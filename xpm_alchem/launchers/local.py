@@ -10,6 +10,7 @@ import signal
 import subprocess
 import threading
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from experimaestro.taskglobals import Env
 
 from xpm_alchem.base.files import not_through_links
 from xpm_alchem.base.interpreter import python
-from xpm_alchem.execution.attempts import Attempt, Outcome
+from xpm_alchem.execution.attempts import Attempt, Launched, Outcome
+from xpm_alchem.execution.fence import Orders, give_orders
 from xpm_alchem.execution.place import is_copy, place_of
 from xpm_alchem.execution.processes import HOST, ProcessIdentity, kill_own_session, kill_session
 from xpm_alchem.launchers.base import AttemptLauncher, AttemptLimits, Ending
@@ -31,6 +33,7 @@ from xpm_alchem.launchers.watchdog import kill_after
 
 _POLL_SECONDS = 0.2
 _HANGS_SECONDS = 5.0  # after which others end an attempt that should have ended itself
+_LAUNCH = "XPM_ALCHEM_LAUNCH"  # the variable that tells a process as which launch it was started
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENMM_CPU_THREADS")
 
 
@@ -109,16 +112,20 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
     def launcher_info_code(self) -> str:
         """Return the lines of an attempt's script that set its limits."""
         if self.profile.time_limit is None:
-            return ""
+            return "    from xpm_alchem.launchers.local import name_this_launch\n    name_this_launch()\n"
         p = self.profile
         return (
             "    from xpm_alchem.launchers.local import limit_this_process\n"
             f"    limit_this_process({p.time_limit!r}, margin={p.margin!r}, grace={p.grace!r})\n"
         )
 
+    def prepare(self, directory: Path) -> None:
+        """Make a task ready; a process of an earlier launch that begins now finds that it may not work on it."""
+        give_orders(directory, launch=f"local/{uuid.uuid4().hex[:10]}", stop=None)
+
     def has_launched(self, directory: Path) -> bool:
-        """Return whether there is a pid file; an earlier one was removed."""
-        return any(directory.glob("*.pid"))
+        """Return whether there is a pid file (an earlier one was removed), or a process that has none yet."""
+        return any(directory.glob("*.pid")) or self._process(directory) is not None
 
     def is_running(self, directory: Path, attempt: Attempt | None) -> bool | None:
         """Return whether the attempt's process is alive; None if it belongs to another machine."""
@@ -147,7 +154,8 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
     def process_spec(self, directory: Path, attempt: Attempt | None) -> dict[str, Any]:
         """Return pid, start and host."""
         if attempt is None:
-            return _spec(directory)
+            found = self._process(directory)
+            return _spec(directory) if found is None else found.tospec()
         return LocalAttempt(attempt.process, directory=directory).tospec()
 
     def withdraw(self, directory: Path) -> None:
@@ -156,10 +164,15 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
             process.kill()
 
     def _process(self, directory: Path) -> Process | None:
-        """Return the live process that the pid file names."""
+        """Return the live process that the pid file names; without one, the one that runs a script of the task.
+
+        A driver that is killed after it has started a process may not have come to write the file.
+        """
         try:
             spec = _spec(directory)
             return None if is_copy(directory, spec) else Process.fromDefinition(self.connector, spec)
+        except StopIteration:
+            return _running_script(directory)
         except Exception:  # whatever experimaestro raises for a file that is damaged
             return None
 
@@ -182,6 +195,7 @@ class LocalAttemptBuilder(ProcessBuilder):  # type: ignore[misc]
 
     def start(self, task_mode: bool = False) -> LocalAttempt:
         """Start the process."""
+        directory = Path(self.command[-1]).absolute().parent
         with contextlib.ExitStack() as opened:
             streams: dict[str, Any] = {}
             for name in ("stdout", "stderr"):
@@ -192,16 +206,27 @@ class LocalAttemptBuilder(ProcessBuilder):  # type: ignore[misc]
                 python(*self.command),
                 stdin=subprocess.DEVNULL,
                 cwd=self.workingDirectory,
-                env={**os.environ, **self.environ},
+                env={**os.environ, **self.environ, _LAUNCH: Orders.read(directory).launch or ""},
                 start_new_session=True,
                 **streams,
             )
-        return LocalAttempt(ProcessIdentity.of(process.pid), process, Path(self.command[-1]).absolute().parent)
+        return LocalAttempt(ProcessIdentity.of(process.pid), process, directory)
 
 
 def _spec(directory: Path) -> dict[str, Any]:
     """Return what experimaestro's pid file, which is named after the type of the task, says."""
     return dict(json.loads(next(directory.glob("*.pid")).read_text()))
+
+
+def _running_script(directory: Path) -> LocalAttempt | None:
+    """Return the process of this machine, and of this user, that was started with a script in a task's directory."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            words = process.cmdline()
+            is_ours = len(words) > 1 and words[-1].endswith(".py") and Path(words[-1]).parent == directory
+            if is_ours and process.status() != psutil.STATUS_ZOMBIE and process.uids().real == os.getuid():
+                return LocalAttempt(ProcessIdentity.of(process.pid), directory=directory)
+    return None
 
 
 class LocalAttempt(Process):  # type: ignore[misc]
@@ -255,16 +280,33 @@ class LocalAttempt(Process):  # type: ignore[misc]
         return f"LocalAttempt(pid={self.identity.pid})"
 
 
-class LocalLimits(AttemptLimits):
+class LocalLaunch(AttemptLimits):
+    """An attempt without a time limit: all it is told is as which launch it was started."""
+
+    def __init__(self) -> None:
+        self.launched = Launched(launch=os.environ.get(_LAUNCH) or None)
+
+    def remaining_time(self) -> float | None:
+        """Return None: there is no limit."""
+        return None
+
+
+class LocalLimits(LocalLaunch):
     """A time limit counted from the start of the process."""
 
     def __init__(self, limit: float, margin: float) -> None:
+        super().__init__()
         self._end = time.monotonic() + limit - (time.time() - psutil.Process().create_time())
         self.margin = margin
 
     def remaining_time(self) -> float:
         """Return the seconds left."""
         return self._end - time.monotonic()
+
+
+def name_this_launch() -> None:
+    """Tell this process as which launch it was started; called in an attempt's script."""
+    Env.instance().launcher_info = LocalLaunch()
 
 
 def limit_this_process(limit: float, *, margin: float, grace: float) -> None:

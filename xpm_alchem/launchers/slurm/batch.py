@@ -5,6 +5,7 @@
       script.sh      the batch script
       job            SLURM's id; written by whoever knows it first, the driver or the first job that starts
       claims/<n>     which job took on task n, where jobs take on several; written by that job
+      alive/<n>      touched every few seconds by the job while task n's process runs
       ended/<n>      the exit code of task n's process, written by its job
       <n>.log        what was printed before a task's own output begins
 
@@ -20,6 +21,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from xpm_alchem.base.files import atomic_write, read_bytes, read_record, write_r
 from xpm_alchem.base.paths import are_same
 from xpm_alchem.base.permissions import private
 from xpm_alchem.base.values import is_count, is_text, number_or_none, short
+from xpm_alchem.execution.fence import Orders
 
 BATCH = "xpm-alchem slurm batch"
 BATCH_VERSION = 1
@@ -215,6 +218,10 @@ class Batch:
         with atomic_write(self.path / "ended" / str(number)) as out:
             out.write(f"{code}\n")
 
+    def signs(self, number: int) -> tuple[Path, Path]:
+        """Return the files that a task's job writes while it is alive."""
+        return self.path / "alive" / str(number), self.path / "claims" / str(number)
+
     def ended(self, number: int) -> int | None:
         """Return the exit code of a task's process, None while it is not known to have ended."""
         code = _word(self.path / "ended" / str(number)) or ""
@@ -228,6 +235,13 @@ class Batch:
         if (claimed := self.claimed_by(number)) is not None:
             return [claimed]
         return self.all_jobs() or None
+
+    def has_work(self, job: str) -> bool:
+        """Return whether any task is still for one of its jobs, by the orders of the tasks."""
+        index = job.partition("_")[2]
+        whole = range(len(self.scripts))
+        numbers = whole[int(index) : int(index) + 1] if self.tasks_per_job == 1 and index.isdigit() else whole
+        return any(Orders.read(Path(self.scripts[n]).parent).launch == self.launch(n) for n in numbers)
 
 
 def _word(path: Path) -> str | None:
@@ -258,6 +272,14 @@ _FIELDS: Mapping[str, Callable[[Any], bool]] = {
     "margin": lambda value: number_or_none(value) is not None,
     "limit": lambda value: value is None or number_or_none(value) is not None,
 }
+
+
+def note_alive(batch: Path, number: int) -> None:
+    """Note that a task's process is alive: a sign of life that needs nothing of the process itself."""
+    path = batch / "alive" / str(number)
+    with suppress(OSError):  # a full disk: only this sign is lost
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
 
 
 def parse_launch(root: Path, launch: str) -> tuple[Path, int] | None:

@@ -39,6 +39,13 @@ _TOO_MANY = re.compile(
 _TOO_BIG = re.compile(r"(QOS|Assoc)\w*(Wall|Cpu|Mem|Node|TRES|Gres|Time)\w*", re.IGNORECASE)  # of one job: lasting
 _TOO_LARGE_ARRAY = re.compile(r"invalid job array specification", re.IGNORECASE)
 _NO_NODE = re.compile(r"node configuration is not available", re.IGNORECASE)
+# what says that sbatch has made no job, beside what SLURM says in so many words
+_NOT_SUBMITTED = re.compile(
+    r"submission failed|allocation failure|invalid|unrecognized|unable to open|unmatched|ambiguous|not on PATH|"
+    r"requires an argument|must specify|cli_filter|denied|not permitted|plugin",
+    re.IGNORECASE,
+)
+_UNKNOWN_JOB = re.compile(r"invalid job id|job.{0,20}(not found|does not exist)", re.IGNORECASE)
 _KEPT_VARIABLES = ("SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_TIME_FORMAT")
 
 
@@ -60,10 +67,12 @@ class SlurmError(XpmAlchemError):
     ----------
     trouble
         What kind of failure it is.
+    out
+        What it printed on stdout all the same.
     """
 
-    def __init__(self, trouble: Trouble, message: str) -> None:
-        self.trouble = trouble
+    def __init__(self, trouble: Trouble, message: str, out: str = "") -> None:
+        self.trouble, self.out = trouble, out
         super().__init__(message)
 
 
@@ -160,12 +169,18 @@ class Slurm:
         Raises
         ------
         SlurmError
-            It was refused, or (`Trouble.UNREACHABLE`) nobody knows.
+            It was refused, or (`Trouble.UNREACHABLE`) nobody knows: a job may have been made.
         """
-        out = self._call("sbatch", "--parsable", *options, str(script))
-        for line in out.splitlines():
-            if match := re.fullmatch(r"(\d+)(?:;.*)?", line.strip()):
-                return match[1]
+        try:
+            out = self._call("sbatch", "--parsable", *options, str(script))
+        except SlurmError as error:
+            if (job := _job_id(error.out)) is not None:
+                return job  # it failed after it had done its work
+            if error.trouble is Trouble.REFUSED and not _NOT_SUBMITTED.search(str(error)):
+                raise SlurmError(Trouble.UNREACHABLE, str(error)) from None
+            raise
+        if (job := _job_id(out)) is not None:
+            return job
         raise SlurmError(Trouble.UNREACHABLE, f"sbatch answered {out.strip()[:200]!r} instead of a job id")
 
     def check(self, script: Path) -> None:
@@ -181,13 +196,32 @@ class Slurm:
     def queue(self) -> list[JobState]:
         """Return this user's jobs that the controller remembers: waiting, running, and ended not long ago.
 
+        Also those in partitions that are hidden from this user. That a job is not among them proves nothing.
+
         Raises
         ------
         SlurmError
             SLURM cannot be asked.
         """
-        form = "%i|%j|%T|%N|%r"
-        out = self._call("squeue", "-h", "-r", "-t", "all", "-u", str(os.getuid()), "-o", form)
+        return self._queue("-u", str(os.getuid()))
+
+    def queue_of(self, job: str) -> list[JobState] | None:
+        """Return what the controller says of one job, or of all elements of an array; None if it knows no such job.
+
+        Raises
+        ------
+        SlurmError
+            SLURM cannot be asked.
+        """
+        try:
+            return self._queue("-j", job)
+        except SlurmError as error:
+            if _UNKNOWN_JOB.search(str(error)):
+                return None
+            raise
+
+    def _queue(self, *which: str) -> list[JobState]:
+        out = self._call("squeue", "--all", "-h", "-r", "-t", "all", *which, "-o", "%i|%j|%T|%N|%r")
         jobs = []
         for line in out.splitlines():
             parts = line.strip().split("|")
@@ -229,13 +263,13 @@ class Slurm:
             self._call("scancel", *jobs)
         except SlurmError as error:
             if error.trouble is Trouble.UNREACHABLE:
-                raise
+                raise  # of all other failures nobody knows whether they concern all of the jobs: the queue tells
 
     def has_nodes_up(self, partition: str | None) -> bool:
         """Return whether a node of a partition (None: of any) can run jobs at this moment, as far as SLURM can say."""
         options = [] if partition is None else ["-p", partition]
         try:
-            states = self._call("sinfo", "-h", "-o", "%T", *options).split()
+            states = self._call("sinfo", "--all", "-h", "-o", "%T", *options).split()
         except SlurmError:
             return False
         return any(re.fullmatch(r"(idle|mixed|allocated|completing)[^a-z*]*", state) for state in states)
@@ -243,7 +277,7 @@ class Slurm:
     def time_left(self, job: str) -> float | None:
         """Return the seconds until a running job's limit, infinity for no limit, None if SLURM cannot say."""
         try:
-            return parse_time_left(self._call("squeue", "-h", "-j", job, "-o", "%L"))
+            return parse_time_left(self._call("squeue", "--all", "-h", "-j", job, "-o", "%L"))
         except SlurmError:
             return None
 
@@ -262,14 +296,22 @@ class Slurm:
         except FileNotFoundError:
             trouble = Trouble.NO_ACCOUNTING if program == "sacct" else Trouble.REFUSED
             raise SlurmError(trouble, f"{program} is not on PATH: is this a machine of a SLURM cluster?") from None
-        except subprocess.TimeoutExpired:
-            raise SlurmError(Trouble.UNREACHABLE, f"{program} did not answer within {self._timeout:g} s") from None
+        except subprocess.TimeoutExpired as late:
+            out = (late.stdout or b"").decode(errors="replace") if not isinstance(late.stdout, str) else late.stdout
+            message = f"{program} did not answer within {self._timeout:g} s"
+            raise SlurmError(Trouble.UNREACHABLE, message, out) from None
         except OSError as error:
             raise SlurmError(Trouble.UNREACHABLE, f"{program} could not be run: {error.strerror}") from None
         if done.returncode == 0:
             return done.stdout
         said = " ".join((done.stderr or done.stdout).split())[-500:] or f"exit code {done.returncode}"
-        raise SlurmError(_trouble(said, done.returncode), f"{program}: {said}")
+        raise SlurmError(_trouble(said, done.returncode), f"{program}: {said}", done.stdout)
+
+
+def _job_id(out: str) -> str | None:
+    """Return the id in what ``sbatch --parsable`` prints, which a site's own words may stand around."""
+    found = (re.fullmatch(r"(\d+)(?:;.*)?", line.strip()) for line in out.splitlines())
+    return next((match[1] for match in found if match), None)
 
 
 def _trouble(said: str, code: int) -> Trouble:

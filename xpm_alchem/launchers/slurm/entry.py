@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
 
+from xpm_alchem.base.errors import FormatError
 from xpm_alchem.execution.attempts import Outcome
+from xpm_alchem.execution.life_signs import files_of
+from xpm_alchem.launchers.slurm.absence import Absence
 from xpm_alchem.launchers.slurm.batch import Batch
 from xpm_alchem.launchers.slurm.commands import JobState
 from xpm_alchem.launchers.slurm.profile import SlurmProfile
+
+_log = logging.getLogger("xpm.alchem.slurm")
 
 
 @attrs.define
@@ -35,8 +43,10 @@ class Entry:
         The exit code of its process, where its job could note it, and when that was seen.
     asked
         Whether somebody wants to know how its job ended although the attempt has said that it did.
-    missing
-        When SLURM first did not know its job any more.
+    absence
+        Of its job in what SLURM lists; None while it is listed.
+    given_up
+        Why nobody waits for its job any more although no end was proved; '' if that is not so.
     stamp, word
         Of the journal of attempts when it was read last, and when it was found to tell of the end.
     """
@@ -52,7 +62,8 @@ class Entry:
     asked: bool = False
     code: int | None = None
     seen: float = 0.0
-    missing: float | None = None
+    absence: Absence | None = None
+    given_up: str = ""
     stamp: tuple[int, int] = (0, 0)
     word: float | None = None
 
@@ -60,6 +71,16 @@ class Entry:
     def directory(self) -> Path:
         """The task's directory."""
         return self.script.parent
+
+    def base_job(self) -> str | None:
+        """Return the id of its job, of an array's element that of the array; None while nobody knows it."""
+        jobs = None if self.batch is None else self.batch.jobs_for(self.number)
+        return jobs[0].partition("_")[0] if jobs else None
+
+    def signs(self) -> tuple[Path, ...]:
+        """Return the files that are written while its attempt lives."""
+        own = () if self.batch is None else self.batch.signs(self.number)
+        return *own, *files_of(self.directory)
 
     @property
     def is_undecided(self) -> bool:
@@ -84,9 +105,10 @@ def outcome_of(entry: Entry, *, begun: bool) -> tuple[Outcome, str, bool]:
     if entry.code is not None and (state is None or entry.is_undecided or state.outcome is Outcome.LOST):
         return Outcome.LOST, f"its process {_ended_with(entry.code)} without a word", True
     if state is not None and state.state == "PENDING" and not begun:  # of a cancelled element SLURM keeps no record
-        return Outcome.CANCELLED, f"SLURM job {state.job} was cancelled or forgotten while it waited", True
+        told = f" ({entry.given_up})" if entry.given_up else ""
+        return Outcome.CANCELLED, f"SLURM job {state.job} was cancelled or forgotten while it waited{told}", True
     if state is None or entry.is_undecided:
-        return Outcome.LOST, "its SLURM job is gone, and SLURM does not say how it ended", False
+        return Outcome.LOST, entry.given_up or "its SLURM job is gone, and SLURM does not say how it ended", False
     where = f" on {state.node}" if state.node else ""
     code = f", exit code {state.exit_code}" if state.exit_code not in ("", "0:0") else ""
     return state.outcome, f"SLURM job {state.job}{where} ended as {state.state}{code}", state.is_certain
@@ -99,3 +121,12 @@ def _ended_with(code: int) -> str:
         return f"was killed by {signal.Signals(-code).name}"
     except ValueError:
         return f"was killed by signal {-code}"
+
+
+@contextmanager
+def passing(entry: Entry) -> Iterator[None]:
+    """Pass over an entry whose files cannot be read now: that is no other's concern, and it is looked at again."""
+    try:
+        yield
+    except (OSError, FormatError) as error:
+        _log.warning("%s: %s", entry.directory, error)

@@ -19,12 +19,13 @@ from pathlib import Path
 from xpm_alchem.base.files import not_through_links
 from xpm_alchem.base.interpreter import python
 from xpm_alchem.execution.fence import Orders
-from xpm_alchem.launchers.slurm.batch import Batch
+from xpm_alchem.launchers.slurm.batch import Batch, note_alive
 from xpm_alchem.launchers.slurm.commands import Slurm
 
 _LEAST_SECONDS = 30.0  # a task that would get less than this beside the margin is left to another job
 _LINGER_SECONDS = 10.0  # for the next task to become ready
 _POLL_SECONDS = 0.1
+_ALIVE_SECONDS = 10.0  # between two signs of life of a task's process
 _LOOK_SECONDS = 2.0  # between two looks at the pool that found nothing
 _POOL_DAYS = 7
 
@@ -65,6 +66,7 @@ class _Worker:
         self._stopping = False
         self._end = float("inf") if batch.limit is None else time.time() + batch.limit
         self._asked = self._looked = 0.0
+        self._said_alive = time.monotonic()
 
     def run(self) -> int:
         for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGINT):
@@ -100,6 +102,8 @@ class _Worker:
                 child.send_signal(number)
 
     def _reap(self) -> None:
+        """Note which processes have ended, and every few seconds which are alive."""
+        is_due = time.monotonic() - self._said_alive > _ALIVE_SECONDS
         for (path, number), child in list(self._children.items()):
             if (code := child.poll()) is not None:
                 batch = self._batch if path == self._batch.path else Batch.read(path)
@@ -107,11 +111,16 @@ class _Worker:
                     batch.set_ended(number, code)
                 self._codes.append(code)
                 del self._children[path, number]
+            elif is_due:
+                note_alive(path, number)
+        if is_due:
+            self._said_alive = time.monotonic()
 
     def _start(self, batch: Batch, number: int) -> None:
         script = Path(batch.scripts[number])
         facts = {"job": self._job, "launch": batch.launch(number), "margin": self._batch.margin}
         facts["end"] = None if self._end == float("inf") else self._end
+        note_alive(batch.path, number)
         with (
             open(script.with_suffix(".out"), "ab", opener=not_through_links) as out,
             open(script.with_suffix(".err"), "ab", opener=not_through_links) as err,

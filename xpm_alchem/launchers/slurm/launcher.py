@@ -18,7 +18,9 @@ from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.execution.attempts import Attempt, Launched, Outcome
 from xpm_alchem.execution.demand import Demand
 from xpm_alchem.execution.fence import give_orders
+from xpm_alchem.execution.life_signs import FileClock, files_of
 from xpm_alchem.launchers.base import AttemptLauncher, Ending
+from xpm_alchem.launchers.slurm.absence import is_sign_of_life
 from xpm_alchem.launchers.slurm.commands import Slurm, SlurmError, Trouble
 from xpm_alchem.launchers.slurm.entry import Entry, outcome_of
 from xpm_alchem.launchers.slurm.profile import SlurmProfile
@@ -154,8 +156,11 @@ class SlurmLauncher(AttemptLauncher):
         if attempt is not None and attempt.launched_as is None:  # of the local launcher, before it was changed
             return attempt.process.is_alive() if attempt.process.is_here else None
         entry = self.queue.find(directory)
-        if entry is None:
-            return False
+        if entry is None:  # a batch that is gone, or cannot be seen now
+            is_alive = attempt is not None and is_sign_of_life(
+                FileClock(self.root / "clock").quiet(files_of(directory))
+            )
+            return None if is_alive else False
         if entry.ended:
             alone = entry.batch is not None and entry.batch.tasks_per_job == 1
             killed = alone and entry.code is not None and entry.code < 0

@@ -40,9 +40,10 @@ class SlurmLimits(AttemptLimits):
 
     def refresh(self) -> None:
         """Ask SLURM for the end; what was known stays if SLURM does not answer."""
+        asked = time.time()  # an answer may be late
         left = self._slurm.time_left(self._job)
         if left is not None:
-            self._end = time.time() + left
+            self._end = asked + left
 
     def deadline(self) -> Deadline:
         """Return the limits; a warning by SLURM while time seems to be left makes us ask."""

@@ -1,7 +1,7 @@
 """All of one driver's dealings with SLURM, in one thread: submits what was gathered, polls, cancels.
 
 Nobody waits for SLURM but this thread. What the disk says counts first: an attempt that has noted its end is over,
-whatever SLURM says. "The query failed" and "not known" never mean "not running".
+whatever SLURM says. "The query failed", "not listed" and "not known" never mean "not running": see absence.py.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import threading
 import time
 from pathlib import Path
 
-import attrs
-
 from xpm_alchem.base.errors import FormatError
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import Orders, give_orders
 from xpm_alchem.launchers.slurm.batch import Batch, parse_launch
-from xpm_alchem.launchers.slurm.commands import JobState, Slurm, SlurmError, Trouble
-from xpm_alchem.launchers.slurm.entry import Entry
+from xpm_alchem.launchers.slurm.cancellation import Cancellations
+from xpm_alchem.launchers.slurm.commands import Slurm
+from xpm_alchem.launchers.slurm.entry import Entry, passing
+from xpm_alchem.launchers.slurm.findings import Findings
 from xpm_alchem.launchers.slurm.profile import SlurmProfile
 from xpm_alchem.launchers.slurm.submission import Submission
 
@@ -29,12 +29,8 @@ _log = logging.getLogger("xpm.alchem.slurm")
 _LOOKS_PER_STEP = 100  # at files of tasks
 _STEP_SECONDS = 0.25
 _POLL_LEAST, _POLL_MOST, _POLL_GROWTH = 2.0, 60.0, 1.5
-_CANCEL_SECONDS = 2.0  # between two tries to cancel
-_FOREIGN_SECONDS = 60.0  # how long an sbatch of a driver that was killed may still be under way
+_UNFOUND_MOST = 15.0  # between two polls while jobs are not listed
 _WORD_SECONDS = 30.0  # after an attempt said that it ends, its process is gone although nobody noted that
-_MEMORY_SECONDS = 240.0  # how long a controller surely remembers a job that has ended (MinJobAge is 300 s)
-_PATIENCE_SECONDS = 120.0  # with accounting that does not answer, or contradicts the controller
-_USUAL_REASONS = {"None", "Priority", "Resources", "BeginTime", "JobArrayTaskLimit", "Cleaning", ""}
 
 
 class SlurmQueue:
@@ -55,16 +51,14 @@ class SlurmQueue:
         self._lock = threading.RLock()
         self._submission = Submission(root, campaign, slurm, self._lock, self._tell)
         self._entries: dict[Path, Entry] = {}
-        self._cancel: set[str] = set()
+        self._cancellations = Cancellations(slurm, self._tell)
         self._news: list[str] = []
         self._told: set[str] = set()
         self._wake, self._closed = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._looked_at = 0
         self._interval, self._poll_at = _POLL_LEAST, 0.0
-        self._cancel_at = 0.0
-        self._accounting, self._ask_accounts = True, False
-        self._asked = 0.0
+        self._findings = Findings(root, slurm, self._lock, self._cancellations, self._tell)
 
     # ------------------------------------------------------------------------------------------- for other threads
     def submit(self, script: Path, profile: SlurmProfile) -> None:
@@ -112,7 +106,7 @@ class SlurmQueue:
             self._entries[directory] = entry
             batch = entry.batch
             if batch is not None and (batch.tasks_per_job == 1 or batch.claimed_by(entry.number) is not None):
-                self._cancel.update(batch.jobs_for(entry.number) or ())
+                self._cancellations.add(batch.jobs_for(entry.number) or ())
             else:  # no job has taken it on; from now on none will, also not of an sbatch that is under way
                 give_orders(directory, launch=f"withdrawn/{entry.number}")
                 entry.lost = entry.ended = True
@@ -132,10 +126,10 @@ class SlurmQueue:
     def is_settled(self) -> bool:
         """Whether nothing waits to be submitted, cancelled, or found out."""
         with self._lock:
-            if self._cancel:
+            if not self._cancellations.are_issued:
                 return False
             for entry in self._entries.values():
-                known = entry.batch is not None and entry.state is not None and entry.missing is None
+                known = entry.batch is not None and entry.state is not None
                 if (not entry.ended and not known) or entry.asked:
                     return False
             return True
@@ -181,10 +175,11 @@ class SlurmQueue:
     def _step(self) -> None:
         self._look_at_disk()
         self._submit_gathered()
-        now = time.time()
-        if self._cancel and now >= self._cancel_at:
-            self._cancel_some(now)
-        if now >= self._poll_at and any(entry.is_open for entry in self._launched()):
+        if self._cancellations.run():
+            self._hurry()
+        if time.monotonic() >= self._poll_at and (
+            self._cancellations or any(entry.is_open for entry in self._launched())
+        ):
             self._poll()
 
     def _launched(self) -> list[Entry]:
@@ -192,14 +187,18 @@ class SlurmQueue:
             return [entry for entry in self._entries.values() if entry.batch is not None]
 
     def _tell(self, sentence: str, key: str | None = None) -> None:
+        """Tell a sentence once; an empty one says that what its key was about is over."""
         with self._lock:
+            if not sentence:
+                self._told.discard(key or "")
+                return
             if (key or sentence) not in self._told:
                 self._told.add(key or sentence)
                 self._news.append(sentence)
 
     def _hurry(self) -> None:
         self._interval = _POLL_LEAST
-        self._poll_at = min(self._poll_at, time.time() + _POLL_LEAST)
+        self._poll_at = min(self._poll_at, time.monotonic() + _POLL_LEAST)
 
     # ------------------------------------------------------------------------------------------ what the disk says
     def _look_at_disk(self) -> None:
@@ -210,9 +209,10 @@ class SlurmQueue:
             self._looked_at = first + _LOOKS_PER_STEP
             open_entries = (open_entries[first:] + open_entries[:first])[:_LOOKS_PER_STEP]
         for entry in open_entries:
-            if self._says_it_ended(entry):
-                entry.ended = True
-                self._submission.there_is_room()
+            with passing(entry):
+                if self._says_it_ended(entry):
+                    entry.ended = True
+                    self._submission.there_is_room()
 
     def _says_it_ended(self, entry: Entry) -> bool:
         """Whether a task's process has ended, by the word of its job; or of the attempt, a while ago."""
@@ -252,146 +252,19 @@ class SlurmQueue:
         """Cancel the jobs of a batch whose tasks were all cancelled before a job took them on."""
         if batch.tasks_per_job > 1:
             if all(entry.ended for entry in entries):
-                self._cancel.update(batch.all_jobs())
+                self._cancellations.add(batch.all_jobs())
             return
         for entry in entries:
             if entry.lost:
-                self._cancel.update(batch.jobs_for(entry.number) or ())
-
-    def _cancel_some(self, now: float) -> None:
-        with self._lock:
-            jobs = sorted(self._cancel)
-        try:
-            self._slurm.cancel(jobs)
-        except SlurmError as error:
-            self._tell(f"SLURM does not answer; cancelling is tried again ({error})", "cancel")
-            self._cancel_at = now + _CANCEL_SECONDS
-            return
-        with self._lock:
-            self._cancel.difference_update(jobs)
-            self._hurry()
+                self._cancellations.add(batch.jobs_for(entry.number) or ())
 
     # ------------------------------------------------------------------------------------------------------- polling
     def _poll(self) -> None:
-        """Ask SLURM once: the controller as a rule, accounting about jobs that the controller has forgotten."""
-        self._asked = time.time()
-        accounts = self._ask_accounts and self._accounting
-        self._ask_accounts = False
-        try:
-            found = self._query_accounts() if accounts else self._slurm.queue()
-        except SlurmError as error:
-            self._poll_failed(error)
-        else:
-            self._told.discard("poll")
-            with self._lock:
-                changed = self._take_in(found, from_accounts=accounts)
-            self._interval = _POLL_LEAST if changed else min(_POLL_MOST, self._interval * _POLL_GROWTH)
-        if self._ask_accounts or any(entry.missing for entry in self._launched() if entry.is_open):
-            self._interval = _POLL_LEAST
-        self._poll_at = time.time() + self._interval
-
-    def _query_accounts(self) -> list[JobState]:
-        jobs: set[str] = set()
-        names: set[str] = set()
-        since = self._asked
-        for entry in self._launched():
-            assert entry.batch is not None
-            if entry.missing is not None and entry.is_open:
-                since = min(since, entry.batch.made)
-                known = entry.batch.jobs_for(entry.number)
-                jobs.update(known or ())
-                if not known:
-                    names.add(entry.batch.job_name)
-        return self._slurm.accounts(jobs, names, since)
-
-    def _poll_failed(self, error: SlurmError) -> None:
-        if error.trouble is Trouble.NO_ACCOUNTING:
-            self._accounting = False
-            with self._lock:
-                self._take_in([], from_accounts=True)
-            return
-        self._tell(f"SLURM does not answer; what runs goes on ({error})", "poll")
-        self._interval = min(_POLL_MOST, self._interval * _POLL_GROWTH)
-        if error.trouble is not Trouble.UNREACHABLE:
-            _log.warning("%s", error)
-        now = time.time()
-        with self._lock:
-            for entry in self._launched():
-                if entry.missing is not None and not entry.ended and now - entry.missing > _PATIENCE_SECONDS:
-                    entry.ended = True  # the controller answered and did not know it; only the cause stays unknown
-
-    def _take_in(self, found: list[JobState], *, from_accounts: bool) -> bool:
-        """Note what SLURM said; return whether anything changed."""
-        by_job = {state.job: state for state in found}
-        names = {state.name: state.job for state in found}
-        changed = False
-        for entry in self._launched():
-            if not entry.is_open:
-                continue
-            if from_accounts and entry.missing is None:
-                continue
-            state = self._state_of(entry, by_job, names)
-            if state is not None and not (from_accounts and state.is_alive):
-                changed |= entry.state is None or entry.state.state != state.state
-                entry.state, entry.missing = state, None
-                entry.asked &= state.is_alive
-                entry.ended |= not state.is_alive or self._is_hopeless(entry, state)
-                self._tell_why_it_waits(state)
-            else:
-                self._is_missing(entry, from_accounts=from_accounts)
-                changed |= entry.ended
-        return changed
-
-    def _state_of(self, entry: Entry, by_job: dict[str, JobState], names: dict[str, str]) -> JobState | None:
-        """Return the state of the job that works on an entry; of several that may, one that is alive."""
-        assert entry.batch is not None
-        if entry.batch.job() is None and (job := names.get(entry.batch.job_name)):
-            entry.batch.set_job(job.partition("_")[0])
-        jobs = entry.batch.jobs_for(entry.number) or ()
-        states = [by_job[job] for job in jobs if job in by_job]
-        if not states and jobs and (whole := by_job.get(jobs[0].partition("_")[0])) is not None:
-            states = [whole]  # elements that were cancelled while they waited are listed as the array itself
-        name = entry.batch.name_for(entry.number)  # a controller that crashed gives the ids it forgot away again
-        states = [state for state in states if state.name == name]
-        return next((state for state in states if state.is_alive), states[0] if states else None)
-
-    def _is_missing(self, entry: Entry, *, from_accounts: bool) -> None:
-        """SLURM answered and does not know an entry's job: it has ended and is forgotten, or never was."""
-        assert entry.batch is not None
-        if entry.missing is None:
-            entry.missing = self._asked
-        now = time.time()
-        known = entry.batch.job() is not None
-        asked_all = from_accounts or not self._accounting
-        if known or self._asked - entry.batch.made > _MEMORY_SECONDS:
-            if asked_all or now - entry.missing > _PATIENCE_SECONDS:
-                entry.ended, entry.asked = True, False
-                entry.lost = not known
-            else:
-                self._ask_accounts = True
-        elif entry.profile is not None or self._asked - entry.batch.made > _FOREIGN_SECONDS:
-            self._withdraw(entry)
-
-    def _withdraw(self, entry: Entry) -> None:
-        """An sbatch came to nothing. Should its job turn up after all, it will find itself superseded."""
-        give_orders(entry.directory, launch=f"withdrawn/{entry.number}")
-        if entry.profile is None:
-            entry.ended = entry.lost = True
-        else:
-            entry.batch, entry.missing, entry.gathered = None, None, time.time()
-
-    def _is_hopeless(self, entry: Entry, state: JobState) -> bool:
-        """Whether a job that counts as waiting will never run by itself: SLURM failed to launch it and holds it."""
-        if "launch failed" not in state.reason.lower():
-            return False
-        entry.state = attrs.evolve(state, state="NODE_FAIL")
-        self._cancel.add(state.job)
-        return True
-
-    def _tell_why_it_waits(self, state: JobState) -> None:
-        reason = state.reason.strip("()")
-        if state.state == "PENDING" and reason not in _USUAL_REASONS:
-            self._tell(f"job {state.job} waits: {reason} (`squeue -j {state.job}`)", f"waits {reason}")
+        """Ask SLURM once, and again the sooner the more there is to find out."""
+        changed, are_all_found = self._findings.poll(self._launched())
+        most = _POLL_MOST if are_all_found else _UNFOUND_MOST
+        self._interval = _POLL_LEAST if changed else min(most, self._interval * _POLL_GROWTH)
+        self._poll_at = time.monotonic() + self._interval
 
 
 def remove_old(root: Path, days: float = 60.0) -> None:
