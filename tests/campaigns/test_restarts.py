@@ -220,13 +220,13 @@ def test_a_task_that_is_lost_again_and_again_waits_longer_each_time_also_for_the
     assert [outcome for outcome, _ in history(campaign)] == ["lost", "lost"]
     (row,) = campaign.json("show")["rows"]
     assert row["next"].startswith("waits until ")
-    task = campaign.json("tasks", "list")["rows"][0]
+    (task,) = json.loads(campaign.call("tasks", "list", campaign.file, "--json").stdout)["rows"]
     assert task["not_before"] > time.time() + 60
     why = campaign.call("why", campaign.file, f"{task['transformation']}:1").stdout
     assert "waits until " in why and "retry 2 of 3" in why
     monkeypatch.setenv("XPM_ALCHEM_PAUSES", "0")
-    campaign.call("tasks", "cancel", campaign.file, task["task"])
-    campaign.call("retry", campaign.file, task["task"])
+    campaign.call("tasks", "cancel", campaign.file, task["id"])
+    campaign.call("retry", campaign.file, task["id"])
     assert campaign.run().returncode == 0
     assert [outcome for outcome, _ in history(campaign)] == ["lost", "lost", "complete"]
 

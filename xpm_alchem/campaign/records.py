@@ -20,6 +20,7 @@ from xpm_alchem.campaign.driver_state import DRIVER, DRIVER_VERSION, read_driver
 from xpm_alchem.campaign.experimental import read_text
 from xpm_alchem.campaign.holder import Holder
 from xpm_alchem.campaign.index_record import read_index, write_index
+from xpm_alchem.campaign.queue_record import QueueNote, read_queue, write_queue
 from xpm_alchem.campaign.task_state import REQUEST, CampaignState, TaskState
 from xpm_alchem.network.index import Index
 from xpm_alchem.network.loading import Network, load_network
@@ -254,6 +255,15 @@ class CampaignRecords:
         """Write what the driver remembers."""
         self._require_lock()
         write_record(self.path / "driver.json", DRIVER, DRIVER_VERSION, content)
+
+    def queue(self) -> dict[str, QueueNote]:
+        """Return which tasks waited in a launcher's queue, by task id, when the driver looked last."""
+        return read_queue(self.path / "queue.json")
+
+    def set_queue(self, notes: Mapping[str, QueueNote]) -> None:
+        """Write which tasks wait in a launcher's queue."""
+        self._require_lock()
+        write_queue(self.path / "queue.json", notes)
 
     def open_notices(self) -> IO[bytes]:
         """Open the file that has a line for every notification, on what became of it, to add to it."""

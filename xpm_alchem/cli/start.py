@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 from rich.console import Console
@@ -191,11 +191,16 @@ def _close(out: Console, campaign: Campaign, code: int, *, quiet: bool, once: bo
         out.print("some tasks are in error: `xpm-alchem why` tells what happened to one")
     elif once:
         out.print("not finished: run the same command again later")
-    elif not campaign.status()["tasks"]["running"]:
+    elif not _is_anything_at_work(campaign.status()):
         out.print(f"stopped: nothing runs. Go on with: xpm-alchem run ... ({campaign.path})")
     else:
         attach = Address.of(campaign.records).command("attach")
         out.print(f"detached: running tasks go on. Come back with: xpm-alchem run ... or {attach}")
+
+
+def _is_anything_at_work(status: dict[str, Any]) -> bool:
+    """Whether attempts run, or wait in a queue."""
+    return bool(status["tasks"]["running"] or status["queued"])
 
 
 def _why_over(campaign: Campaign) -> str:
@@ -237,7 +242,7 @@ def attach_command(campaign: str, workspace: str | None) -> NoReturn:
     out.print(tables.status_table(view))
     tasks = view["tasks"]
     if any(task.in_flight for task in tasks_now(records).values()) or view["strategy"]["status"] == "awake":
-        if not tasks["running"] and made.budget()["state"] == "exhausted":
+        if not _is_anything_at_work(view) and made.budget()["state"] == "exhausted":
             out.print(f"budget used up: {_why_over(made)}")
             sys.exit(4)
         out.print("nobody drives this campaign and it is not finished: `xpm-alchem run` goes on with it")

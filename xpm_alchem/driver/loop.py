@@ -23,6 +23,7 @@ from xpm_alchem.driver.harvest import DriverEvent, Harvest
 from xpm_alchem.driver.log import Teller
 from xpm_alchem.driver.notices import Notices
 from xpm_alchem.driver.planning import Planning
+from xpm_alchem.driver.queue_watch import QueueWatch
 from xpm_alchem.driver.submission import Job, Session, clear_markers, pid_file, quiet_experimaestro
 from xpm_alchem.driver.withdrawal import Withdrawal
 from xpm_alchem.execution.attempts import AttemptLog
@@ -93,6 +94,7 @@ class Driver:
         self._beaten = 0.0
         self._budget = BudgetWatch(records, launcher, observe)
         self._notices = Notices(records, observe)
+        self._queue = QueueWatch(records, launcher, observe)
         self._harvest = Harvest(
             records,
             launcher,
@@ -203,10 +205,12 @@ class Driver:
     def _tell(self) -> None:
         """Tell the user, if the plan says so, that something is in error while the rest goes on."""
         exception = self._planning.state.exception if self._planning.state.status == ERROR else None
-        self._notices.look(self._planning.plan, exception)
+        self._queue.look()
+        self._notices.look(self._planning.plan, exception, self._queue.stuck)
 
     def _told(self, ending: ExitCode) -> ExitCode:
         """Tell the user how a run ended."""
+        self._queue.look()
         if ending is ExitCode.SATISFIED:
             self._notices.satisfied(self._planning.plan)
         elif ending is ExitCode.BUDGET:

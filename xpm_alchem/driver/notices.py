@@ -19,7 +19,7 @@ from xpm_alchem.plan.amounts import amount_text
 from xpm_alchem.plan.campaign_yaml import Plan
 from xpm_alchem.plan.notify import BUDGET, ERROR, SATISFIED
 
-_STANDING, _ENDED = "error", "ended in error"  # kinds of occurrences of the event 'error'
+_STANDING, _STUCK, _ENDED = "error", "stuck in a queue", "ended in error"  # kinds of occurrences of the event 'error'
 _LONGEST = 200  # characters of a reason
 
 
@@ -33,11 +33,23 @@ class Notices:
         self._records, self._observe = records, observe
         self._messengers: list[subprocess.Popen[bytes]] = []
 
-    def look(self, plan: Plan, exception: str | None) -> None:
-        """Tell, while the campaign goes on, that something is in error; again only when nothing was meanwhile."""
+    def look(self, plan: Plan, exception: str | None, stuck: str = "") -> None:
+        """Tell, while the campaign goes on, that something is in error; again only when nothing was meanwhile.
+
+        Parameters
+        ----------
+        exception
+            What the strategy raised.
+        stuck
+            What waits in a queue for what never comes by itself, in a sentence: it is told by itself.
+        """
         self._messengers = [messenger for messenger in self._messengers if messenger.poll() is None]
         if not _is_wanted(plan, ERROR):
             return
+        if stuck:
+            self._tell(plan, ERROR, _STUCK, "yes", stuck[:_LONGEST])
+        elif self._records.state().notified.get(_STUCK):
+            self._remember(_STUCK, "")
         failed = self._in_error()
         if failed:
             first = min(failed, key=lambda task: task.changed)

@@ -54,6 +54,32 @@ class ScriptBuilder(PythonScriptBuilder):  # type: ignore[misc]
         return Path(script)
 
 
+@attrs.frozen
+class Waiting:
+    """An attempt that was handed to a queue and has not begun.
+
+    Attributes
+    ----------
+    place
+        The queue, in words.
+    job
+        The queue's name for it, None while there is none.
+    since
+        Since when, seconds since the epoch.
+    reason, words
+        Why it waits: the queue's own word, '' for none, and what that means.
+    is_lasting
+        Whether that never passes by itself.
+    """
+
+    place: str
+    job: str | None
+    since: float
+    reason: str
+    words: str
+    is_lasting: bool = False
+
+
 class AttemptLauncher(Launcher):
     """A launcher whose attempts have a time limit, an outcome, and no orphans.
 
@@ -160,6 +186,10 @@ class AttemptLauncher(Launcher):
     def is_settled(self) -> bool:
         """Return whether every attempt that was submitted has been started or handed on."""
         return True
+
+    def waiting(self) -> dict[Path, Waiting]:
+        """Return the attempts that wait in a queue, by their tasks' directories, as far as is known at no cost."""
+        return {}
 
     def news(self) -> list[str]:
         """Return what a user should know and was not told yet."""

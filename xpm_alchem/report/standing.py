@@ -25,6 +25,10 @@ class Standing:
             return cls("in error", f"the strategy raised {strategy['exception']}")
         if tasks["running"]:
             return cls("running", "attempts are at work, and nobody drives: `xpm-alchem run` goes on")
+        if material.status["queued"]:
+            return cls("running", "attempts wait in a queue, and nobody drives: `xpm-alchem run` goes on")
+        if material.status["gone"]:
+            return cls("not finished", "attempts have ended, and nobody drives: `xpm-alchem run` goes on")
         if waiting:
             if budget["state"] == "exhausted":
                 return cls("budget used up", budget["sentence"])

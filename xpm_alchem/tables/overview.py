@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 
 from xpm_alchem.plan.amounts import amount_text
@@ -33,6 +33,7 @@ def status_table(view: View) -> RenderableType:
         + ", ".join(f"{count} {status}" for status, count in view["tasks"].items() if count)
         + ("" if any(view["tasks"].values()) else "none yet"),
     ]
+    lines += [f"          {sentence}" for sentence in _held_up(view)]
     lines.append(f"budget    {_money(view['budget'])}")
     lines += [f"          {one['sentence']}" for one in (*view["budget"]["closed"], *view["budget"]["mostly_lost"])]
     if strategy["exception"]:
@@ -49,6 +50,11 @@ def _money(view: View) -> str:
     limits += [] if view["until"] is None else [f"until {view['until']}"]
     lost = [f"lost work {amount_text(view['lost'], view['unit'])}"] if view["lost"] else []
     return ", ".join([f"{amount_text(view['spent'], view['unit'])} spent", *limits, *lost])
+
+
+def _held_up(view: View) -> list[str]:
+    """Return what holds tasks up, what needs the user first."""
+    return [*(f"needs you: {sentence}" for sentence in view["needs_user"]), *view["held_up"]]
 
 
 _SHOW_HEADINGS = ("transformation", "leg", "done", "run", "wait", "err", "estimate", "SD", "weight", "cost", "next")
@@ -71,7 +77,9 @@ def show_table(view: View) -> RenderableType:
     ]
     title = f"{view['campaign']} ({', '.join(unit for unit in (view['unit'], view['cost_unit']) if unit)})"
     red = [bool(row["error"]) for row in view["rows"]]
-    return rows_table(title, _SHOW_HEADINGS, rows, right=range(2, 10), red=red, one_line=("next",))
+    table = rows_table(title, _SHOW_HEADINGS, rows, right=range(2, 10), red=red, one_line=("next",))
+    below = _held_up(view)
+    return Group(table, told(*below)) if below else table
 
 
 def summary_table(view: View) -> RenderableType:
@@ -81,6 +89,7 @@ def summary_table(view: View) -> RenderableType:
     # it fits into 80 columns
     table = Table(title=cell(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     states = [f"{view[state]} {state}" for state in ("complete", "running", "waiting", "error") if view[state]]
+    states += [f"({view['queued']} in a queue)"] if view["queued"] else []
     cells = {
         "with result": f"{view['with_result']} of {view['transformations']}",
         "tasks": "\n".join(states) or "none",
@@ -92,7 +101,8 @@ def summary_table(view: View) -> RenderableType:
     for heading in cells:
         table.add_column(heading)
     table.add_row(*cells.values())
-    return table
+    needs_user = [f"needs you: {sentence}" for sentence in view["needs_user"]]
+    return Group(table, told(*needs_user)) if needs_user else table
 
 
 def _lost(view: View) -> str:

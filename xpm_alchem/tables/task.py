@@ -8,6 +8,7 @@ from xpm_alchem.tables.drawing import rows_table
 from xpm_alchem.views.overview import View
 from xpm_alchem.views.rows import number
 
+_HELD = {"queued": "waiting in a queue", "gone": "waiting, its process is gone", "paused": "waiting, tried again later"}
 _HEADINGS = ("task", "status", "priority", "attempts", "estimate", "host", "extends", "reason")
 
 
@@ -34,6 +35,8 @@ def tasks_table(view: View) -> RenderableType:
 def _status(row: View) -> str:
     """Return the status, with what it does not say by itself."""
     status = str(row["status"])
+    if row["hold"] is not None and row["actioned"]:
+        return _HELD[row["hold"]["kind"]]
     if row["at_work"] and (status != "running" or not row["actioned"]):
         return f"{status}, its attempt is ending"
     return f"{status}, cancelled" if status == "waiting" and not row["actioned"] else status

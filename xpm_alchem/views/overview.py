@@ -16,6 +16,7 @@ from xpm_alchem.execution.directory import TaskSummary
 from xpm_alchem.execution.fence import current
 from xpm_alchem.results.estimates import transformation_results
 from xpm_alchem.views.budget import PricedLauncher, spent_view
+from xpm_alchem.views.hold import GONE, PAUSED, QUEUED, Holds, holds_now, sentences, shown_status
 from xpm_alchem.views.pace import pace_view
 
 View = dict[str, Any]
@@ -72,7 +73,8 @@ def strategy_status(records: CampaignRecords) -> View:
 def status_view(records: CampaignRecords) -> View:
     """Return counts of tasks by status, who drives, the strategy's status, and what fails altogether."""
     tasks = tasks_now(records)
-    counts = Counter(str(task.status) for task in tasks.values())
+    holds = holds_now(records, tasks.values())
+    counts = Counter(str(shown_status(task, holds)) for task in tasks.values())
     return {
         "campaign": records.name,
         "path": str(records.path),
@@ -80,6 +82,11 @@ def status_view(records: CampaignRecords) -> View:
         "strategy": strategy_status(records),
         "transformations": len(records.index.transformations),
         "tasks": {str(status): counts.get(str(status), 0) for status in TaskStatus},
+        "queued": sum(hold.kind == QUEUED for hold in holds.values()),
+        "gone": sum(hold.kind == GONE for hold in holds.values()),
+        "paused": sum(hold.kind == PAUSED for hold in holds.values()),
+        "needs_user": sentences(holds, is_lasting=True),
+        "held_up": sentences(holds, is_lasting=False),
         "left_out": _left_out(records, tasks) if counts.get(TaskStatus.ERROR) else [],
         "repeats_left_out": repeats_left_out_view(records, grouped(tasks.values())),
         "failing_hosts": _failing_hosts(records),
@@ -117,7 +124,8 @@ def _failing_hosts(records: CampaignRecords) -> list[dict[str, Any]]:
 
 def show_view(records: CampaignRecords, tasks: Tasks | None = None) -> View:
     """Return a row for every transformation; `tasks` as `tasks_now` has returned them, if it was called already."""
-    groups = grouped((tasks_now(records) if tasks is None else tasks).values())
+    tasks = tasks_now(records) if tasks is None else tasks
+    groups, holds = grouped(tasks.values()), holds_now(records, tasks.values())
     results = transformation_results(records.index, groups)
     known = records.driver_state()
     weights = known.get("weights", {})
@@ -129,7 +137,7 @@ def show_view(records: CampaignRecords, tasks: Tasks | None = None) -> View:
     rows = []
     for record in records.index.transformations:
         group, result = groups.get(record.id, []), results[record.id]
-        counts = Counter(task.status for task in group)
+        counts = Counter(shown_status(task, holds) for task in group)
         rows.append(
             {
                 "id": record.id,
@@ -139,6 +147,7 @@ def show_view(records: CampaignRecords, tasks: Tasks | None = None) -> View:
                 "running": counts[TaskStatus.RUNNING],
                 "waiting": counts[TaskStatus.WAITING],
                 "error": counts[TaskStatus.ERROR],
+                "queued": sum(task.task in holds and holds[task.task].kind == QUEUED for task in group),
                 "estimate": result.estimate,
                 "sd": result.sd,
                 "weight": weights.get(record.id),
@@ -148,11 +157,18 @@ def show_view(records: CampaignRecords, tasks: Tasks | None = None) -> View:
                     mostly_lost,
                     "closed: costs more than per_result"
                     if record.id in closed and not any(task.in_flight for task in group)
-                    else _next(records, group, weights.get(record.id), asleep=asleep, driven=driven),
+                    else _next(records, group, holds, weights.get(record.id), asleep=asleep, driven=driven),
                 ),
             }
         )
-    return {"campaign": records.name, "unit": "kcal/mol", "cost_unit": money["unit"], "rows": rows}
+    return {
+        "campaign": records.name,
+        "unit": "kcal/mol",
+        "cost_unit": money["unit"],
+        "rows": rows,
+        "needs_user": sentences(holds, is_lasting=True),
+        "held_up": sentences(holds, is_lasting=False),
+    }
 
 
 def _with_counts(tasks: list[TaskState], mostly_lost: Collection[str], what: str) -> str:
@@ -163,11 +179,22 @@ def _with_counts(tasks: list[TaskState], mostly_lost: Collection[str], what: str
     return "; ".join(filter(None, [*counts, what]))
 
 
-def _next(records: CampaignRecords, tasks: list[TaskState], weight: float | None, *, asleep: bool, driven: bool) -> str:
+def _next(
+    records: CampaignRecords,
+    tasks: list[TaskState],
+    holds: Holds,
+    weight: float | None,
+    *,
+    asleep: bool,
+    driven: bool,
+) -> str:
     errors = [task for task in tasks if task.status is TaskStatus.ERROR]
     if errors:
         return f"error: {errors[0].reason.split(' (')[0][:60]}"
-    running = [task for task in tasks if task.status is TaskStatus.RUNNING]
+    held = [holds[task.task] for task in tasks if task.task in holds]
+    if needs_user := [hold for hold in held if hold.is_lasting]:
+        return needs_user[0].sentence
+    running = [task for task in tasks if task.status is TaskStatus.RUNNING and task.task not in holds]
     if running:
         summary = task_summary(records, running[0])
         if summary is None or not summary.units_total:
@@ -175,6 +202,8 @@ def _next(records: CampaignRecords, tasks: list[TaskState], weight: float | None
         return (
             f"repeat {running[0].repeat}: unit {min(summary.units_done + 1, summary.units_total)}/{summary.units_total}"
         )
+    if held:
+        return held[0].sentence
     if any(task.leaving for task in tasks):
         return "an attempt is ending"
     if any(task.in_flight for task in tasks):
@@ -185,7 +214,8 @@ def _next(records: CampaignRecords, tasks: list[TaskState], weight: float | None
 def summary_view(records: CampaignRecords, launcher: PricedLauncher, tasks: Tasks | None = None) -> View:
     """Return one row for the whole campaign; `launcher` is the plan's, `tasks` as for `show_view`."""
     tasks = tasks_now(records) if tasks is None else tasks
-    counts = Counter(task.status for task in tasks.values())
+    holds = holds_now(records, tasks.values())
+    counts = Counter(shown_status(task, holds) for task in tasks.values())
     groups = grouped(tasks.values())
     results = transformation_results(records.index, groups)
     money, status = spent_view(records), strategy_status(records)["status"]
@@ -198,6 +228,9 @@ def summary_view(records: CampaignRecords, launcher: PricedLauncher, tasks: Task
         "running": counts[TaskStatus.RUNNING],
         "waiting": counts[TaskStatus.WAITING],
         "error": counts[TaskStatus.ERROR],
+        "queued": sum(hold.kind == QUEUED for hold in holds.values()),
+        "gone": sum(hold.kind == GONE for hold in holds.values()),
+        "needs_user": sentences(holds, is_lasting=True),
         "hours": sum(task.seconds for task in tasks.values()) / 3600,
         "cost": money["spent"],
         "cost_unit": money["unit"],

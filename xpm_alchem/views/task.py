@@ -10,6 +10,7 @@ from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.views.hold import Holds, holds_now, shown_status
 from xpm_alchem.views.overview import View, find_task, tasks_now
 
 
@@ -25,22 +26,28 @@ def tasks_view(records: CampaignRecords, *, status: str | None = None, transform
         raise InputError(unknown_key(status, map(str, TaskStatus), "status", what="there is no"))
     only = None if transformation is None else records.index.find(transformation).id
     tasks = tasks_now(records)
-    chosen = [t for t in tasks.values() if status in (None, t.status) and only in (None, t.transformation)]
+    holds = holds_now(records, tasks.values())
+    chosen = [
+        task
+        for task in tasks.values()
+        if status in (None, shown_status(task, holds)) and only in (None, task.transformation)
+    ]
     return {
         "campaign": records.name,
         "unit": "kcal/mol",
-        "rows": [_row(records, task, tasks.get(task.extends or "")) for task in chosen],
+        "rows": [_row(records, task, tasks.get(task.extends or ""), holds) for task in chosen],
     }
 
 
-def _row(records: CampaignRecords, task: TaskState, extended: TaskState | None) -> View:
+def _row(records: CampaignRecords, task: TaskState, extended: TaskState | None, holds: Holds) -> View:
+    hold = holds.get(task.task)
     attempts = AttemptLog(TaskDirectory(records.task_path(task)).attempts).read() if task.submitted else []
     return {
         "id": task.task,
         "task": records.name_of(task),
         "transformation": records.index.by_id[task.transformation].name,
         "repeat": task.repeat,
-        "status": str(task.status),
+        "status": str(shown_status(task, holds)),
         "actioned": task.actioned,
         "at_work": task.at_work and task.status is not TaskStatus.COMPLETE,
         "priority": task.priority,
@@ -48,7 +55,9 @@ def _row(records: CampaignRecords, task: TaskState, extended: TaskState | None) 
         "attempts": len(attempts) or task.attempts,
         "host": (attempts[-1].node or attempts[-1].process.host) if attempts else None,
         "estimate": task.estimate,
-        "reason": task.reason,
+        "reason": task.reason if hold is None else hold.sentence,
+        "hold": None if hold is None else hold.view(),
+        "not_before": task.not_before or None,
     }
 
 

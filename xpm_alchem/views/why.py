@@ -14,6 +14,7 @@ from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.task_logs import last_lines, unit_logs
 from xpm_alchem.views.budget import attempt_costs
 from xpm_alchem.views.commands import Address
+from xpm_alchem.views.hold import QUEUED, Hold, holds_now, shown_status
 from xpm_alchem.views.log import job_logs, printed_logs
 from xpm_alchem.views.overview import View, find_task, task_name, task_now, task_summary
 
@@ -42,12 +43,15 @@ def why_view(records: CampaignRecords, text: str, address: Address | None = None
     attempts = AttemptLog(files.attempts).read()
     summary = task_summary(records, task)
     total = summary.units_total if summary is not None else 0
+    holds = holds_now(records, [task])
+    hold = holds.get(task.task)
     failed = next((attempt for attempt in reversed(attempts) if attempt.traceback), None)
     return {
         "task": task.task,
         "transformation": records.index.by_id[task.transformation].name,
         "repeat": task.repeat,
-        "status": str(task.status),
+        "status": str(shown_status(task, holds)),
+        "hold": None if hold is None else hold.view(),
         "actioned": task.actioned,
         "reason": task.reason,
         "left_out": task.left_out or None,
@@ -60,7 +64,7 @@ def why_view(records: CampaignRecords, text: str, address: Address | None = None
         "traceback_attempt": failed.number if failed is not None else None,
         "stderr": _stderr(task, files, attempts),
         "files": _files(records, task, files, attempts),
-        "commands": _commands(records, task, attempts, address or Address.of(records)),
+        "commands": _commands(records, task, hold, attempts, address or Address.of(records)),
     }
 
 
@@ -137,7 +141,7 @@ def _written(path: Path) -> float:
 
 
 def _commands(
-    records: CampaignRecords, task: TaskState, attempts: list[Attempt], address: Address
+    records: CampaignRecords, task: TaskState, hold: Hold | None, attempts: list[Attempt], address: Address
 ) -> list[dict[str, str]]:
     """Return what a user can do now, each a command and what it does."""
     name = task_name(records, task)
@@ -150,6 +154,11 @@ def _commands(
         case TaskStatus.ERROR:
             others = {"command": address.command("failures"), "what": "whether others failed in the same way"}
             return [*logs, others, command("retry", "try it again; finished units are kept")]
+        case TaskStatus.RUNNING if hold is not None and hold.kind == QUEUED:
+            job = [{"command": f"squeue --all -j {hold.job}", "what": "what SLURM says"}] if hold.job else []
+            return [*logs, *job, command("cancel", "take it out of the queue")]
+        case TaskStatus.RUNNING if hold is not None:
+            return [*logs, _run(address, "nobody drives: go on")]
         case TaskStatus.RUNNING:
             return [
                 command("logs", "watch what it prints", "-f"),
@@ -158,8 +167,12 @@ def _commands(
         case TaskStatus.WAITING if not task.actioned:
             return [*logs, command("retry", "take it up again")]
         case TaskStatus.WAITING if records.holder() is None:
-            plan = address.campaign if Path(address.campaign).is_file() else "campaign.yaml"
-            return [*logs, {"command": Address(plan, address.workspace).command("run"), "what": "nobody drives: go on"}]
+            return [*logs, _run(address, "nobody drives: go on")]
         case TaskStatus.COMPLETE:
             return [*logs, {"command": address.command("results"), "what": "the results"}]
     return logs
+
+
+def _run(address: Address, what: str) -> dict[str, str]:
+    plan = address.campaign if Path(address.campaign).is_file() else "campaign.yaml"
+    return {"command": Address(plan, address.workspace).command("run"), "what": what}

@@ -76,7 +76,7 @@ class Watcher:
         yield records.position
         yield records.holder()
         yield int(time.time() / _AGE_SECONDS)
-        for name in ("driver.json", "campaign.yaml"):
+        for name in ("driver.json", "campaign.yaml", "queue.json"):
             yield _stamp(records.path / name)
         for task in state.tasks.values():
             if task.at_work:

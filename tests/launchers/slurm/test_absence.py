@@ -27,6 +27,13 @@ def test_a_job_that_the_controller_says_it_does_not_know_is_waited_for_two_minut
     assert absence.is_over(121.0, NEVER)
 
 
+def test_a_hole_in_an_array_was_cancelled_unless_its_attempt_shows_life():
+    absence = Absence(since=0.0, answers=4, is_hole=True)
+    assert absence.is_over(25.0, NEVER)
+    assert not absence.is_over(25.0, 10.0)
+    assert not Absence(since=0.0, answers=3, is_hole=True).is_over(25.0, NEVER)
+
+
 def test_few_answers_prove_nothing_however_long_ago_the_first_one_was():
     assert not Absence(since=0.0, answers=3, unknown=True).is_over(24 * HOUR, NEVER)
 

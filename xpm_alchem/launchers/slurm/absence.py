@@ -11,6 +11,7 @@ import attrs
 
 _SURE_SECONDS = 60.0  # a sign of life so young says that an answer without the job was wrong
 _UNKNOWN_SECONDS = 120.0  # quiet for so long, and the controller says that it knows no such job
+_HOLE_SECONDS = 20.0  # quiet for so long, and the controller lists its array without it, or was told to end it
 _PATIENCE_SECONDS = 900.0  # quiet for so long, and the controller only does not list it
 _RUNAWAY_SECONDS = 6 * 3600.0  # as long as accounting is believed that a job is alive of which nothing else is heard
 _UNDER_WAY_SECONDS = 60.0  # the job of an sbatch may take so long to turn up whose answer nobody has heard
@@ -34,6 +35,9 @@ class Absence:
         How many answers have not listed it.
     unknown
         Whether the controller, when it was asked for this job, said last that it knows none of that id.
+    is_hole
+        Whether the last answer listed others of the job's array, or SLURM has taken an order to end the job: of an
+        element that is cancelled while it waits no record is kept.
     accounted
         When accounting said last that it is alive.
     asked
@@ -43,6 +47,7 @@ class Absence:
     since: float
     answers: int = 0
     unknown: bool = False
+    is_hole: bool = False
     accounted: float | None = None
     asked: float | None = None
 
@@ -59,7 +64,8 @@ class Absence:
         heard = max(now - quiet, self.since)
         if self.accounted is not None and self.accounted - self.since < _RUNAWAY_SECONDS:
             heard = max(heard, self.accounted)
-        return now - heard > (_UNKNOWN_SECONDS if self.unknown else _PATIENCE_SECONDS)
+        patience = _HOLE_SECONDS if self.is_hole else _UNKNOWN_SECONDS if self.unknown else _PATIENCE_SECONDS
+        return now - heard > patience
 
     def is_long(self, now: float) -> bool:
         """Return whether it has lasted so long that nobody waits for SLURM to say how a job ended that has ended."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import attrs
 
@@ -37,6 +37,7 @@ class Cancellations:
         self._slurm, self._tell = slurm, tell
         self._lock = threading.Lock()
         self._wishes: dict[str, _Wish] = {}
+        self._issued: set[str] = set()
 
     def __bool__(self) -> bool:
         """Whether there are any."""
@@ -47,6 +48,11 @@ class Cancellations:
         """Whether scancel was run for all of them."""
         with self._lock:
             return all(wish.tries for wish in self._wishes.values())
+
+    def were_issued(self, jobs: Collection[str]) -> bool:
+        """Whether scancel was run for all of some jobs, and there are any."""
+        with self._lock:
+            return bool(jobs) and self._issued.issuperset(jobs)
 
     def add(self, jobs: Iterable[str]) -> None:
         """End jobs, too."""
@@ -69,6 +75,7 @@ class Cancellations:
             for wish in due.values():
                 wish.due = now + _RETRY_SECONDS
             return False
+        self._issued.update(due)
         for wish in due.values():
             wish.due = now + min(_AGAIN_MOST, _AGAIN_LEAST * 2**wish.tries)
             wish.tries += 1

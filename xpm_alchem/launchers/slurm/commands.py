@@ -27,6 +27,7 @@ _ENDED = {
     "NODE_FAIL": Outcome.NODE_FAILURE,
     "BOOT_FAIL": Outcome.NODE_FAILURE,
 }
+WAITING_STATES = frozenset({"PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"})
 _UNREACHABLE = re.compile(
     r"unable to contact|connection (refused|reset|timed out)|timed out|zero bytes|transport endpoint|"
     r"communication|temporarily unable|protocol authentication|unexpected message|resource temporarily|"

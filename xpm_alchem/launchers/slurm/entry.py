@@ -35,6 +35,8 @@ class Entry:
         Its launch; the batch None while it is gathered.
     state
         What SLURM said last; None while it has not been asked.
+    is_steady
+        Whether SLURM gave the same reason for its state twice in a row: at first it may give another one.
     ended
         Whether it is over, by its own word or by SLURM's.
     lost
@@ -57,6 +59,7 @@ class Entry:
     number: int = 0
     gathered: float = 0.0
     state: JobState | None = None
+    is_steady: bool = False
     ended: bool = False
     lost: bool = False
     asked: bool = False
@@ -74,8 +77,12 @@ class Entry:
 
     def base_job(self) -> str | None:
         """Return the id of its job, of an array's element that of the array; None while nobody knows it."""
-        jobs = None if self.batch is None else self.batch.jobs_for(self.number)
+        jobs = self.jobs()
         return jobs[0].partition("_")[0] if jobs else None
+
+    def jobs(self) -> list[str]:
+        """Return the ids of the jobs that work or may work on it; none while nobody knows them."""
+        return [] if self.batch is None else self.batch.jobs_for(self.number) or []
 
     def signs(self) -> tuple[Path, ...]:
         """Return the files that are written while its attempt lives."""

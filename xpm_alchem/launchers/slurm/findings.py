@@ -20,9 +20,10 @@ from xpm_alchem.launchers.slurm.cancellation import Cancellations
 from xpm_alchem.launchers.slurm.commands import JobState, Slurm, SlurmError, Trouble
 from xpm_alchem.launchers.slurm.entry import Entry, passing
 from xpm_alchem.launchers.slurm.inquiry import Inquiry
+from xpm_alchem.launchers.slurm.reasons import reason_of
 
 _log = logging.getLogger("xpm.alchem.slurm")
-_USUAL_REASONS = {"None", "Priority", "Resources", "BeginTime", "JobArrayTaskLimit", "Cleaning", ""}
+_USUAL_REASONS = {"Priority", "Resources", "BeginTime", "JobArrayTaskLimit", "Cleaning", ""}
 
 
 class Findings:
@@ -79,6 +80,7 @@ class Findings:
         """Note what the controller lists; return whether anything changed, and the entries whose jobs it does not."""
         by_job = {state.job: state for state in found}
         names = {state.name: state.job for state in found}
+        arrays = {(state.job.partition("_")[0], state.name) for state in found}
         changed, absent = False, []
         with self._lock:
             self._cancellations.heard(by_job)
@@ -92,12 +94,15 @@ class Findings:
                     else:
                         changed |= entry.absence is None
                         entry.absence = entry.absence or Absence(asked)
+                        is_listed = (entry.base_job(), _name_of(entry)) in arrays
+                        entry.absence.is_hole = is_listed or self._cancellations.were_issued(entry.jobs())
                         absent.append(entry)
         return changed, absent
 
     def _heard(self, entry: Entry, state: JobState) -> bool:
         """Note what SLURM says of an entry's job; return whether that is news."""
         is_news = entry.state is None or entry.state.state != state.state
+        entry.is_steady = entry.state is not None and entry.state.reason == state.reason
         entry.state, entry.absence = state, None
         entry.asked &= state.is_alive
         entry.ended |= not state.is_alive or self._is_hopeless(entry, state)
@@ -227,9 +232,10 @@ class Findings:
         return True
 
     def _tell_why_it_waits(self, state: JobState) -> None:
-        reason = state.reason.strip("()")
-        if state.state == "PENDING" and reason not in _USUAL_REASONS:
-            self._tell(f"job {state.job} waits: {reason} (`squeue -j {state.job}`)", f"waits {reason}")
+        reason = reason_of(state.reason)  # the driver tells of those that never pass
+        if state.state == "PENDING" and reason.word not in _USUAL_REASONS and not reason.is_lasting:
+            told = f"job {state.job} waits: {reason.word}: {reason.words} (`squeue -j {state.job}`)"
+            self._tell(told, f"waits {reason.word}")
 
 
 def _name_of(entry: Entry) -> str:

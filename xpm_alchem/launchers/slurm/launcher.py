@@ -19,7 +19,7 @@ from xpm_alchem.execution.attempts import Attempt, Launched, Outcome
 from xpm_alchem.execution.demand import Demand
 from xpm_alchem.execution.fence import give_orders
 from xpm_alchem.execution.life_signs import FileClock, files_of
-from xpm_alchem.launchers.base import AttemptLauncher, Ending
+from xpm_alchem.launchers.base import AttemptLauncher, Ending, Waiting
 from xpm_alchem.launchers.slurm.absence import is_sign_of_life
 from xpm_alchem.launchers.slurm.commands import Slurm, SlurmError, Trouble
 from xpm_alchem.launchers.slurm.entry import Entry, outcome_of
@@ -227,6 +227,10 @@ class SlurmLauncher(AttemptLauncher):
     def is_settled(self) -> bool:
         """Return whether sbatch has been run for every task."""
         return self.queue.is_settled()
+
+    def waiting(self) -> dict[Path, Waiting]:
+        """Return what waits in SLURM's queue, or to be put there."""
+        return self.queue.waiting()
 
     def news(self) -> list[str]:
         """Return what SLURM complained of."""

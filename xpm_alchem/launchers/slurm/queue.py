@@ -16,18 +16,22 @@ from xpm_alchem.base.errors import FormatError
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import Orders, give_orders
+from xpm_alchem.launchers.base import Waiting
 from xpm_alchem.launchers.slurm.batch import Batch, parse_launch
 from xpm_alchem.launchers.slurm.cancellation import Cancellations
-from xpm_alchem.launchers.slurm.commands import Slurm
+from xpm_alchem.launchers.slurm.commands import WAITING_STATES, Slurm
 from xpm_alchem.launchers.slurm.entry import Entry, passing
 from xpm_alchem.launchers.slurm.findings import Findings
 from xpm_alchem.launchers.slurm.profile import SlurmProfile
+from xpm_alchem.launchers.slurm.reasons import reason_of
 from xpm_alchem.launchers.slurm.submission import Submission
 
 _log = logging.getLogger("xpm.alchem.slurm")
 
 _LOOKS_PER_STEP = 100  # at files of tasks
 _STEP_SECONDS = 0.25
+_SUBMIT_SECONDS = 10.0  # that a submission takes as a rule, with the first look at what became of it
+_PLACE, _HERE = "SLURM's queue", "line to be submitted to SLURM"
 _POLL_LEAST, _POLL_MOST, _POLL_GROWTH = 2.0, 60.0, 1.5
 _UNFOUND_MOST = 15.0  # between two polls while jobs are not listed
 _WORD_SECONDS = 30.0  # after an attempt said that it ends, its process is gone although nobody noted that
@@ -133,6 +137,28 @@ class SlurmQueue:
                 if (not entry.ended and not known) or entry.asked:
                     return False
             return True
+
+    def waiting(self) -> dict[Path, Waiting]:
+        """Return the tasks whose jobs wait, and why, by their directories."""
+        now = time.time()
+        with self._lock:
+            found = {entry.directory: self._why_it_waits(entry, now) for entry in self._entries.values()}
+        return {directory: waiting for directory, waiting in found.items() if waiting is not None}
+
+    def _why_it_waits(self, entry: Entry, now: float) -> Waiting | None:
+        if entry.ended:
+            return None
+        if entry.batch is None:
+            if now - entry.gathered < _SUBMIT_SECONDS:
+                return None
+            return Waiting(_HERE, None, entry.gathered, "", self._submission.trouble or "is about to be submitted")
+        state, made = entry.state, entry.batch.made
+        if state is not None and state.state in WAITING_STATES:
+            reason = reason_of(state.reason)
+            return Waiting(_PLACE, state.job, made, reason.word, reason.words, reason.is_lasting and entry.is_steady)
+        if state is None and now - made > _SUBMIT_SECONDS:
+            return Waiting(_PLACE, entry.batch.job(), made, "", "SLURM has not said anything of its job yet")
+        return None
 
     def news(self) -> list[str]:
         """Return what a user should know and was not told yet."""

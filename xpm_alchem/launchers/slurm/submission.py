@@ -37,6 +37,11 @@ class Submission:
         Held by whoever cancels a task.
     tell
         Called with what a user should know, and a key under which it is told once.
+
+    Attributes
+    ----------
+    trouble
+        What SLURM said when a submission failed last; '' since one went well.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class Submission:
         self._refused: dict[SlurmProfile, tuple[float, float]] = {}  # not before, and how long then
         self._largest_batch = 1000
         self._arrays = True
+        self.trouble = ""
 
     def there_is_room(self) -> None:
         """Take note that a job has ended: a limit on their number may be reached no more."""
@@ -79,6 +85,7 @@ class Submission:
                 if not wanted:
                     continue
                 batch, trouble = self._sbatch(profile, wanted)
+                self.trouble = str(trouble or "")
                 if trouble is None or trouble.trouble is Trouble.UNREACHABLE:
                     yield batch, wanted
                 if trouble is None:
