@@ -54,7 +54,7 @@ def _money(view: View) -> str:
 
 def _held_up(view: View) -> list[str]:
     """Return what holds tasks up, what needs the user first."""
-    return [*(f"needs you: {sentence}" for sentence in view["needs_user"]), *view["held_up"]]
+    return [*(f"needs you: {sentence}" for sentence in view.get("needs_user", ())), *view.get("held_up", ())]
 
 
 _SHOW_HEADINGS = ("transformation", "leg", "done", "run", "wait", "err", "estimate", "SD", "weight", "cost", "next")
@@ -89,7 +89,7 @@ def summary_table(view: View) -> RenderableType:
     # it fits into 80 columns
     table = Table(title=cell(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     states = [f"{view[state]} {state}" for state in ("complete", "running", "waiting", "error") if view[state]]
-    states += [f"({view['queued']} in a queue)"] if view["queued"] else []
+    states += [f"({view['queued']} in a queue)"] if view.get("queued") else []
     cells = {
         "with result": f"{view['with_result']} of {view['transformations']}",
         "tasks": "\n".join(states) or "none",
@@ -101,7 +101,7 @@ def summary_table(view: View) -> RenderableType:
     for heading in cells:
         table.add_column(heading)
     table.add_row(*cells.values())
-    needs_user = [f"needs you: {sentence}" for sentence in view["needs_user"]]
+    needs_user = [f"needs you: {sentence}" for sentence in view.get("needs_user", ())]
     return Group(table, told(*needs_user)) if needs_user else table
 
 

@@ -26,8 +26,7 @@ def why_table(view: View, *, everything: bool = False) -> RenderableType:
     head = f"{view['transformation']} repeat {view['repeat']}: {view['status']}"
     if view["reason"] and (view["status"] != "complete" or view["left_out"]):
         head += f" ({view['reason']})"
-    hold = view["hold"]
-    if hold is not None:
+    if (hold := view.get("hold")) is not None:
         head = f"{view['transformation']} repeat {view['repeat']}: {hold['sentence']}"
     parts: list[RenderableType] = [told(head)]
     if view["attempts"]:
