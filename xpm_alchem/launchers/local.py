@@ -21,6 +21,7 @@ from experimaestro.connectors.local import LocalConnector
 from experimaestro.launchers.direct import DirectLauncher
 from experimaestro.taskglobals import Env
 
+from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.files import not_through_links
 from xpm_alchem.base.interpreter import python
 from xpm_alchem.execution.attempts import Attempt, Launched, Outcome
@@ -33,6 +34,7 @@ from xpm_alchem.launchers.watchdog import kill_after
 
 _POLL_SECONDS = 0.2
 _HANGS_SECONDS = 5.0  # after which others end an attempt that should have ended itself
+_LOCAL = "local/"  # begins the names of launches here
 _LAUNCH = "XPM_ALCHEM_LAUNCH"  # the variable that tells a process as which launch it was started
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENMM_CPU_THREADS")
 
@@ -121,7 +123,7 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
 
     def prepare(self, directory: Path) -> None:
         """Make a task ready; a process of an earlier launch that begins now finds that it may not work on it."""
-        give_orders(directory, launch=f"local/{uuid.uuid4().hex[:10]}", stop=None)
+        give_orders(directory, launch=f"{_LOCAL}{uuid.uuid4().hex[:10]}", stop=None)
 
     def has_launched(self, directory: Path) -> bool:
         """Return whether there is a pid file (an earlier one was removed), or a process that has none yet."""
@@ -172,7 +174,7 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
             spec = _spec(directory)
             return None if is_copy(directory, spec) else Process.fromDefinition(self.connector, spec)
         except StopIteration:
-            return _running_script(directory)
+            return _running_script(directory) if _was_prepared(directory) else None
         except Exception:  # whatever experimaestro raises for a file that is damaged
             return None
 
@@ -216,6 +218,14 @@ class LocalAttemptBuilder(ProcessBuilder):  # type: ignore[misc]
 def _spec(directory: Path) -> dict[str, Any]:
     """Return what experimaestro's pid file, which is named after the type of the task, says."""
     return dict(json.loads(next(directory.glob("*.pid")).read_text()))
+
+
+def _was_prepared(directory: Path) -> bool:
+    """Whether a process may have been started for a task: to look for one takes a while."""
+    try:
+        return (Orders.read(directory).launch or "").startswith(_LOCAL)
+    except (OSError, FormatError):
+        return True
 
 
 def _running_script(directory: Path) -> LocalAttempt | None:
