@@ -7,12 +7,15 @@ import signal
 import sys
 import textwrap
 import time
+from types import SimpleNamespace
 
 import pytest
 from one_task import TIMED_OUT, TOLD_TO_END, Task, ended, task_of, wait_until
 
 from xpm_alchem.execution.attempts import Outcome
 from xpm_alchem.execution.deadline import Deadline
+from xpm_alchem.execution.progress import UnitAtWork
+from xpm_alchem.execution.reach import reach_of
 from xpm_alchem.failures.restarts import RESUME, STOP, RestartPolicy, decide
 
 BODIES = {  # what a unit does that is stopped before it is done; `shared` is its directory, `halt` waits for that
@@ -187,3 +190,58 @@ def test_a_unit_that_is_told_to_end_each_time_uses_up_its_retries(unknown):
             break
     assert len(task.attempts) == 3
     assert "being cancelled" in decide(task.attempts, RestartPolicy(max_retries=2)).reason
+
+
+def at_work(shared) -> UnitAtWork:
+    return UnitAtWork(shared, SimpleNamespace(name="simulation", key="Unit-1"), [])
+
+
+def test_a_sampler_that_has_no_checkpoint_at_half_time_says_so_once(tmp_path):
+    unit = at_work(tmp_path)
+    (tmp_path / "simulation.nc").touch()
+    (tmp_path / "checkpoint.chk").touch()
+    unit.is_best_moment(600.0)  # its storage was made
+    assert unit.warning(299.0, 300.0) == ""
+    assert "half of its time is over (301 s) and it has no checkpoint yet" in unit.warning(301.0, 299.0)
+    assert unit.warning(302.0, 298.0) == ""
+
+
+@pytest.mark.parametrize("files", [["checkpoint.xml"], ["trajectory.nc"], []])
+def test_what_is_no_sampler_is_not_warned_of(tmp_path, files):
+    unit = at_work(tmp_path)
+    for name in files:
+        (tmp_path / name).touch()
+    assert unit.warning(500.0, 100.0) == ""
+
+
+def test_a_sampler_that_has_written_checkpoints_or_goes_on_is_not_warned_of(tmp_path):
+    unit = at_work(tmp_path)
+    (tmp_path / "simulation.nc").touch()
+    for number in range(3):
+        (tmp_path / "checkpoint.chk").touch()
+        os.utime(tmp_path / "checkpoint.chk", ns=(number + 1, number + 1))
+        unit.is_best_moment(600.0)
+    assert unit.warning(500.0, 100.0) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        (
+            '<?xml version="1.0" ?>\n<State openmmVersion="8.6" stepCount="12000" time="24" type="State" version="1">',
+            12000,
+        ),
+        ('<State stepCount="0" time="0">', 0),
+        ("<System></System>", None),
+        ("", None),
+    ],
+)
+def test_the_steps_of_an_openmm_state_are_read(tmp_path, text, steps):
+    (tmp_path / "checkpoint.xml").write_text(text)
+    found = reach_of(tmp_path)
+    assert (None if found is None else found.steps) == steps
+
+
+def test_a_file_that_is_no_netcdf_says_nothing(tmp_path):
+    (tmp_path / "simulation.nc").write_bytes(b"CDF" + b"\0" * 100)
+    assert reach_of(tmp_path) is None

@@ -67,6 +67,7 @@ class Harvest:
         self._checked: dict[str, float] = {}
         self._ended: dict[tuple[str, float], float] = {}
         self._told: set[tuple[str, bool]] = set()
+        self._warned: set[tuple[str, str]] = set()
 
     def look(self) -> None:
         """Look at every task whose attempt was at work; the journal gains what became of it."""
@@ -150,7 +151,15 @@ class Harvest:
         last = attempts[-1] if len(attempts) > task.attempts_before else None
         if last is not None and last.outcome is None and not last.elsewhere:
             self.launcher.end_overdue(last)
+            self._warn(task, last)
         return last is not None and last.end is not None and now - last.end > _OVERDUE_SECONDS
+
+    def _warn(self, task: TaskState, attempt: Attempt) -> None:
+        """Tell, once, what an attempt at work has found that its user should know."""
+        for warning in (unit["warning"] for unit in attempt.units if "warning" in unit):
+            if (task.task, warning) not in self._warned:
+                self._warned.add((task.task, warning))
+                self.observe(DriverEvent(warning, task))
 
     def _never_began(self, task: TaskState, directory: Path, log: AttemptLog) -> bool:
         """Note an attempt that ended before it could say that it began; return False if there was none at all."""

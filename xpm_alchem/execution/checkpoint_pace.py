@@ -36,6 +36,11 @@ class CheckpointPace:
         self._marks = [began]  # when the unit began, and when checkpoints were seen to be written
 
     @property
+    def writes(self) -> int:
+        """How often a checkpoint's file was seen to be written to."""
+        return len(self._marks) - 1
+
+    @property
     def start_up(self) -> float | None:
         """Seconds from the unit's begin until a checkpoint's file was first written to; None before that."""
         return next(iter(_intervals(self._marks)), None)
@@ -61,7 +66,7 @@ class CheckpointPace:
         left
             The seconds until the attempt is interrupted.
         """
-        if self.seconds is None or len(self._marks) < 2:
+        if self.seconds is None or not self.writes:
             return False
         if _intervals(self._marks)[-1] < self.seconds / _ALIKE / 2:
             return False  # a file that was only opened to write

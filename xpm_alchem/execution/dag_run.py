@@ -225,8 +225,12 @@ class _Execution:
         if orders.stop is not None:
             return Stopped(False, orders.stop)
         left = None if self.deadline is None else self.deadline.left()
-        if left is not None and self.at_work is not None and self.at_work.is_best_moment(left):
+        if left is None or self.at_work is None:
+            return None
+        if self.at_work.is_best_moment(left):
             return Stopped(True, _AFTER_CHECKPOINT)
+        if warning := self.at_work.warning(time.monotonic() - self.began, left):
+            self._note_unit({"warning": warning})
         return None
 
     def _note_request(self, request: Stopped) -> None:

@@ -17,9 +17,10 @@ from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
 from xpm_alchem.execution.checkpoint_pace import CheckpointPace
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.inherited import InheritedFiles
-from xpm_alchem.execution.reach import Reach, reach_of
+from xpm_alchem.execution.reach import Reach, is_sampler_at_work, reach_of
 
 _BEGAN_AGAIN = "it began again: nothing that the attempt before wrote was read"
+_WRITES_BEFORE = 2  # a sampler writes to its checkpoint's file when it is made, and in its first iteration
 _NO_CHECKPOINT = "it began again: no checkpoint had been reached"
 
 
@@ -46,6 +47,7 @@ class UnitAtWork:
         self.inherited = InheritedFiles(shared)
         self._from = reach_of(shared) if self.inherited.written else None
         learned = next((a.checkpoint_seconds for a in reversed(earlier) if a.at_work == self._key), None)
+        self._has_warned = False
         self._pace = CheckpointPace(shared, time.monotonic(), learned)
 
     def begins(self) -> dict[str, Any]:
@@ -74,6 +76,24 @@ class UnitAtWork:
         now = time.monotonic()
         self._pace.look(now)
         return self._pace.is_best_moment(now, left)
+
+    def warning(self, spent: float, left: float) -> str:
+        """Return what to say of a sampler that has no checkpoint when half of its time is over; once, else ''.
+
+        Parameters
+        ----------
+        spent, left
+            Seconds that the attempt has taken, and has left.
+        """
+        if self._has_warned or spent < left or not is_sampler_at_work(self._shared):
+            return ""
+        self._has_warned = True
+        if self._from is not None or self._pace.writes > _WRITES_BEFORE:
+            return ""
+        return (
+            f"half of its time is over ({spent:.0f} s) and it has no checkpoint yet: its time limit holds less than "
+            "two. Raise the time limit, or lower the protocol's checkpoint_interval"
+        )
 
     def progress(self) -> tuple[bool, float, dict[str, Any]]:
         """Return whether it came further, until when that is kept, and what the journal is to say besides.

@@ -55,6 +55,11 @@ def checkpoints_in(shared: Path) -> list[Path]:
     return []
 
 
+def is_sampler_at_work(shared: Path) -> bool:
+    """Return whether a unit has the storage of an openmmtools sampler, by the names of its files."""
+    return any(shared.glob("*.nc")) and bool(checkpoints_in(shared))
+
+
 def _sampler_storage(path: Path) -> Reach | None:
     """Read the storage of an openmmtools sampler: it goes on from the last iteration that has a checkpoint."""
     try:

@@ -103,6 +103,8 @@ def _notes(attempt: Attempt) -> Iterator[str]:
     for unit in attempt.units:
         if unit.get("fresh"):
             yield f"{unit.get('name')}: {unit.get('reason')}"
+        elif unit.get("warning"):
+            yield f"{unit.get('name')}: {unit['warning']}"
         elif unit.get("damaged"):
             yield f"{unit.get('name')}: its result was damaged and is made again; the old one is {unit['damaged']}"
 
