@@ -50,7 +50,9 @@ def test_a_job_that_can_never_start_calls_for_the_user_once_and_is_shown_as_wait
     hold = campaign.json("why", f"{row['transformation']}:1")["hold"]
     (job,) = cluster.jobs("PD")
     assert hold["kind"] == "queued" and hold["is_lasting"] and hold["job"] == job["id"]
-    assert campaign.call("report", campaign.file, "--out", tmp_path / "report.html").returncode == 0
+    report = tmp_path / "report.html"
+    assert campaign.call("report", campaign.file, "--out", report).returncode == 0
+    assert "Needs you: " in report.read_text() and "PartitionTimeLimit" in report.read_text()
     driver.kill()  # views ask nobody: not the driver, and not SLURM
     communicate(driver)
     alone = texts(campaign)

@@ -72,7 +72,10 @@ def _overview(material: Material) -> list[Block]:
         f"{strategy['iterations']} iteration(s)"
     )
     last = strategy["last_iteration"]
-    return [Tiles(tiles), Sentences([sentence + ("." if last is None else f", the last on {local_time(last)}.")])]
+    told = [sentence + ("." if last is None else f", the last on {local_time(last)}.")]
+    told += [f"Needs you: {one}." for one in material.status["needs_user"]]
+    told += [f"{one}." for one in material.status["held_up"]]
+    return [Tiles(tiles), Sentences(told)]
 
 
 # --------------------------------------------------------------------------------------------------------- values
