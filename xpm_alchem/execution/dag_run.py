@@ -9,7 +9,7 @@ import errno
 import shutil
 import time
 import traceback as traceback_module
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,16 @@ import filelock
 
 from xpm_alchem import gufe_seam
 from xpm_alchem.base.energies import Believed, believed, believed_pairs
-from xpm_alchem.base.errors import FormatError, SupersededError, TaskBusyError, UntrustedModuleError
+from xpm_alchem.base.errors import FormatError, SupersededError, TaskBusyError
 from xpm_alchem.base.files import set_aside
 from xpm_alchem.execution.attempts import ALL_UNITS, Attempt, AttemptLog, Launched, Outcome
+from xpm_alchem.execution.dag_files import DagFiles
 from xpm_alchem.execution.deadline import Deadline
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.execution.fence import Fence, inherit
 from xpm_alchem.execution.interrupts import Interrupts, Stopped
 from xpm_alchem.execution.measures import Durations, Usage, versions
 from xpm_alchem.execution.progress import UnitAtWork, close_lost, within
-from xpm_alchem.network.trust import check_module
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _BUSY_SECONDS = 10.0  # the attempt before may still be on its way out
@@ -155,6 +155,7 @@ class _Execution:
         with held:
             self.fence = Fence(self.files.path, self.launched.launch)  # again: it may have been raised meanwhile
             self.files = attrs.evolve(self.files, generation=self.fence.generation)
+            self.dag_files = DagFiles(self.files, self.spec.trusted, self._guard, self._note_damage)
             earlier = self._close_lost()
             if (finished := self._finished()) is not None:
                 return finished
@@ -189,13 +190,13 @@ class _Execution:
 
     def _attempt(self) -> TaskSummary:
         try:
-            dag = self._dag()
+            dag = self.dag_files.dag(self._create_dag)
             self._units(dag)
             result = gufe_seam.make_dag_result(dag, [*self.results.values(), *self.failures])
             if not gufe_seam.dag_ok(result):
                 texts = [str(failure.traceback).strip() for failure in self.failures]
                 raise UnitsFailed(texts[-1].splitlines()[-1], "\n\n".join(texts))
-            result = self._save(result, self.files.result, lambda there: gufe_seam.is_whole_result_of(there, dag))
+            result = self.dag_files.save_result(result, dag)
             found, message = self._estimate(result)
         except Stopped as stop:
             if stop.superseded:
@@ -256,28 +257,6 @@ class _Execution:
         if self.fence.orders() is None:
             raise _superseded()
 
-    def _save(self, obj: Any, path: Path, is_one: Callable[[Any], bool]) -> Any:
-        """Write a result, and return it, or the one that is there: the first counts, and nothing is written over it.
-
-        So an attempt that was frozen while it wrote, and is superseded, changes nothing when it goes on.
-
-        Parameters
-        ----------
-        is_one
-            Whether what is there is such a result.
-        """
-        self._guard()
-        with suppress(FileExistsError):
-            gufe_seam.save(obj, path, exclusive=True)
-            return obj
-        self._guard()
-        with suppress(FormatError, UntrustedModuleError):
-            if is_one(there := self._load(path)):
-                return there
-        self._note_damage(path, "not what this task makes")
-        gufe_seam.save(obj, path, exclusive=True)
-        return obj
-
     # ------------------------------------------------------------------------------------------ what is there
     def _close_lost(self) -> list[Attempt]:
         """Give attempts that were killed without a word their outcome; the lock says that none is alive."""
@@ -318,54 +297,19 @@ class _Execution:
             return None  # damaged: everything in it can be made again
         return summary if summary.status == "complete" and self.files.result.exists() else None
 
-    def _load(self, path: Path) -> Any:
-        return gufe_seam.load(path, check_module(str(path), self.spec.trusted), self.files.relocated)
+    def _create_dag(self) -> Any:
+        spec = self.spec
+        extends = None if spec.extends is None else self.dag_files.load(TaskDirectory(spec.extends).result)
+        name = f"{spec.transformation_id} repeat {spec.repeat}"
+        return gufe_seam.create_dag(spec.load_transformation(), repeat=spec.repeat, extends=extends, name=name)
 
-    def _dag(self) -> Any:
-        damaged = None
-        if self.files.dag.exists():
-            try:
-                dag = self._load(self.files.dag)
-                if gufe_seam.is_dag(dag):
-                    return dag
-                damaged = FormatError(self.files.dag, "damaged: not a ProtocolDAG.")
-            except FormatError as error:
-                damaged = error
-        extends = None if self.spec.extends is None else self._load(TaskDirectory(self.spec.extends).result)
-        name = f"{self.spec.transformation_id} repeat {self.spec.repeat}"
-        dag = gufe_seam.create_dag(self.spec.load_transformation(), repeat=self.spec.repeat, extends=extends, name=name)
-        if damaged is not None:  # the results of its units cannot be told apart any more
-            for path in (self.files.dag, self.files.results):
-                self._note_damage(path, f"{damaged} The task starts over.")
-            self.files.make()
-        self._save(dag, self.files.dag, gufe_seam.is_dag)
-        return self._load(self.files.dag)
-
-    def _note_damage(self, path: Path, reason: str) -> None:
-        """Set aside what cannot be read; it is kept."""
-        self._guard()
-        self.log.unit(self.attempt, name=path.stem, damaged=set_aside(path).name, reason=reason)
-
-    def _load_results(self, units: Iterable[Any]) -> None:
-        """Load the results of finished units; a result counts only if those of the units it depends on do."""
-        for unit in units:
-            path = self.files.unit_result(str(unit.key))
-            if not path.exists():
-                continue
-            try:
-                if any(str(parent.key) not in self.results for parent in unit.dependencies):
-                    raise FormatError(path, "a unit that this one depends on is made again.")
-                result = self._load(path)
-                if not gufe_seam.is_result_of(result, unit):
-                    raise FormatError(path, "not a result of this unit.")
-                self.results[str(unit.key)] = result
-            except (FormatError, UntrustedModuleError) as error:
-                self._note_damage(path, str(error))
+    def _note_damage(self, what: str, aside: str, reason: str) -> None:
+        self.log.unit(self.attempt, name=what, damaged=aside, reason=reason)
 
     # ---------------------------------------------------------------------------------------------- the units
     def _units(self, dag: Any) -> None:
         units = dag.protocol_units
-        self._load_results(units)
+        self.results = self.dag_files.unit_results(units)
         self._write_summary(units_total=len(units))
         failed: set[str] = set()
         for unit in units:
@@ -408,8 +352,7 @@ class _Execution:
         self._note_unit({} if self.at_work is None else self.at_work.began_again())
         if ok:
             self.at_work = None
-            path = self.files.unit_result(key)
-            self.results[key] = self._save(result, path, lambda there: gufe_seam.is_result_of(there, unit))
+            self.results[key] = self.dag_files.save_unit_result(result, unit)
             self.done_here += 1
             self.kept_seconds = time.monotonic() - self.began
         else:
