@@ -386,6 +386,43 @@ def test_a_protocol_that_gives_no_estimate_loses_no_result(tmp_path, module):
     assert task.files.result.exists() and task.attempts[0].outcome is Outcome.COMPLETE
 
 
+ABSURD = {
+    "1e160": "its estimate is 1e+160 kcal/mol",
+    "10**400": "its estimate is inf kcal/mol",
+    "float('nan')": "its estimate is not a number",
+    "float('-inf')": "its estimate is -inf kcal/mol",
+    "1 + 2j": "its estimate is (1+2j), which is no energy",
+    "[1.0, 2.0]": "its estimate is [1.0, 2.0], which is no energy",
+    "__import__('openff.units', fromlist=['Quantity']).Quantity(5, 'nm')": "nanometer",
+}
+
+
+@pytest.mark.parametrize("number", ABSURD)
+def test_a_repeat_whose_number_is_no_energy_is_complete_and_left_out(tmp_path, module, number):
+    name = f"absurd_protocol_{list(ABSURD).index(number)}"
+    absurd = module(
+        name,
+        f"""
+        import dummy_protocol as dummy
+
+        class AbsurdResult(dummy.DummyResult):
+            def get_estimate(self):
+                return {number}
+
+            def get_uncertainty(self):
+                return 0.1
+
+        class AbsurdProtocol(dummy.DummyProtocol):
+            result_cls = AbsurdResult
+        """,
+    )
+    task = task_of(absurd.AbsurdProtocol(absurd.dummy.DummySettings()), tmp_path / "mine", name)
+    summary = task.run()
+    assert (summary.status, summary.estimate, summary.uncertainty, summary.simulations) == ("complete", None, None, [])
+    assert summary.left_out == summary.message and ABSURD[number] in summary.message
+    assert task.files.result.exists()
+
+
 def test_what_follows_a_damaged_result_is_computed_again(task):
     assert task.run().status == "complete"
     damage_truncate(task.files.unit_result(task.key("setup")))

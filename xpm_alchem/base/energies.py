@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, TypeGuard
 
+from xpm_alchem.base.values import short
+
 LARGEST_ENERGY = 1e6
 """The potential energy of 100,000 molecules of water: no free energy that a simulation tells is as large."""
 SMALLEST_ENERGY = 1e-12
@@ -77,5 +79,7 @@ def _without_dust(value: float) -> float:
 
 def _why(what: str, value: Any) -> str:
     number = _number(value)
-    told = "not a number" if number is None or math.isnan(number) else f"{number:.3g} kcal/mol"
+    if number is None:
+        return f"left out: its {what} is {short(value)}, which is no energy"
+    told = "not a number" if math.isnan(number) else f"{number:.3g} kcal/mol"
     return f"left out: its {what} is {told}, and no free energy is beyond {LARGEST_ENERGY:.0e} kcal/mol"

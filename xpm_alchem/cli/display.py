@@ -12,6 +12,7 @@ from rich.text import Text
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState
 from xpm_alchem.driver.harvest import DriverEvent
+from xpm_alchem.tables.console import told
 from xpm_alchem.tables.task_lines import event_line
 from xpm_alchem.views.overview import status_view
 
@@ -45,7 +46,7 @@ class Display:
 
     def line(self, text: str) -> None:
         """Print a line with the time."""
-        self._console.print(Text(f"{time.strftime('%H:%M:%S')}  {text}"))
+        self._console.print(told(f"{time.strftime('%H:%M:%S')}  {text}"))
 
     def _name(self, task: TaskState) -> str:
         return f"{self._records.index.by_id[task.transformation].name}:{task.repeat}"

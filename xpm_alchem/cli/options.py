@@ -44,9 +44,9 @@ def output_json(view: View) -> None:
     put(json.dumps(view, indent=2).replace("\x7f", "\\u007f") + "\n")
 
 
-def say(text: str, *, err: bool = False) -> None:
-    """Print lines of ours, whatever names are in them."""
-    put(printable(text, keep="\n") + "\n", err=err)
+def say(*lines: str, err: bool = False) -> None:
+    """Print lines of ours, each of which stays one line whatever names are in it."""
+    put("".join(f"{printable(line)}\n" for line in lines), err=err)
 
 
 def put(text: str, *, err: bool = False) -> None:

@@ -53,7 +53,7 @@ def init_command(
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror}).") from None
     read_plan(out)
-    say(f"\nwrote {out}; look at it, then: {command_line('run', str(out))}")
+    say("", f"wrote {out}; look at it, then: {command_line('run', str(out))}")
 
 
 def _describe(out: Console, network: Network) -> None:
@@ -65,7 +65,7 @@ def _describe(out: Console, network: Network) -> None:
         kinds[record.kind] = kinds.get(record.kind, 0) + 1
     protocols = sorted({record.protocol for record in index.transformations})
     systems = {s for record in index.transformations for s in (record.system_a_id, record.system_b_id)}
-    out.print(f"network '{index.name}': {len(index.transformations)} transformations between {len(systems)} systems")
+    say(f"network '{index.name}': {len(index.transformations)} transformations between {len(systems)} systems")
     out.print(f"  kinds       {', '.join(f'{n} {kind}' for kind, n in kinds.items())}")
     out.print(f"  legs        {', '.join(f'{n} {leg}' for leg, n in legs.items())}")
     out.print(f"  protocols   {', '.join(protocols)}")
@@ -74,15 +74,15 @@ def _describe(out: Console, network: Network) -> None:
     if index.unpaired:
         out.print(f"  unpaired    {len(index.unpaired)} transformation(s) belong to no edge:")
         for stable_id, reason in list(index.unpaired.items())[:5]:
-            out.print(f"              {index.by_id[stable_id].name}: {reason}")
+            say(f"              {index.by_id[stable_id].name}: {reason}")
         if len(index.unpaired) > 5:
             out.print(f"              ... and {len(index.unpaired) - 5} more")
     for sentence in advice(network):
-        out.print(f"  note: {sentence}")
+        say(f"  note: {sentence}")
     try:
         require_packages(index.modules, str(network.path))
     except MissingPackageError as error:
-        out.print(f"  warning: {error}")
+        say(f"  warning: {error}")
 
 
 @click.command("run")
@@ -110,7 +110,7 @@ def run_command(
         out.print("dry run: nothing was changed")
         sys.exit(0)
     for change in forecast.changes:
-        out.print(f"plan changed: {change}")
+        say(f"plan changed: {change}")
     _print_kept(out, forecast)
     made = Campaign(given.make())
     if detach:
@@ -127,20 +127,21 @@ def run_command(
 
 def _print_kept(out: Console, forecast: Forecast) -> None:
     for change in forecast.kept:
-        out.print(f"stays as commands have set it: {change}")
+        say(f"stays as commands have set it: {change}")
 
 
 def _print_forecast(out: Console, forecast: Forecast) -> None:
     for change in forecast.changes:
-        out.print(f"the plan would change: {change}")
+        say(f"the plan would change: {change}")
     _print_kept(out, forecast)
     out.print(f"launcher: {forecast.launcher}\nruns:     ", end="")
-    say(forecast.script.rstrip().replace("\n", "\n          "))
+    first, *more = forecast.script.rstrip().split("\n")
+    say(first, *(f"          {line}" for line in more))
     if forecast.waiting:
         out.print(f"{forecast.waiting} task(s) are in flight already")
     out.print(f"{len(forecast.tasks)} task(s) would be created now, in this order:")
     for name, repeat in forecast.tasks[:50]:
-        out.print(f"  {name}:{repeat}")
+        say(f"  {name}:{repeat}")
     if len(forecast.tasks) > 50:
         out.print(f"  ... and {len(forecast.tasks) - 50} more")
     if forecast.cost is not None:

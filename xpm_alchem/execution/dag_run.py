@@ -391,13 +391,13 @@ class _Execution:
         """Ask the protocol for this repeat's estimate, and what to say; a protocol that cannot say loses no result."""
         try:
             gathered = gufe_seam.gather(self.spec.load_transformation(), [result])
-            estimate = gufe_seam.in_kcal_per_mol(gathered.get_estimate())
+            estimate = _energy(gathered.get_estimate())
         except Exception as error:
             message = f"complete, but the protocol gave no estimate: {type(error).__name__}: {error}"
             return Believed(None, None), message
-        uncertainty, message = None, ""
+        uncertainty, message = None, "complete, but the protocol gave no estimate" if estimate is None else ""
         try:
-            uncertainty = gufe_seam.in_kcal_per_mol(gathered.get_uncertainty())
+            uncertainty = _energy(gathered.get_uncertainty())
         except Exception as error:
             message = f"the protocol gave no uncertainty: {type(error).__name__}: {error}"
         found = believed(estimate, uncertainty)
@@ -462,3 +462,11 @@ def _has_content(path: Path) -> bool:
 def _disk_full(failure: Any) -> bool:
     arguments = failure.exception[1]
     return bool(arguments) and arguments[0] in _DISK_FULL
+
+
+def _energy(value: Any) -> Any:
+    """Return an energy in kcal/mol; what is none as it is, so that it can be told."""
+    try:
+        return None if value is None else gufe_seam.in_kcal_per_mol(value)
+    except Exception:  # of another dimension, say
+        return value
