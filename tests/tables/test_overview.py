@@ -22,6 +22,8 @@ SUMMARY = {
     "cost": 123456.7,
     "cost_unit": "GPU hours",
     "cost_per_result": 12.345,
+    "lost": 0.0,
+    "mostly_lost": [],
     "results_last_hour": 1234,
     "cost_last_hour": 255.5,
     "time_left": {"least": 86400 * 12.3, "most": 86400 * 45.6},
