@@ -80,3 +80,13 @@ def test_the_journal_tells_it():
 def test_failing_nodes_are_added_to_those_of_the_tasks_own_history():
     assert demand([], ("n1", "n2")).avoid == ("n1", "n2")
     assert len(demand([], tuple(f"n{i}" for i in range(20))).avoid) == 8
+
+
+def test_the_only_machine_there_is_is_not_warned_of():
+    made = HostHistory()
+    for task in ("a", "b", "c"):
+        made.note(task, {"machine": "laptop", "outcome": "lost"}, 1.0)
+    assert made.failing() == {}
+    made.note("d", {"machine": "n2", "node": "n2", "outcome": "error"}, 9.0)
+    assert made.failing().keys() == {"laptop"}
+    assert history(("n1", "a", "error"), ("n1", "b", "error")).failing().keys() == {"n1"}  # a node of many

@@ -160,3 +160,22 @@ def test_a_file_is_not_overwritten_unless_asked_for_and_a_directory_not_at_all(t
         target.check_file(tmp_path, force=True)
     with pytest.raises(InputError, match="a file; this format is a directory of files"):
         target.check_directory(file, force=True)
+
+
+def raising(path):
+    raise RuntimeError("in the middle")
+
+
+def test_an_export_appears_whole_or_not_at_all(tmp_path):
+    out = tmp_path / "to" / "out"
+    good = ("a/1.txt", lambda path: path.write_text("1"))
+    with pytest.raises(RuntimeError):
+        target.write_directory(out, "csv", [good, ("b.txt", raising)])
+    assert list(out.parent.iterdir()) == []
+    assert target.write_directory(out, "csv", [good]) == 1
+    before = sorted(path.name for path in out.rglob("*"))
+    with pytest.raises(RuntimeError):
+        target.write_directory(out, "csv", [("c.txt", good[1]), ("b.txt", raising)])
+    assert sorted(path.name for path in out.rglob("*")) == before == ["1.txt", "a", "export.json"]
+    assert target.write_directory(out, "csv", [("c.txt", good[1])]) == 1
+    assert sorted(path.name for path in out.iterdir() if path.is_file()) == ["c.txt", "export.json"]

@@ -633,3 +633,58 @@ def test_the_path_of_a_network_is_kept(chain, load, tmp_path: Path):
     network = load(chain)
     assert network.path == tmp_path / "network.json"
     assert network.content == network.path.read_bytes()
+
+
+def test_a_transformation_that_computes_a_whole_ddg_is_an_edge_and_lacks_no_leg():
+    whole = attrs.evolve(record(1, "A", "B", "complex"), protocol="SepTopProtocol")
+    (edge,), unpaired = pair_legs([whole])
+    assert [(leg.transformation, leg.environment, leg.sign) for leg in edge.legs] == [(whole.id, "complex", 1)]
+    assert unpaired == {}
+
+
+def test_a_whole_ddg_and_legs_of_the_same_ligands_are_edges_of_their_own():
+    whole = attrs.evolve(record(1, "B", "A", "complex"), protocol="SepTopProtocol")
+    legs = [record(2, "A", "B", "complex"), record(3, "A", "B", "solvent")]
+    edges, unpaired = pair_legs([whole, *legs])
+    assert sorted(len(edge.legs) for edge in edges) == [1, 2]
+    assert unpaired == {}
+
+
+def test_two_whole_ddg_of_one_pair_are_not_guessed():
+    both = [attrs.evolve(record(n, "A", "B", "complex"), protocol="SepTopProtocol") for n in (1, 2)]
+    edges, unpaired = pair_legs(both)
+    assert edges == () and set(unpaired.values()) == {"2 transformations compute the whole of this edge"}
+
+
+def picoseconds(value):
+    return {"magnitude": value, "unit": "picosecond", ":is_custom:": True}
+
+
+def checkpointed(**sections):
+    """Return settings with sections 'X' of output (interval) and of simulation (length), in ps."""
+    made = {}
+    for name, (interval, length) in sections.items():
+        made[f"{name}output_settings"] = {"checkpoint_interval": picoseconds(interval)}
+        made[f"{name}simulation_settings"] = {"production_length": picoseconds(length)}
+    return made
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            checkpointed(solvent_=(100, 10000), solvent_equil_=(250, 500), vacuum_=(1000, 2000)),
+            ["solvent_equil", "vacuum"],
+        ),
+        (checkpointed(solvent_=(250, 10000), solvent_equil_=(10, 500), vacuum_=(100, 2000)), []),
+        (checkpointed(complex_=(250, 100), solvent_=(1, 100)), ["complex"]),
+        ({"output_settings": {"checkpoint_interval": picoseconds(250)}}, []),
+    ],
+)
+def test_advice_compares_the_interval_of_a_section_with_its_own_length(chain, load, settings, said):
+    changed = copy.deepcopy(chain)
+    entry(changed, "DummyProtocol")["settings"] = settings
+    sentences = advice(load(changed))
+    assert len(sentences) == len(said)
+    for section, sentence in zip(said, sentences, strict=True):
+        assert sentence.startswith(f"DummyProtocol: {section}_output_settings.checkpoint_interval (")

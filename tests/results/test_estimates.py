@@ -141,3 +141,11 @@ def test_turning_both_legs_around_changes_the_sign_of_ddg_and_nothing_else(v, s)
     forth = edge(TWO, {"v": v, "s": s})
     back = edge(index_of(("v", "vacuum", -1), ("s", "solvent", -1)), {"v": v, "s": s})
     assert back.estimate == -forth.estimate and back.standard_error == forth.standard_error
+
+
+def test_a_transformation_that_computes_both_legs_gives_the_edge_its_ddg():
+    whole = index_of(("w", "complex", 1))
+    found = edge(whole, {"w": [1.0, 2.0, 3.0]})
+    assert (found.estimate, found.environments, found.missing) == (2.0, ("solvent", "complex"), ())
+    assert found.sd == pytest.approx(1.0)
+    assert edge(whole, {}).missing == ("t w",)

@@ -60,7 +60,9 @@ class HostHistory:
             record.last_failure = when
 
     def failing(self) -> dict[str, HostRecord]:
-        """Return the machines on which different tasks have failed in a row."""
+        """Return the machines on which different tasks have failed in a row; the only one there is is not to blame."""
+        if len(self.hosts) == 1 and not any(record.is_node for record in self.hosts.values()):
+            return {}  # a node is one of a cluster
         return {name: record for name, record in self.hosts.items() if len(record.failed) >= IN_A_ROW}
 
     def avoided_nodes(self, now: float) -> tuple[str, ...]:

@@ -260,3 +260,9 @@ def _changes(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     changes = record.get("changes")
     sound = (c for c in (changes if isinstance(changes, list) else ()) if isinstance(c, Mapping))
     return [change for change in sound if change.get("event") not in _SEVERAL]
+
+
+def without_tasks(transformations: Iterable[str], tasks: Iterable[TaskState]) -> set[str]:
+    """Return the transformations that have no result, and no task that waits until the user wants it again."""
+    there = {task.transformation for task in tasks if task.status in (TaskStatus.COMPLETE, TaskStatus.WAITING)}
+    return {*transformations} - there

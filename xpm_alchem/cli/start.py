@@ -16,6 +16,7 @@ from xpm_alchem.base.files import not_through_links
 from xpm_alchem.base.interpreter import python
 from xpm_alchem.base.shell import command_line
 from xpm_alchem.base.streams import wait_at_most
+from xpm_alchem.campaign.task_state import without_tasks
 from xpm_alchem.cli.options import a_path, campaign_argument, console, say, workspace_option
 from xpm_alchem.client import Campaign
 from xpm_alchem.network.advice import advice
@@ -23,6 +24,7 @@ from xpm_alchem.network.loading import Network, load_network
 from xpm_alchem.network.trust import require_packages
 from xpm_alchem.plan.amounts import amount_text
 from xpm_alchem.plan.campaign_yaml import read_plan
+from xpm_alchem.plan.notify import missing_program
 from xpm_alchem.plan.templates import campaign_template
 from xpm_alchem.requests.preparation import Forecast, Preparation
 from xpm_alchem.tables import overview as tables
@@ -107,6 +109,8 @@ def run_command(
         _print_forecast(out, forecast)
         if word := given.launcher.check():
             out.print(word)
+        if word := missing_program(given.plan.notify):
+            say(f"warning: {word}")
         out.print("dry run: nothing was changed")
         sys.exit(0)
     for change in forecast.changes:
@@ -190,6 +194,8 @@ def _close(out: Console, campaign: Campaign, code: int, *, quiet: bool, once: bo
         out.print(f"raise it with `{Address.of(campaign.records).command('budget set')} ...`, then run again")
     elif code == 1:
         out.print("some tasks are in error: `xpm-alchem why` tells what happened to one")
+    elif lacking := _lacks(campaign):
+        say(f"the strategy's mode is disabled, so nothing more is started: {lacking} transformation(s) have no result")
     elif once:
         out.print("not finished: run the same command again later")
     elif not _is_anything_at_work(campaign.status()):
@@ -202,6 +208,15 @@ def _close(out: Console, campaign: Campaign, code: int, *, quiet: bool, once: bo
 def _is_anything_at_work(status: dict[str, Any]) -> bool:
     """Whether attempts run, or wait in a queue."""
     return bool(status["tasks"]["running"] or status["queued"])
+
+
+def _lacks(campaign: Campaign) -> int:
+    """Return how many transformations have no result, where the strategy is disabled and nothing is to be done."""
+    if not campaign.records.plan().strategy.is_paused:
+        return 0
+    tasks = tasks_now(campaign.records).values()
+    is_over = not any(task.in_flight for task in tasks)
+    return len(without_tasks(campaign.records.index.by_id, tasks)) if is_over else 0
 
 
 def _why_over(campaign: Campaign) -> str:

@@ -24,6 +24,7 @@ from xpm_alchem.doctor.litter import entries_of, is_stale, size_of, stale_tempor
 from xpm_alchem.launchers.slurm.batch import Batch
 from xpm_alchem.network.index import Index
 from xpm_alchem.network.loading import load_network
+from xpm_alchem.plan.notify import missing_program
 
 _RESTORE = "restore it from a backup"
 
@@ -63,12 +64,16 @@ class CampaignFiles:
         """Check the plan in force."""
         path = self.records.path / "campaign.yaml"
         try:
-            self.records.plan()
+            plan = self.records.plan()
         except (CampaignError, ValueError) as error:
             found = str(error) if path.exists() else f"{path}: missing"
             yield fault(found, f"correct it, or: {self._copy_plan()}")
         else:
             yield ok("can be read, and every key is known")
+            if word := missing_program(plan.notify):
+                yield warning(
+                    word, "correct notify.command in your campaign.yaml (or install the program), and `run` it"
+                )
         if (self.records.path / GIVEN).exists() and self.records.given_plan() is None:
             yield warning(
                 f"{self.records.path / GIVEN}: damaged: it is not known what commands have changed since `run FILE`",

@@ -157,6 +157,7 @@ class TaskLook:
         """Judge a task whose result is that of an earlier run: its file, and what was read of it."""
         if not self.files.quickrun.is_file():
             self._add(Kind.NO_RESULT, "the file that was imported is missing", self.files.quickrun)
+            return
         summary, said = self._summary()
         if (summary is None or summary.status != "complete") and said != _NEWER:
             self._add(Kind.NO_SUMMARY, said, self.files.summary)
@@ -169,8 +170,8 @@ class TaskLook:
             can_remake = bool(found.units) and not found.unit_problems and not self._is_at_work
             repair = partial(mending.remake_result, self.files, self._trusted) if can_remake else None
             self._add(Kind.NO_RESULT, found.result, self.files.result, repair=repair)
-        if not found.is_finished and found.summary != _NEWER:
-            units = found.units if found.result is None and not self._is_at_work else None
+        elif not found.is_finished and found.summary != _NEWER:  # a result that is made again brings its summary
+            units = None if self._is_at_work else found.units
             remake = None if units is None else partial(mending.remake_summary, self.files, self.task, len(units))
             self._add(Kind.NO_SUMMARY, found.summary, self.files.summary, repair=remake)
 

@@ -16,7 +16,7 @@ from experimaestro.settings import WorkspaceSettings
 from xpm_alchem.base.errors import WorkspaceError
 from xpm_alchem.base.streams import wait_at_most
 from xpm_alchem.campaign.records import CampaignRecords
-from xpm_alchem.campaign.task_state import TaskState, TaskStatus
+from xpm_alchem.campaign.task_state import TaskState, TaskStatus, without_tasks
 from xpm_alchem.costs.admission import Word
 from xpm_alchem.driver.budget_watch import USED_UP, BudgetWatch
 from xpm_alchem.driver.harvest import DriverEvent, Harvest
@@ -295,7 +295,15 @@ class Driver:
             return ExitCode.BUDGET if self._is_spent() else ExitCode.DETACHED
         if any(task.status is TaskStatus.ERROR for task in tasks):
             return ExitCode.IN_ERROR
-        return ExitCode.BUDGET if self._budget.keeps_back(self._planning.wants) else ExitCode.SATISFIED
+        if self._budget.keeps_back(self._planning.wants):
+            return ExitCode.BUDGET
+        return ExitCode.DETACHED if self._lacks_results() else ExitCode.SATISFIED
+
+    def _lacks_results(self) -> bool:
+        """Whether there are transformations without a result, and the strategy that might want one is disabled."""
+        if not self._planning.plan.strategy.is_paused:
+            return False
+        return bool(without_tasks(self.records.index.by_id, self.records.state().tasks.values()))
 
     def _wait(self) -> None:
         """Wait for an event, or for the next look at the disk; events may repeat, come late or never come."""

@@ -391,7 +391,9 @@ class _Execution:
         """Ask the protocol for this repeat's estimate, and what to say; a protocol that cannot say loses no result."""
         try:
             gathered = gufe_seam.gather(self.spec.load_transformation(), [result])
-            estimate = _energy(gathered.get_estimate())
+            if (given := gathered.get_estimate()) is None:
+                return Believed(None, None), "complete; this protocol computes no free energy"
+            estimate = _energy(given)
         except Exception as error:
             message = f"complete, but the protocol gave no estimate: {type(error).__name__}: {error}"
             return Believed(None, None), message

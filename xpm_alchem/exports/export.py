@@ -6,12 +6,15 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from xpm_alchem.base.errors import FormatError, InputError
+from xpm_alchem.base.errors import FormatError, InputError, XpmAlchemError
+from xpm_alchem.base.files import one_sentence
 from xpm_alchem.base.near_miss import unknown_key
+from xpm_alchem.base.values import printable
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
@@ -34,6 +37,7 @@ FORMATS = {
     "openfe-results": "a directory of the JSON files that `openfe quickrun` writes",
     "archive": "a gufe AlchemicalArchive (gufe >= 1.8)",
 }
+_LONGEST = 200  # characters of what others raise
 _GATHERED = "RelativeHybridTopologyProtocol"  # whose results `openfe gather` reads
 
 Groups = Mapping[str, list[TaskState]]
@@ -192,8 +196,9 @@ def _quickrun(records: CampaignRecords, tasks: Groups, out: Path) -> list[str]:
             write_text(path, TaskDirectory(records.task_path(task)).quickrun.read_text())
             return
         directory = TaskDirectory(records.task_path(task))
-        dag_result = gufe_seam.load(directory.result, check, directory.relocated)
-        gufe_seam.write_quickrun_result(network.transformation(transformation), dag_result, path)
+        with _no_half("openfe-results", directory.result):
+            dag_result = gufe_seam.load(directory.result, check, directory.relocated)
+            gufe_seam.write_quickrun_result(network.transformation(transformation), dag_result, path)
 
     writers = ((name, partial(write, transformation=one, task=task)) for name, (one, task) in files.items())
     count = write_directory(out, "openfe-results", writers)
@@ -201,6 +206,27 @@ def _quickrun(records: CampaignRecords, tasks: Groups, out: Path) -> list[str]:
     if others := sorted(protocols - {_GATHERED}):
         said.append(f"`openfe gather` reads results of openfe's {_GATHERED} only, not of {', '.join(others)}")
     return said
+
+
+@contextmanager
+def _no_half(what: str, path: Path) -> Iterator[None]:
+    """Make one sentence of whatever gufe and a protocol raise while a result is read, gathered and written.
+
+    Raises
+    ------
+    InputError
+        Instead of it.
+    """
+    try:
+        yield
+    except (XpmAlchemError, OSError):
+        raise
+    except Exception as error:
+        said = printable(" ".join(f"{type(error).__name__}: {error}".split()))[:_LONGEST]
+        raise InputError(
+            f"{path}: cannot be exported as {what} with the packages that are installed here ({said}). Nothing was "
+            "written; the formats csv and json need none of them."
+        ) from error
 
 
 def _file_name(name: str, stable_id: str) -> str:
@@ -220,11 +246,13 @@ def _archive(records: CampaignRecords, tasks: Groups, out: Path) -> list[str]:
         imported += sum(bool(task.imported) for task in complete)
         directories = [TaskDirectory(records.task_path(task)) for task in complete if not task.imported]
         if directories:
-            found = [gufe_seam.load(one.result, check, one.relocated) for one in directories]
+            with _no_half("archive", directories[0].path.parent):
+                found = [gufe_seam.load(one.result, check, one.relocated) for one in directories]
             results.append((records.network.transformation(record.id), found))
-    out.parent.mkdir(parents=True, exist_ok=True)
     metadata = {"campaign": records.name, "made_by": "xpm-alchem"}
-    gufe_seam.write_archive(records.network.alchemical_network, results, metadata, out)
+    with one_sentence(out), _no_half("archive", out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        gufe_seam.write_archive(records.network.alchemical_network, results, metadata, out)
     count = sum(len(found) for _, found in results)
     said = [f"{out}: {count} result(s) of {len(results)} transformation(s)"]
     if imported:

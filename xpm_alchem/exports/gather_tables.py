@@ -93,7 +93,7 @@ def ddg_table(index: Index, simulations: Simulations) -> str:
         first = index.by_id[edge.legs[0].transformation]
         return names[first.ligand_a_id], names[first.ligand_b_id]
 
-    for edge in sorted(index.edges, key=ends):
+    for edge in sorted((edge for edge in index.edges if len(edge.legs) > 1), key=ends):
         legs = {leg.environment: leg for leg in edge.legs if leg.transformation in known}
         pairs = [pair for pair in _PAIRS if set(pair) <= legs.keys()]
         for early, late in pairs:

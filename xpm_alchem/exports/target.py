@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from xpm_alchem.base.errors import FormatError, InputError
@@ -43,7 +44,7 @@ def check_directory(path: Path, *, force: bool) -> None:
 
 
 def write_directory(path: Path, what: str, files: Iterable[tuple[str, Callable[[Path], None]]]) -> int:
-    """Write the files of an export; those of an earlier one that are no longer among them are removed.
+    """Write the files of an export, all of them or none; those of an earlier one that are no longer among them go.
 
     Parameters
     ----------
@@ -58,20 +59,34 @@ def write_directory(path: Path, what: str, files: Iterable[tuple[str, Callable[[
         How many were written.
     """
     with one_sentence(path):
-        path.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         before = _listed(path) if (path / _NAME).is_file() else []
-        written: list[str] = []
-        _list(path, what, before)
-        for name, write in files:
-            _list(path, what, sorted({*before, *written, name}))
-            target = path / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write(target)
-            written.append(name)
-        for name in set(before) - set(written):
-            (path / name).unlink(missing_ok=True)
-        _list(path, what, sorted(written))
+        near = path if path.is_dir() else path.parent  # on the same file system
+        with TemporaryDirectory(prefix=".export.", suffix=".tmp", dir=near) as directory:
+            made, written = Path(directory) / "made", list[str]()
+            made.mkdir()
+            for name, write in files:
+                target = made / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                write(target)
+                written.append(name)
+            _list(made, what, sorted(written))
+            if path.is_dir():
+                _put_in_place(made, path, what, before, written)
+            else:
+                made.replace(path)
     return len(written)
+
+
+def _put_in_place(made: Path, path: Path, what: str, before: list[str], written: list[str]) -> None:
+    """Replace the files of an earlier export by those that were made; the list tells at any moment whose they are."""
+    _list(path, what, sorted({*before, *written}))
+    for name in written:
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (made / name).replace(path / name)
+    for name in set(before) - set(written):
+        (path / name).unlink(missing_ok=True)
+    _list(path, what, sorted(written))
 
 
 def _list(path: Path, what: str, files: list[str]) -> None:

@@ -21,6 +21,9 @@ from xpm_alchem.gufe_seam.keyed_chain import Chain, keys_in
 
 ENVIRONMENTS = ("vacuum", "solvent", "complex")  # the order in which ddG = dG(later) - dG(earlier) is taken
 _SHORT_ID = 6  # digits
+# protocols whose transformations compute a whole ddG of binding, both legs in one DAG; and such as compute none at all
+WHOLE = ("SepTopProtocol", "RelativeBindingProtocol", "RelativeHybridTopologyBindingProtocol")
+WITHOUT_ESTIMATE = ("PlainMDProtocol",)
 _PROTEINS = ("ProteinComponent", "SolvatedPDBComponent", "ProteinMembraneComponent")
 
 
@@ -73,7 +76,7 @@ class Leg:
 
 @attrs.frozen
 class Edge:
-    """The same pair of ligands in two or more environments."""
+    """The same pair of ligands in two or more environments; one leg alone where it computes the whole ddG."""
 
     ligand_a: str
     ligand_b: str
@@ -326,8 +329,13 @@ def pair_legs(records: Iterable[TransformationRecord]) -> tuple[tuple[Edge, ...]
         The edges, and for each relative transformation in none of them the reason, by stable id.
     """
     pairs: dict[frozenset[str], list[TransformationRecord]] = defaultdict(list)
+    whole: dict[tuple[str, str], list[TransformationRecord]] = defaultdict(list)
     for record in records:
-        if record.kind == "relative":
+        if record.kind == "relative" and record.protocol in WHOLE:
+            whole[min(record.ligand_a_id, record.ligand_b_id), max(record.ligand_a_id, record.ligand_b_id)].append(
+                record
+            )
+        elif record.kind == "relative":
             pairs[frozenset((record.ligand_a_id, record.ligand_b_id))].append(record)
     edges, unpaired, single = [], {}, defaultdict(list)
     for group in pairs.values():
@@ -345,6 +353,11 @@ def pair_legs(records: Iterable[TransformationRecord]) -> tuple[tuple[Edge, ...]
             first = group[0]
             legs = (Leg(r.id, r.environment, 1 if r.ligand_a_id == first.ligand_a_id else -1) for r in group)
             edges.append(Edge(first.ligand_a, first.ligand_b, tuple(legs)))
+    for group in whole.values():
+        if len(group) > 1:
+            unpaired |= {record.id: f"{len(group)} transformations compute the whole of this edge" for record in group}
+        else:
+            edges.append(Edge(group[0].ligand_a, group[0].ligand_b, (Leg(group[0].id, group[0].environment, 1),)))
     for group in single.values():
         for record in group:
             unpaired[record.id] = f"this ligand pair is there in one environment only ('{record.environment}')"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -60,6 +62,17 @@ class Notify:
         if not made.command and made.url is None:
             raise CampaignError(f"{where}: it tells nobody; give 'command' or 'url', or take the section away.")
         return made
+
+
+def missing_program(notify: Notify) -> str:
+    """Return in a sentence that the program of `notify` cannot be run here, '' if it can, or if there is none."""
+    if not notify.command:
+        return ""
+    program = notify.command[0]
+    path = os.path.expanduser(program) if program.startswith("~/") else program  # noqa: PTH111
+    if shutil.which(path) is not None:
+        return ""
+    return f"notify.command: the program {short(program)} is not here or cannot be run; nobody would be told by it"
 
 
 def _command(value: Any, where: str) -> tuple[str, ...]:

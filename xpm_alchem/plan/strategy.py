@@ -56,6 +56,11 @@ class StrategyPlan:
     extends_preference: float = 0.0
     patience: float = 600.0
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether there is a strategy that is disabled; without one, tasks are created by hand."""
+        return self.name is not None and self.mode == "disabled"
+
     @classmethod
     def parse(cls, value: Any, where: str) -> StrategyPlan:
         """Check the 'strategy' section; a text alone is its name.

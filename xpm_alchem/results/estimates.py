@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, mean_seconds
-from xpm_alchem.network.index import Index, TransformationRecord, told_apart
+from xpm_alchem.network.index import Edge, Index, Leg, TransformationRecord, told_apart
+
+WHOLE_PLACE = "whole"  # instead of what surrounds ligands in the solvent: one transformation computes both legs
 
 
 @attrs.frozen
@@ -145,15 +148,17 @@ def edge_results(index: Index, results: Mapping[str, TransformationResult]) -> l
     found = []
     for edge in index.edges:
         first = index.by_id[edge.legs[0].transformation]
-        for early, late in zip(edge.legs, edge.legs[1:], strict=False):
-            legs = [(results[late.transformation], late.sign), (results[early.transformation], -early.sign)]
+        for early, late in _differences(edge):
+            legs = [(results[late.transformation], late.sign)]
+            if early is not None:
+                legs.append((results[early.transformation], -early.sign))
             missing = tuple(leg.name for leg, _ in legs if not leg.repeats)
             value = None if missing else sum(sign * (leg.estimate or 0.0) for leg, sign in legs)
             found.append(
                 EdgeResult(
                     edge.ligand_a,
                     edge.ligand_b,
-                    (early.environment, late.environment),
+                    ("solvent" if early is None else early.environment, late.environment),
                     value,
                     _in_squares(leg.standard_error for leg, _ in legs),
                     missing,
@@ -161,12 +166,20 @@ def edge_results(index: Index, results: Mapping[str, TransformationResult]) -> l
                     legs=tuple((leg.id, sign) for leg, sign in legs),
                     ligand_ids=(first.ligand_a_id, first.ligand_b_id),
                     places=(
-                        index.by_id[early.transformation].environment_id,
+                        WHOLE_PLACE if early is None else index.by_id[early.transformation].environment_id,
                         index.by_id[late.transformation].environment_id,
                     ),
                 )
             )
     return _told_apart(found)
+
+
+def _differences(edge: Edge) -> Iterator[tuple[Leg | None, Leg]]:
+    """Yield the earlier and the later leg of each ddG; no earlier one where one transformation computes it whole."""
+    if len(edge.legs) == 1:
+        yield None, edge.legs[0]
+    else:
+        yield from itertools.pairwise(edge.legs)
 
 
 def _told_apart(edges: list[EdgeResult]) -> list[EdgeResult]:

@@ -64,6 +64,8 @@ def network_legs(network: Any) -> NetworkLegs:
     ends: list[tuple[Any, Any]] = []  # (tail, head) of every edge
     placed: dict[str, tuple[int, float]] = {}  # key: edge, sign
     for edge in pair_legs(records.values())[0]:
+        if len(edge.legs) < 2:  # it computes the whole ddG: an edge of its own
+            continue
         early, late = edge.legs[-2:]
         first = records[late.transformation]
         place = tuple(records[leg.transformation].environment_id for leg in (early, late))

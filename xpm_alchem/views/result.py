@@ -14,7 +14,7 @@ from xpm_alchem.campaign.experimental import parse_experimental
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.failures.left_out import repeats_left_out
-from xpm_alchem.network.index import Index
+from xpm_alchem.network.index import WITHOUT_ESTIMATE, Index
 from xpm_alchem.results.analysis import Analysis, NetworkAnalysis
 from xpm_alchem.results.comparison import Comparison
 from xpm_alchem.results.convergence import running_means
@@ -214,16 +214,27 @@ def _outliers(analysis: Analysis) -> list[View]:
 
 def _missing(analysis: Analysis, tasks: Mapping[str, list[TaskState]]) -> View:
     """Return what is not there, in names and in sentences."""
-    results = analysis.transformations.values()
+    records = analysis.index.by_id
+    silent_ones = [record.name for record in records.values() if record.protocol in WITHOUT_ESTIMATE]
+    absolute = [record.name for record in records.values() if record.kind == "absolute"]
+    results = [one for one in analysis.transformations.values() if one.protocol not in WITHOUT_ESTIMATE]
     without = [result.name for result in results if not result.repeats]
     single = [result.name for result in results if len(result.repeats) == 1]
     incomplete = [edge.name for edge in analysis.edges if edge.missing]
     silent = sum(
         task.status is TaskStatus.COMPLETE and task.estimate is None and not task.left_out
-        for group in tasks.values()
+        for transformation, group in tasks.items()
         for task in group
+        if transformation not in records or records[transformation].protocol not in WITHOUT_ESTIMATE
     )
     said = []
+    if silent_ones:
+        said.append(f"{len(silent_ones)} transformation(s) compute no free energy, by design: {some_of(silent_ones)}")
+    if absolute and analysis.experimental:
+        said.append(
+            f"{len(absolute)} transformation(s) compute the value of one ligand: it is their estimate, in no edge, "
+            f"not compared with the measured values: {some_of(absolute)}"
+        )
     if without:
         said.append(f"{len(without)} of {len(results)} transformations have no result yet: {some_of(without)}")
     if incomplete:
