@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pty
 import shutil
@@ -17,6 +18,7 @@ import yaml
 from filled_campaign import filled_campaign, network_index, scattered
 from histories import PastCampaign
 from patience import wait_for
+from textual.app import App
 from textual.widgets import Static
 from watched import LARGE, SMALL, Watched, watch
 
@@ -27,7 +29,7 @@ from xpm_alchem.execution.attempts import Outcome
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.watch.columns import columns_for, shortened
 from xpm_alchem.watch.picture import Watcher
-from xpm_alchem.watch.screens import tame
+from xpm_alchem.watch.screens import TextScreen, tame
 
 SIZES = pytest.mark.parametrize("size", [SMALL, LARGE])
 EDGES = [(n, n + 1) for n in range(6)]
@@ -464,3 +466,25 @@ def test_names_are_no_markup_and_do_nothing_to_the_terminal(tmp_path: Path, size
         assert seen == set(HOSTILE) or size[0] < 4 * longest
 
     watch(records, size, scenario)
+
+
+def test_what_was_being_read_when_a_screen_is_left_ends_nothing() -> None:
+    """The text comes when the screen has no widgets any more."""
+    ready = asyncio.Event()
+
+    async def read() -> str:
+        await ready.wait()
+        return "late"
+
+    async def leave() -> None:
+        async with App().run_test() as pilot:
+            screen = TextScreen([("a title", read)])
+            await pilot.app.push_screen(screen)
+            shown = asyncio.ensure_future(screen._show())
+            await pilot.pause()
+            await screen.remove_children()
+            ready.set()
+            await shown
+            assert screen.text == "late"
+
+    asyncio.run(leave())

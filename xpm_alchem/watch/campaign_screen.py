@@ -131,6 +131,8 @@ class CampaignScreen(Screen[None]):
 
     def _show(self, picture: Picture) -> None:
         self.picture = picture
+        if not self.children:  # it is being left
+            return
         self.query_one(TransformationTable).take(picture.rows)
         self._show_figures()
 
@@ -150,6 +152,8 @@ class CampaignScreen(Screen[None]):
 
     def say(self, sentence: str) -> None:
         """Say something in the line above the keys; nothing hides it."""
+        if not self.children:
+            return
         line = self.query_one("#message", Static)
         line.set_class(not sentence, "hidden")
         line.update(Text(printable(sentence)))

@@ -90,13 +90,15 @@ class TextScreen(Screen[None]):
         super().__init__()
         self._texts, self._at_end, self._every = texts, at_end, every
         self._number = 0
+        # held, not looked up: what is being read when the screen is left comes when it has no widgets any more
+        self._room, self._said = VerticalScroll(), Static("reading ...", markup=False)
         self._is_due = asyncio.Event()
         self.text = ""
 
     def compose(self) -> ComposeResult:
         """Make the text and the footer."""
-        with VerticalScroll():
-            yield Static("reading ...", markup=False)
+        with self._room:
+            yield self._said
         yield Footer(show_command_palette=False, compact=True)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -105,7 +107,7 @@ class TextScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Read the text, again and again."""
-        self.query_one(VerticalScroll).focus()
+        self._room.focus()
         self.run_worker(self._follow())
 
     def action_next_text(self) -> None:
@@ -124,13 +126,13 @@ class TextScreen(Screen[None]):
 
     async def _show(self) -> None:
         title, read = self._texts[self._number]
-        room = self.query_one(VerticalScroll)
+        room = self._room
         room.border_title = shown_title(title)
         text = await read()
         if text == self.text:
             return
         is_first, was_at_end = not self.text, room.max_scroll_y - room.scroll_y < 2
         self.text = text
-        self.query_one(Static).update(Text(text))
+        self._said.update(Text(text))
         if self._at_end and (is_first or was_at_end):
             self.call_after_refresh(room.scroll_end, animate=False)
