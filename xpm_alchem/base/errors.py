@@ -56,6 +56,10 @@ class WorkspaceError(XpmAlchemError, OSError):
         return self
 
 
+class RecordsError(WorkspaceError):
+    """The files of a campaign itself, not of one task, cannot be read or written."""
+
+
 class FormatError(XpmAlchemError):
     """A file of ours is damaged or was written by a newer version.
 

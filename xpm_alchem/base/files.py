@@ -53,7 +53,7 @@ def atomic_write(
         if exclusive and _linked(tmp, path):
             remove(tmp)
         else:
-            _replace(tmp, path)
+            rename(tmp, path)
     except BaseException:
         with suppress(OSError):
             remove(tmp)
@@ -67,11 +67,11 @@ def _write_and_sync(path: Path, content: bytes, permissions: int) -> None:
         os.fsync(out.fileno())
 
 
-def _replace(tmp: Path, path: Path) -> None:
-    """Rename a file; when that is tried again it may have been done: a server's answer can get lost."""
+def rename(tmp: Path, path: Path) -> None:
+    """Rename a file, over another if there is one. Tried again, it may be done already: an answer can get lost."""
     tries = itertools.count()
 
-    def rename() -> None:
+    def replace() -> None:
         again = next(tries) > 0
         try:
             os.replace(tmp, path)
@@ -79,7 +79,7 @@ def _replace(tmp: Path, path: Path) -> None:
             if not again or exists(tmp) or not exists(path):
                 raise
 
-    patiently(rename)
+    patiently(replace)
 
 
 @contextmanager
@@ -243,7 +243,7 @@ def first_free(path_of: Callable[[int], Path], start: int = 1) -> Path:
 def set_aside(path: Path) -> Path:
     """Rename a file or directory to '<name>.set-aside-<number>', which is kept, and return its new path."""
     target = first_free(lambda number: path.with_name(f"{path.name}.set-aside-{number}"))
-    _replace(path, target)
+    rename(path, target)
     return target
 
 

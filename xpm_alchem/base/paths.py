@@ -8,6 +8,7 @@ import pwd
 from pathlib import Path
 
 from xpm_alchem.base.errors import InputError, WorkspaceError
+from xpm_alchem.base.passing import patiently
 
 NOWHERE = "/nonexistent"  # the home directory of users without one
 _NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
@@ -81,9 +82,9 @@ def is_there(path: Path) -> bool:
         This user may not look there, or it cannot be seen now.
     """
     try:
-        path.stat()
+        patiently(path.stat)
     except (OSError, ValueError) as error:
         if not isinstance(error, OSError) or error.errno in _NOTHING_THERE:
             return False
-        raise WorkspaceError(f"{path}: cannot be read ({error.strerror}).") from None
+        raise WorkspaceError(f"{path}: cannot be read ({error.strerror}).").because(error) from None
     return True

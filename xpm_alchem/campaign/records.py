@@ -11,8 +11,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from xpm_alchem.base.errors import CampaignError, CampaignLockedError, FormatError, NetworkError, WorkspaceError
-from xpm_alchem.base.files import Journal, atomic_write, not_through_links, read_record, write_record
+from xpm_alchem.base.errors import (
+    CampaignError,
+    CampaignLockedError,
+    FormatError,
+    NetworkError,
+    RecordsError,
+    WorkspaceError,
+)
+from xpm_alchem.base.files import (
+    Journal,
+    atomic_write,
+    exists,
+    not_through_links,
+    read_record,
+    remove,
+    write_record,
+)
+from xpm_alchem.base.passing import passes, patiently
 from xpm_alchem.base.paths import absolute, is_there
 from xpm_alchem.base.permissions import ANYBODY, permissions_of
 from xpm_alchem.base.shell import command_line
@@ -191,7 +207,7 @@ class CampaignRecords:
         """Remember a file of measured values, or that there is none."""
         self._require_lock()
         if path is None:
-            self._experimental_path.unlink(missing_ok=True)
+            remove(self._experimental_path)
         else:
             content = {"file": str(path), "text": read_text(path)}
             allowed = permissions_of(path)
@@ -206,7 +222,8 @@ class CampaignRecords:
         """Return the tasks, reading only what the journal gained since the last call."""
         if self._state is None:
             self._state = CampaignState(self.index.by_id)
-        records, self._offset = self._journal.read(self._offset)
+        with self._own(self._journal.path.name, "read"):
+            records, self._offset = self._journal.read(self._offset)
         for record in records:
             self._state.apply(record)
         return self._state
@@ -224,7 +241,8 @@ class CampaignRecords:
         """Append events to the journal; only the holder of the lock may."""
         self._require_lock()
         now = time.time()
-        self._journal.append(*({"time": now, **event} for event in events))
+        with self._own(self._journal.path.name, "written"):
+            self._journal.append(*({"time": now, **event} for event in events))
 
     def imported_directory(self, name: str) -> str:
         """Return the directory of a task whose result was imported, relative to the workspace."""
@@ -247,14 +265,16 @@ class CampaignRecords:
             It is damaged, or was written by a newer version.
         """
         try:
-            return read_driver_state(self.path / "driver.json")
+            with self._own("driver.json", "read"):
+                return read_driver_state(self.path / "driver.json")
         except FileNotFoundError:
             return {"inbox": self.requests(0)[1]}
 
     def set_driver_state(self, content: Mapping[str, Any]) -> None:
         """Write what the driver remembers."""
         self._require_lock()
-        write_record(self.path / "driver.json", DRIVER, DRIVER_VERSION, content)
+        with self._own("driver.json", "written"):
+            write_record(self.path / "driver.json", DRIVER, DRIVER_VERSION, content)
 
     def queue(self) -> dict[str, QueueNote]:
         """Return which tasks waited in a launcher's queue, by task id, when the driver looked last."""
@@ -267,7 +287,7 @@ class CampaignRecords:
 
     def open_notices(self) -> IO[bytes]:
         """Open the file that has a line for every notification, on what became of it, to add to it."""
-        return open(self.path / "notify.log", "ab", opener=not_through_links)
+        return patiently(lambda: open(self.path / "notify.log", "ab", opener=not_through_links))
 
     # --------------------------------------------------------------------------------------------------- the inbox
     def ask(self, **asked: Any) -> None:
@@ -293,9 +313,22 @@ class CampaignRecords:
     def requests(self, offset: int) -> tuple[list[dict[str, Any]], int]:
         """Return the requests from byte `offset` on, each under 'request', and the offset to go on from."""
         path = self.path / "inbox.jsonl"
-        size = path.stat().st_size if path.exists() else 0
-        lines, offset = Journal(path, INBOX).read(min(offset, size))  # an inbox that was lost and began anew is shorter
+        with self._own(path.name, "read"):
+            size = patiently(path.stat).st_size if exists(path) else 0
+            lines, offset = Journal(path, INBOX).read(min(offset, size))  # one that was lost and began anew is shorter
         return [_renamed(line, REQUEST, "request") for line in lines], offset
+
+    @contextmanager
+    def _own(self, name: str, done: str) -> Iterator[None]:
+        """Make an error with a file of the campaign's own one sentence that says so."""
+        try:
+            yield
+        except OSError as error:
+            if isinstance(error, FileNotFoundError) and done == "read":
+                raise
+            why = str(error) if isinstance(error, WorkspaceError) else error.strerror
+            sentence = why if isinstance(error, WorkspaceError) else f"{self.path / name}: cannot be {done} ({why})."
+            raise RecordsError(sentence).because(error) from None
 
     # ---------------------------------------------------------------------------------------------------- the lock
     @contextmanager
@@ -331,8 +364,9 @@ class CampaignRecords:
         finally:
             self._held = None
             with suppress(OSError):
-                self._holder_path.unlink(missing_ok=True)
-            lock.release()
+                remove(self._holder_path)
+            with suppress(OSError):  # it is given back with the process at the latest
+                patiently(lock.release)
 
     def _acquire(self, lock: filelock.FileLock) -> None:
         import filelock
@@ -340,7 +374,7 @@ class CampaignRecords:
         until = time.time() + _BRIEF_SECONDS
         while True:
             try:
-                lock.acquire(timeout=0)
+                patiently(lambda: lock.acquire(timeout=0))
                 return
             except filelock.Timeout:
                 holder = self.holder()  # None: it has just got the lock, or is about to give it back
@@ -369,7 +403,7 @@ class CampaignRecords:
 
     def _heartbeat_is_fresh(self) -> bool:
         try:
-            return time.time() - self._holder_path.stat().st_mtime < _HEARTBEAT_SECONDS
+            return time.time() - patiently(self._holder_path.stat).st_mtime < _HEARTBEAT_SECONDS
         except OSError:
             return False
 
@@ -383,7 +417,9 @@ class CampaignRecords:
     def _read_only(self, error: OSError) -> WorkspaceError:
         if isinstance(error, WorkspaceError):
             return error
-        return WorkspaceError(f"{self.path}: this campaign is read-only for you ({error.strerror}).")
+        if passes(error):
+            return WorkspaceError(f"{self.path}: cannot be written now ({error.strerror}).").because(error)
+        return WorkspaceError(f"{self.path}: this campaign is read-only for you ({error.strerror}).").because(error)
 
     def _require_lock(self) -> None:
         if self._held is None:

@@ -62,6 +62,8 @@ class TaskState:
         When it may be tried again at the earliest; 0: at once.
     imported
         What tells the run apart whose result was imported; empty for a task of our own.
+    trouble
+        Which of its files cannot be read or written now, and why; empty where that is over.
     """
 
     task: str
@@ -86,6 +88,7 @@ class TaskState:
     imported: str = ""
     left_out: str = ""
     not_before: float = 0.0
+    trouble: str = ""
 
     def waits_until(self, now: float) -> float | None:
         """Return until when it is not to be tried again, None if it may be; a clock that was set back is no reason."""
@@ -190,7 +193,7 @@ class CampaignState:
                 task.leaving = False
                 self.ledger.ended(task.task, record)
             case "submitted" if task is not None and task.exists:
-                task.status, task.reason = TaskStatus.RUNNING, reason
+                task.status, task.reason, task.trouble = TaskStatus.RUNNING, reason, ""
                 task.attempts_before, task.submitted, task.changed = count(record.get("attempts")), when, when
                 task.leaving = task.at_once = False
                 self.ledger.submitted(task.task, record, when)
@@ -198,6 +201,8 @@ class CampaignState:
                 task.actioned, task.reason, task.changed = event == "actioned", reason, when
                 task.cancelled_by = "" if task.actioned else text(record.get("by"), "user")
                 task.at_once = not task.actioned and record.get("at_once") is True
+            case "trouble" if task is not None:
+                task.trouble = reason
             case "notified":
                 self.notified[text(record.get("what"))] = text(record.get("of"))
             case "priority" if task is not None and is_priority(record.get("priority")):

@@ -100,7 +100,8 @@ def run_command(
 ) -> NoReturn:
     """Run a campaign, or go on with it after any interruption.
 
-    Exit codes: 0 satisfied, 1 something in error, 2 bad usage or input, 3 detached or not finished, 4 budget used up.
+    Exit codes: 0 satisfied, 1 something in error, 2 bad usage or input (nothing was started), 3 detached or not
+    finished, 4 budget used up, 5 ended because the campaign's files could not be read or written for too long.
     """
     out = console()
     given = Preparation.read(campaign, workspace, launcher)
@@ -183,6 +184,8 @@ def _detach(out: Console, campaign: Campaign, launcher: str | None) -> NoReturn:
 
 
 def _close(out: Console, campaign: Campaign, code: int, *, quiet: bool, once: bool) -> None:
+    if code == 5:
+        return  # why was said last, and what a table is made of cannot be read
     if not quiet:
         from xpm_alchem.tables.result import results_table
 

@@ -186,7 +186,8 @@ class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods):
         Returns
         -------
         int
-            0 satisfied, 1 something in error, 3 detached or not finished, 4 the budget is used up.
+            0 satisfied, 1 something in error, 3 detached or not finished, 4 the budget is used up, 5 the campaign's
+            files could not be read or written for too long.
 
         Raises
         ------

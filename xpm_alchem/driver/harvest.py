@@ -6,15 +6,18 @@ import os
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from xpm_alchem.base.errors import FormatError
+from xpm_alchem.base.passing import patiently
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.driver.submission import Job, failure_reason, stderr_of
+from xpm_alchem.driver.troubles import Troubles
 from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.execution.fence import Orders, current, fence_off, give_orders
@@ -68,12 +71,31 @@ class Harvest:
         self._ended: dict[tuple[str, float], float] = {}
         self._told: set[tuple[str, bool]] = set()
         self._warned: set[tuple[str, str]] = set()
+        self.troubles = Troubles(records, lambda sentence, task: self.observe(DriverEvent(sentence, task)))
 
     def look(self) -> None:
         """Look at every task whose attempt was at work; the journal gains what became of it."""
         for task in list(self.records.state().tasks.values()):
-            if task.at_work:
-                self._look_at(task)
+            if task.at_work and not self.troubles.wait(task):
+                with self.troubles.of(task, self.give_up):
+                    self._look_at(task)
+
+    def give_up(self, task: TaskState, sentence: str) -> bool:
+        """Put a task in error whose files do not let it go on; return whether that could be done.
+
+        While its attempt may be at work it is left as it is.
+        """
+        job = self._jobs.get(task.task)
+        if task.at_work:
+            if job is not None and not job.ended:
+                return False
+            try:
+                if self.launcher.is_running(self.records.task_path(task), None) is not False:
+                    return False
+            except (OSError, FormatError):
+                return False
+        self._over(task, TaskStatus.ERROR, sentence)
+        return True
 
     def _look_at(self, task: TaskState) -> None:
         job = self._jobs.get(task.task)
@@ -87,6 +109,8 @@ class Harvest:
         if last is None:
             if job is None and not self.launcher.has_launched(directory):
                 self._over(task, TaskStatus.WAITING, "the driver ended before its attempt was started")
+                return
+            if job is not None and self._was_not_launched(task, job, directory):
                 return
             if self.launcher.is_running(directory, None) is not False:
                 return
@@ -103,6 +127,21 @@ class Harvest:
         elif last.outcome is Outcome.CANCELLED and not self._find_cause(task, directory, log, last):
             return
         self._after_attempt(task, files, log)
+
+    def _was_not_launched(self, task: TaskState, job: Job, directory: Path) -> bool:
+        """Deal with an attempt that experimaestro gave up before it was there: no start, or one it could not note."""
+        if not job.ended:
+            return False
+        if job.runs_unnoted:
+            job.note_process()
+            self._jobs.pop(task.task)  # to be taken up again
+            return True
+        if job.was_started or self.launcher.has_launched(directory):
+            return False
+        reason = f"its attempt could not be started ({job.cause or 'driver.log says why'})."
+        self._over(task, TaskStatus.WAITING, reason)
+        self.troubles.begin(task, reason)
+        return True
 
     def take_in(self, task: TaskState) -> None:
         """Look at an attempt that nobody waited for: its driver was killed before it could note its process."""
@@ -181,7 +220,7 @@ class Harvest:
             said = "told to end before it began"
         elif reason is not None or "Traceback" in printed:
             outcome, text = Outcome.ERROR, printed[-_KEPT:] or None
-            said = f"ended before it began: {_exception_in(printed) or 'no message'}"
+            said = f"ended before it began: {_exception_in(printed) or _last_words(printed, directory, reason)}"
         log.never_began(outcome, said, text, since=task.submitted, launched=ending.launched)
         return True
 
@@ -272,7 +311,8 @@ class Harvest:
 
     def _forget(self, task: TaskState, *, again: bool) -> None:
         self._jobs.pop(task.task, None)
-        self.launcher.forget(self.records.task_path(task), again=again)
+        with suppress(OSError):  # what it keeps of an attempt that is over
+            self.launcher.forget(self.records.task_path(task), again=again)
 
     def _over(
         self,
@@ -327,6 +367,12 @@ def _until(attempts: list[Attempt]) -> float | None:
     return until if until > now else None
 
 
+def _last_words(printed: str, directory: Path, reason: str | None) -> str:
+    """Return what there is to tell of a process that raised nothing: its last line, or where nothing was printed."""
+    lines = printed.strip().splitlines()
+    return lines[-1] if lines else f"{reason or 'no reason given'}, and nothing is in {stderr_of(directory)}"
+
+
 def _exception_in(text: str) -> str | None:
     """Return the last line of the last traceback, which log lines may follow."""
     lines = [line for line in text.splitlines() if re.match(r"[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt)\b", line)]
@@ -335,6 +381,6 @@ def _exception_in(text: str) -> str | None:
 
 def _tail(path: Path, size: int = _KEPT) -> str:
     try:
-        return path.read_bytes()[-size:].decode(errors="replace")
+        return patiently(path.read_bytes)[-size:].decode(errors="replace")
     except OSError:
         return ""

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from enum import IntEnum
 from typing import Any
 
 from experimaestro.settings import WorkspaceSettings
 
-from xpm_alchem.base.errors import WorkspaceError
+from xpm_alchem.base.files import exists, write_json
 from xpm_alchem.base.streams import wait_at_most
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, without_tasks
 from xpm_alchem.costs.admission import Word
 from xpm_alchem.driver.budget_watch import USED_UP, BudgetWatch
+from xpm_alchem.driver.endurance import Endurance, Unwritable
 from xpm_alchem.driver.harvest import DriverEvent, Harvest
 from xpm_alchem.driver.log import Teller
 from xpm_alchem.driver.notices import Notices
@@ -49,6 +49,11 @@ class ExitCode(IntEnum):
     IN_ERROR = 1
     DETACHED = 3
     BUDGET = 4
+    UNWRITABLE = 5
+
+
+def _never(task: TaskState, sentence: str) -> bool:
+    return False
 
 
 class Driver:
@@ -92,6 +97,12 @@ class Driver:
         self._planning = Planning(records, observe, strategy)
         self._withdrawal = Withdrawal(records, launcher)
         self._beaten = 0.0
+        self._endurance = Endurance(
+            lambda sentence: self.observe(DriverEvent(sentence)),
+            lambda sentence: self._notices.in_trouble(self._planning.plan, sentence),
+            self._pause,
+            self._is_at_work,
+        )
         self._budget = BudgetWatch(records, launcher, observe)
         self._notices = Notices(records, observe)
         self._queue = QueueWatch(records, launcher, observe)
@@ -121,27 +132,25 @@ class Driver:
         CampaignLockedError
             Another process drives it.
         WorkspaceError
-            The disk is full or cannot be written; tasks that run go on.
+            The campaign cannot be written by this user: nothing was begun.
         """
         with self.records.lock(is_brief=at_once):
             wait_at_most()
             try:
-                self.launcher.open(self.records.workspace, self.records.name)
                 with self._signals_as_interrupts():
+                    self._endurance.do(lambda: self.launcher.open(self.records.workspace, self.records.name))
                     return self._stop() if stop else self._end_at_once() if at_once else self._told(self._drive(once))
             except KeyboardInterrupt:
                 self.observe(DriverEvent("detached"))
                 return ExitCode.DETACHED
-            except OSError as error:
-                if isinstance(error, WorkspaceError):
-                    raise
-                raise WorkspaceError(
-                    f"{error.filename or self.records.path}: cannot be written ({error.strerror}). Tasks that run go "
-                    "on and nothing is lost: mend that, then run the campaign again."
-                ) from error
+            except Unwritable as error:
+                self.observe(DriverEvent(str(error)))
+                self._notices.in_trouble(self._planning.plan, str(error))
+                return ExitCode.UNWRITABLE
             finally:
                 self.observe.look()
-                self.launcher.close()
+                with suppress(OSError):
+                    self.launcher.close()
 
     @contextmanager
     def _signals_as_interrupts(self) -> Iterator[None]:
@@ -164,43 +173,57 @@ class Driver:
                 signal.signal(number, handler)
 
     def _drive(self, once: bool) -> ExitCode:
+        do = self._endurance.do
+        do(self._begin)
+        if once:
+            do(self._settle)
+        if do(self._budget.must_stop):
+            return self._stop(USED_UP)
+        do(self._plan)
+        if do(self._is_over):
+            return do(self._ending)
+        self.launcher.check()
+        with ExitStack() as opened:
+            session = do(lambda: opened.enter_context(self._session()))
+            do(lambda: self._submit(session))
+            if once:
+                do(self._settle)
+                return do(self._ending)
+            while not do(self._is_over):
+                self._wait()
+                if (ending := do(lambda: self._turn(session))) is not None:
+                    return self._stop(ending)
+            return do(self._ending)
+
+    def _begin(self) -> None:
         quiet_experimaestro(self.records.path / "driver.log")
         self._planning.take_plan()  # it may have changed until the lock was ours
         self._take_requests()
         self._harvest.look()
         self._harvest.look_again()  # the plan may have changed
-        if once:
-            self._settle()
-        if self._budget.must_stop():
-            return self._stop(USED_UP)
-        self._plan()
-        if self._is_over():
-            return self._ending()
-        self.launcher.check()
-        session = Session(
+
+    def _session(self) -> Session:
+        return Session(
             self.workspace,
             self.records.name,
             self._ended.set,
             running=self._running,
             init_tasks=self._init_tasks,
         )
-        with session:
-            self._submit(session)
-            if once:
-                self._settle()
-                return self._ending()
-            while not self._is_over():
-                self._tell()
-                self._wait()
-                self._take_requests()
-                if self._planning.stopping:
-                    return self._stop()
-                self._harvest.look()
-                if self._budget.must_stop():
-                    return self._stop(USED_UP)
-                self._plan()
-                self._submit(session)
-            return self._ending()
+
+    def _turn(self, session: Session) -> str | None:
+        """Look at what happened and do what is to be done; return why all attempts are to end, if they are."""
+        self._tell()
+        self._tell_of_units()
+        self._take_requests()
+        if self._planning.stopping:
+            return STOPPED
+        self._harvest.look()
+        if self._budget.must_stop():
+            return USED_UP
+        self._plan()
+        self._submit(session)
+        return None
 
     def _tell(self) -> None:
         """Tell the user, if the plan says so, that something is in error while the rest goes on."""
@@ -210,6 +233,10 @@ class Driver:
 
     def _told(self, ending: ExitCode) -> ExitCode:
         """Tell the user how a run ended."""
+        self._endurance.do(lambda: self._tell_ending(ending))
+        return ending
+
+    def _tell_ending(self, ending: ExitCode) -> None:
         self._queue.look()
         if ending is ExitCode.SATISFIED:
             self._notices.satisfied(self._planning.plan)
@@ -219,7 +246,19 @@ class Driver:
             self._notices.in_error(self._planning.plan, self._planning.state.exception)
         else:
             self._tell()
-        return ending
+
+    def _is_at_work(self) -> bool:
+        """Whether an attempt of this session is at work, as far as its process tells."""
+        return any(not job.ended for job in self._jobs.values())
+
+    def _pause(self, seconds: float) -> None:
+        """Wait without a look at the campaign's files."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            if self._interrupted:
+                raise KeyboardInterrupt
+            self.records.beat()
+            time.sleep(min(left, _TICK_SECONDS))
 
     def _plan(self) -> None:
         self._budget.close_and_open()
@@ -233,32 +272,39 @@ class Driver:
 
     def _stop(self, reason: str = STOPPED) -> ExitCode:
         """End all attempts: tell them, wait until they have kept their state; nothing is submitted."""
-        quiet_experimaestro(self.records.path / "driver.log")
+        do = self._endurance.do
+        do(lambda: quiet_experimaestro(self.records.path / "driver.log"))
         why = ", the budget is used up" if reason == USED_UP else ""
         self.observe(DriverEvent(f"stopping{why}: attempts end at their next checkpoint"))
         began = time.time()
-        while tasks := [task for task in self.records.state().tasks.values() if task.at_work]:
+        while tasks := do(self._at_work):
             for task in tasks:
-                self._withdrawal.end(task, reason, since=began)
+                with self._harvest.troubles.of(task, _never):
+                    self._withdrawal.end(task, reason, since=began)
             self._wait()
-            self._take_requests()  # to end some of them at once, for example
-            self._harvest.look()
+            do(self._take_requests)  # to end some of them at once, for example
+            do(self._harvest.look)
         self.observe(DriverEvent("stopped: no attempt is at work"))
         if reason == USED_UP:
-            return self._ending() if self._finished() else ExitCode.BUDGET
+            return do(self._ending) if do(self._finished) else ExitCode.BUDGET
         return ExitCode.DETACHED
+
+    def _at_work(self) -> list[TaskState]:
+        return [task for task in self.records.state().tasks.values() if task.at_work]
 
     def _end_at_once(self) -> ExitCode:
         """End the attempts that are to end at once, and wait a while until they are gone."""
-        quiet_experimaestro(self.records.path / "driver.log")
+        do = self._endurance.do
+        do(lambda: quiet_experimaestro(self.records.path / "driver.log"))
         until = time.time() + _AT_ONCE_SECONDS
         while time.time() < until:
-            self._harvest.look()
-            tasks = [t for t in self.records.state().tasks.values() if t.is_to_end and t.at_once]
+            do(self._harvest.look)
+            tasks = [t for t in do(self._at_work) if t.is_to_end and t.at_once]
             if not tasks:
                 break
             for task in tasks:
-                self._withdrawal.end(task, task.reason, since=task.changed)
+                with self._harvest.troubles.of(task, _never):
+                    self._withdrawal.end(task, task.reason, since=task.changed)
             self._wait()
         return ExitCode.DETACHED
 
@@ -318,6 +364,8 @@ class Driver:
         self.observe.look()
         for sentence in self.launcher.news():
             self.observe(DriverEvent(sentence))
+
+    def _tell_of_units(self) -> None:
         tasks = self.records.state().tasks
         for task_id, job in self._jobs.items():
             for method, arguments in job.new_outputs():
@@ -329,11 +377,15 @@ class Driver:
         """Take up what runs already, then start waiting tasks, the most urgent first, as slots and budget allow."""
         tasks = self.records.state().tasks
         at_work = [task for task in tasks.values() if task.at_work]
+        troubles = self._harvest.troubles
         for task in at_work:
-            if task.is_to_end:
-                self._withdrawal.end(task, task.reason, since=task.changed)
-            elif task.task not in self._jobs:
-                self._adopt(session, task)
+            if troubles.wait(task):
+                continue
+            with troubles.of(task, _never):
+                if task.is_to_end:
+                    self._withdrawal.end(task, task.reason, since=task.changed)
+                elif task.task not in self._jobs:
+                    self._adopt(session, task)
         free = self.launcher.slots - len(at_work)
         self._budget.pass_begins()
         for task in sorted(tasks.values(), key=lambda task: task.priority):
@@ -341,13 +393,14 @@ class Driver:
                 break
             other = tasks.get(task.extends or "")
             ready = (other is None or other.status is TaskStatus.COMPLETE) and not task.leaving
-            ready = ready and task.waits_until(time.time()) is None
+            ready = ready and task.waits_until(time.time()) is None and not troubles.wait(task)
             if task.status is TaskStatus.WAITING and task.actioned and ready:
                 word = self._budget.may_start(task)
                 if word is Word.WAIT:
                     break
                 if word is Word.OK:
-                    free -= self._start(session, task)
+                    with troubles.of(task, self._harvest.give_up):
+                        free -= self._start(session, task)
         self._budget.pass_ends()
 
     def _adopt(self, session: Session, task: TaskState) -> None:
@@ -357,8 +410,8 @@ class Driver:
         attempt = attempts[-1] if attempts and attempts[-1].outcome is None else None
         if not self.launcher.is_running(directory, attempt):
             return
-        if not pid_file(directory).exists():
-            pid_file(directory).write_text(json.dumps(self.launcher.process_spec(directory, attempt)))
+        if not exists(pid_file(directory)):
+            write_json(pid_file(directory), self.launcher.process_spec(directory, attempt))
         self._jobs[task.task] = session.submit(self._configuration(task), self.launcher)
         self.observe(DriverEvent("taken up again", task))
 

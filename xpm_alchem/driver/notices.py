@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 from collections.abc import Callable, Iterable
+from typing import IO
 
 import attrs
 
@@ -84,6 +86,15 @@ class Notices:
         command = command_line("failures", str(self._records.path))
         self._tell(plan, ERROR, _ENDED, of, f"ended: {what}; `{command}` shows them")
 
+    def in_trouble(self, plan: Plan, sentence: str) -> None:
+        """Tell that the campaign's files cannot be used, or can be again; that is remembered nowhere."""
+        if not _is_wanted(plan, ERROR):
+            return
+        try:
+            self._send(self._order(plan, ERROR, sentence))
+        except OSError as error:
+            self._observe(DriverEvent(f"nobody could be notified ({error.strerror}): {sentence}"))
+
     def _in_error(self) -> list[TaskState]:
         return [task for task in self._records.state().tasks.values() if task.status is TaskStatus.ERROR]
 
@@ -92,27 +103,30 @@ class Notices:
         return f"{amount_text(ledger.total(ledger.unit), ledger.unit)} spent"
 
     def _tell(self, plan: Plan, event: str, what: str, of: str, sentence: str) -> None:
-        notify = plan.notify
         if not _is_wanted(plan, event) or self._records.state().notified.get(what) == of:
             return
         self._remember(what, of)
-        name = self._records.name
+        order = self._order(plan, event, sentence)
+        try:
+            self._send(order)
+        except OSError as error:
+            self._observe(DriverEvent(f"nobody could be notified ({error.strerror}): {sentence}"))
+        else:
+            self._observe(DriverEvent(f"notified: {sentence}"))
+
+    def _order(self, plan: Plan, event: str, sentence: str) -> str:
+        """Return what the messenger is to carry."""
+        name, notify = self._records.name, plan.notify
         message = {
             "campaign": name,
             "event": event,
             "sentence": printable(f"{name}: {sentence}"),
             "path": str(self._records.path),
         }
-        order = {"message": message, "command": notify.command, "url": notify.url, "timeout": notify.timeout}
-        try:
-            self._send(json.dumps(order))
-        except OSError as error:
-            self._observe(DriverEvent(f"nobody could be notified ({error.strerror}): {sentence}"))
-        else:
-            self._observe(DriverEvent(f"notified: {sentence}"))
+        return json.dumps({"message": message, "command": notify.command, "url": notify.url, "timeout": notify.timeout})
 
     def _send(self, order: str) -> None:
-        with self._records.open_notices() as log:
+        with self._log() as log:
             messenger = subprocess.Popen(
                 python("-m", "xpm_alchem.driver.messenger"),
                 stdin=subprocess.PIPE,
@@ -124,6 +138,13 @@ class Notices:
         with messenger.stdin as stream:
             stream.write(order.encode())  # not an argument: addresses may be secret
         self._messengers.append(messenger)
+
+    def _log(self) -> IO[bytes]:
+        """Open the file that is told what became of a message; a message is worth more than its line there."""
+        try:
+            return self._records.open_notices()
+        except OSError:
+            return open(os.devnull, "wb")
 
     def _remember(self, what: str, of: str) -> None:
         self._records.write({"event": "notified", "what": what, "of": of})

@@ -131,8 +131,12 @@ class Planning:
             reason = f"strategy {self.plan.strategy.name}, iteration {proposal.state.iterations}"
             self._write_changes(changes, reason)
             self._unwanted, self._weights = dict(changes.unwanted), dict(proposal.weights)
-        self.state = proposal.state
-        self._save()
+        before, self.state = self.state, proposal.state
+        try:
+            self._save()
+        except OSError:
+            self.state = before  # as on the disk
+            raise
         self.records.state()
         self._planned_at = self.records.position
         if self.state.status == ERROR:

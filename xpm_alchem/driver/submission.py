@@ -10,7 +10,7 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,11 +20,16 @@ from experimaestro.connectors import Process
 from experimaestro.experiments.configuration import DirtyGitAction
 from experimaestro.settings import WorkspaceSettings
 
-from xpm_alchem.base.files import not_through_links
+from xpm_alchem.base.errors import FormatError
+from xpm_alchem.base.files import exists, not_through_links, read_bytes, remove, write_json
+from xpm_alchem.base.passing import patiently
+from xpm_alchem.driver.log import note
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.task_logs import keep_printed
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.tasks import RunTransformation
+
+_XPM = logging.getLogger("xpm")
 
 
 class Session:
@@ -64,20 +69,43 @@ class Session:
             project_paths=[],
         )
         self._stack = ExitStack()
+        self._causes = _Causes()
 
     def __enter__(self) -> Session:
         Process.handler("local")  # fills a table now that two threads would fill, and one of them read half full
         if self._own:
-            self._stack.enter_context(self._experiment)
+            try:
+                self._stack.enter_context(self._experiment)
+            except BaseException:
+                self._leave()
+                raise
+        _XPM.addHandler(self._causes)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # Always detach: what still runs goes on, and experimaestro's own wait() is not trusted with the end.
+        _XPM.removeHandler(self._causes)
         if self._own:
             detach = GracefulExperimentExit()
-            self._stack.__exit__(GracefulExperimentExit, detach, None)
+            try:
+                self._stack.__exit__(GracefulExperimentExit, detach, None)
+            except OSError as failed:  # what it notes of a run's end: nothing depends on it
+                note(f"experimaestro could not note the end of its run ({failed})")
+                self._leave()
+
+    def _leave(self) -> None:
+        """Undo what experimaestro's `__enter__` has done before it failed: above all its lock."""
+        with suppress(Exception):
+            self._experiment.__exit__(GracefulExperimentExit, GracefulExperimentExit(), None)
+        with suppress(Exception):
+            if self._experiment.xplock is not None:
+                self._experiment.xplock.release()
+        with suppress(Exception):
+            self._experiment.scheduler.unregister_experiment(self._experiment)
+        if experiment.CURRENT is self._experiment:
+            experiment.CURRENT = self._experiment.old_experiment
 
     def submit(self, task: Any, launcher: AttemptLauncher) -> Job:
         """Start an attempt of a task, or take up the one that is running.
@@ -93,10 +121,36 @@ class Session:
         scheduler = self._experiment.scheduler
         scheduler.jobs.pop(task.__xpm__.identifier.all.hex(), None)  # a new attempt is a new job for experimaestro
         # 0: GracefulTimeouts are not restarted behind the driver's back
-        task.submit(launcher=launcher, max_retries=0)
+        try:
+            task.submit(launcher=launcher, max_retries=0)
+        except OSError as error:
+            job = scheduler.jobs.get(task.__xpm__.identifier.all.hex())
+            if job is None or getattr(job, "_future", None) is None:
+                raise
+            note(f"experimaestro could not note all of a submission, which goes on ({error})")
         job = scheduler.jobs[task.__xpm__.identifier.all.hex()]
         job.finalState().add_done_callback(lambda _: self._notify())
-        return Job(job)
+        return Job(job, self._causes)
+
+
+class _Causes(logging.Handler):
+    """Hears in experimaestro's log why it gave up starting a job; it keeps no exception."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._found: dict[int, BaseException] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the exception of a record whose first argument is a job."""
+        if record.exc_info and record.exc_info[1] is not None and isinstance(record.args, tuple) and record.args:
+            self._found[id(record.args[0])] = record.exc_info[1]
+
+    def of(self, job: Any) -> str:
+        """Return in words why a job was given up, '' if that is not known."""
+        error = self._found.get(id(job))
+        if isinstance(error, OSError) and error.strerror:
+            return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+        return "" if error is None else f"{type(error).__name__}: {error}"
 
 
 class Job:
@@ -107,8 +161,8 @@ class Job:
     loop), and on NFS and Lustre its watch sees nothing.
     """
 
-    def __init__(self, job: Any) -> None:
-        self._job = job
+    def __init__(self, job: Any, causes: _Causes) -> None:
+        self._job, self._causes = job, causes
         self._offset = _size(job.task_outputs_path)
 
     @property
@@ -119,16 +173,37 @@ class Job:
     @property
     def launched(self) -> bool:
         """Whether its process has been started (or it has ended)."""
-        return self.ended or self._job.pidpath.exists()
+        return self.ended or exists(self._job.pidpath)
+
+    @property
+    def was_started(self) -> bool:
+        """Whether experimaestro got as far as to start a process, or found one."""
+        return self._job._process is not None
+
+    @property
+    def runs_unnoted(self) -> bool:
+        """Whether a process was started that experimaestro gave up all the same: it could not write down which."""
+        is_alive = getattr(self._job._process, "is_alive", None)
+        return is_alive is not None and bool(is_alive())
+
+    def note_process(self) -> None:
+        """Write down the process, as experimaestro would have done."""
+        write_json(self._job.pidpath, self._job._process.tospec())
+
+    @property
+    def cause(self) -> str:
+        """Why experimaestro gave it up, in words; '' if that is not known."""
+        return self._causes.of(self._job)
 
     def new_outputs(self) -> list[tuple[str, dict[str, Any]]]:
         """Return the dynamic outputs since the last call: name of the method, and its arguments."""
         path = self._job.task_outputs_path
         if _size(path) <= self._offset:
             return []
-        with open(path, "rb") as lines:
-            lines.seek(self._offset)
-            data = lines.read()
+        try:
+            data = read_bytes(path, offset=self._offset)
+        except (OSError, FormatError):
+            return []  # they come again
         end = data.rfind(b"\n") + 1
         self._offset += end
         outputs = []
@@ -143,7 +218,7 @@ class Job:
 
 def _size(path: Path) -> int:
     try:
-        return path.stat().st_size
+        return patiently(path.stat).st_size
     except OSError:
         return 0
 
@@ -159,10 +234,10 @@ def clear_markers(directory: Path, attempt: int) -> None:
         The number of the last attempt, 0 if there was none.
     """
     for suffix in (".done", ".failed", ".py"):
-        _file(directory, suffix).unlink(missing_ok=True)
-    (directory / "params.json").unlink(missing_ok=True)
-    pid_file(directory).unlink(missing_ok=True)
-    (directory / ".experimaestro" / "status.json").unlink(missing_ok=True)
+        remove(_file(directory, suffix))
+    remove(directory / "params.json")
+    remove(pid_file(directory))
+    remove(directory / ".experimaestro" / "status.json")
     keep_printed(TaskDirectory(directory), attempt)
 
 
@@ -174,10 +249,10 @@ def pid_file(directory: Path) -> Path:
 def failure_reason(directory: Path) -> str | None:
     """Return experimaestro's word for how the last attempt failed, None if it noted no failure."""
     try:
-        return str(json.loads(_file(directory, ".failed").read_text()).get("reason", "failed"))
+        return str(json.loads(read_bytes(_file(directory, ".failed"))).get("reason", "failed"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, AttributeError, RecursionError):
+    except (OSError, FormatError, ValueError, AttributeError, RecursionError):
         return "failed"
 
 

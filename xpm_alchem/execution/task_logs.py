@@ -16,7 +16,8 @@ from typing import IO, Any
 
 import attrs
 
-from xpm_alchem.base.files import atomic_write
+from xpm_alchem.base.files import atomic_write, exists, remove, rename
+from xpm_alchem.base.passing import patiently
 from xpm_alchem.base.permissions import permissions_of
 from xpm_alchem.execution.directory import TaskDirectory
 
@@ -85,16 +86,16 @@ def keep_printed(files: TaskDirectory, attempt: int) -> None:
         latest, kept = files.printed(stream), files.printed(stream, attempt)
         if not _has_content(latest):
             continue
-        if kept.exists():  # what was printed since then is of a process that never became an attempt
+        if exists(kept):  # what was printed since then is of a process that never became an attempt
             with suppress(OSError):
                 _write_ends(kept, kept, latest)
-            latest.unlink()
+            remove(latest)
         else:
-            latest.rename(kept)
+            rename(latest, kept)
             with suppress(OSError):  # a full disk: it stays as long as it is
                 _write_ends(kept, kept)
         for number in sorted(kept_printed(files, stream))[:-KEPT_ATTEMPTS]:
-            files.printed(stream, number).unlink(missing_ok=True)
+            remove(files.printed(stream, number))
 
 
 def kept_printed(files: TaskDirectory, stream: str) -> dict[int, Path]:
@@ -110,7 +111,7 @@ def kept_printed(files: TaskDirectory, stream: str) -> dict[int, Path]:
 
 
 def _has_content(path: Path) -> bool:
-    return path.exists() and path.stat().st_size > 0
+    return exists(path) and patiently(path.stat).st_size > 0
 
 
 def _write_ends(target: Path, *sources: Path) -> None:

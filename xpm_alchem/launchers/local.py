@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 import uuid
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from experimaestro.launchers.direct import DirectLauncher
 from experimaestro.taskglobals import Env
 
 from xpm_alchem.base.errors import FormatError
-from xpm_alchem.base.files import not_through_links
+from xpm_alchem.base.files import names_in, not_through_links, read_bytes
 from xpm_alchem.base.interpreter import python
+from xpm_alchem.base.passing import passes, patiently
 from xpm_alchem.execution.attempts import Attempt, Launched, Outcome
 from xpm_alchem.execution.fence import Orders, give_orders
 from xpm_alchem.execution.place import is_copy, place_of
@@ -127,7 +129,7 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
 
     def has_launched(self, directory: Path) -> bool:
         """Return whether there is a pid file (an earlier one was removed), or a process that has none yet."""
-        return any(directory.glob("*.pid")) or self._process(directory) is not None
+        return any(name.endswith(".pid") for name in names_in(directory)) or self._process(directory) is not None
 
     def is_running(self, directory: Path, attempt: Attempt | None) -> bool | None:
         """Return whether the attempt's process is alive; None if it belongs to another machine."""
@@ -175,6 +177,10 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
             return None if is_copy(directory, spec) else Process.fromDefinition(self.connector, spec)
         except StopIteration:
             return _running_script(directory) if _was_prepared(directory) else None
+        except OSError as error:
+            if passes(error):
+                raise
+            return None
         except Exception:  # whatever experimaestro raises for a file that is damaged
             return None
 
@@ -203,7 +209,8 @@ class LocalAttemptBuilder(ProcessBuilder):  # type: ignore[misc]
             for name in ("stdout", "stderr"):
                 redirect = getattr(self, name)
                 if redirect.type == RedirectType.FILE:
-                    streams[name] = opened.enter_context(open(redirect.path, "wb", opener=not_through_links))
+                    open_it = partial(open, redirect.path, "wb", opener=not_through_links)
+                    streams[name] = opened.enter_context(patiently(open_it))
             process = subprocess.Popen(
                 python(*self.command),
                 stdin=subprocess.DEVNULL,
@@ -217,7 +224,8 @@ class LocalAttemptBuilder(ProcessBuilder):  # type: ignore[misc]
 
 def _spec(directory: Path) -> dict[str, Any]:
     """Return what experimaestro's pid file, which is named after the type of the task, says."""
-    return dict(json.loads(next(directory.glob("*.pid")).read_text()))
+    name = next(name for name in names_in(directory) if name.endswith(".pid"))
+    return dict(json.loads(read_bytes(directory / name)))
 
 
 def _was_prepared(directory: Path) -> bool:
@@ -263,6 +271,10 @@ class LocalAttempt(Process):  # type: ignore[misc]
             **self.identity.to_record(),
             **({} if self._directory is None else place_of(self._directory)),
         }
+
+    def is_alive(self) -> bool:
+        """Whether it runs; also where nobody waits for it."""
+        return self._process.poll() is None if self._process is not None else self.identity.is_alive()
 
     async def aio_state(self, timeout: float | None = None) -> ProcessState:
         """Return whether it runs."""

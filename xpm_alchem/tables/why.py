@@ -29,6 +29,8 @@ def why_table(view: View, *, everything: bool = False) -> RenderableType:
     if (hold := view.get("hold")) is not None:
         head = f"{view['transformation']} repeat {view['repeat']}: {hold['sentence']}"
     parts: list[RenderableType] = [told(head)]
+    if view["trouble"]:
+        parts.append(told(f"waits: {view['trouble']} A driver looks at it again."))
     if view["attempts"]:
         parts.append(_attempts(view, everything))
     else:
