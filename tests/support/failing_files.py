@@ -16,6 +16,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,9 @@ def count_calls(path: Path) -> int:
     return int((path / "count").read_text())
 
 
-def try_faults(path: Path, *, faults: int, rounds: int, seed: int) -> dict[str, Any]:
+def try_faults(
+    path: Path, *, faults: int, rounds: int, seed: int, told: Callable[[str], None] = lambda sentence: None
+) -> dict[str, Any]:
     """Let calls fail, spread over all that a driver makes, several in each of some campaigns; return what happened.
 
     Returns
@@ -101,6 +104,7 @@ def try_faults(path: Path, *, faults: int, rounds: int, seed: int) -> dict[str, 
             break
         campaign = SmallCampaign(path / f"c{turn}", edges=EDGES)
         left = [numbers[(turn * each + n) % calls] for n in range(each)]
+        told(f"{found}, {len(wrong)} wrong")
         for driver in range(MOST_DRIVERS):
             errors = [chance.choice(ERRORS) for _ in left] or ["EIO"]
             trial = Trial.of(campaign, path / f"log{turn}.{driver}", errors=errors, at=left)
@@ -136,12 +140,14 @@ def main() -> int:
     """Try as many faults as are asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--faults", type=int, default=1000)
-    parser.add_argument("--each", type=int, default=10, help="faults in one campaign")
+    parser.add_argument("--each", type=int, default=50, help="faults in one campaign")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     path = Path(tempfile.mkdtemp(prefix="failing-files-"))
     os.environ.update(HOME=str(path), XPM_WORKDIR=str(path / "xpm"), COLUMNS="200")
-    found = try_faults(path, faults=given.faults, rounds=max(1, given.faults // given.each), seed=given.seed)
+    found = try_faults(
+        path, faults=given.faults, rounds=max(1, given.faults // given.each), seed=given.seed, told=print
+    )
     for sentence in found.pop("wrong"):
         print("WRONG", sentence)
         found["wrong"] = found.get("wrong", 0) + 1
