@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from campaigns import SmallCampaign
+from patience import wait_for
 
 from xpm_alchem.execution.directory import TaskDirectory
 
@@ -49,3 +50,15 @@ def test_a_result_that_is_missing_is_not_called_whole(tmp_path: Path) -> None:
     mended = campaign.call("doctor", campaign.file, "--fix")
     assert mended.returncode == 0, mended.stdout
     assert files.result.exists() and files.summary.exists()
+
+
+def test_who_could_not_be_notified_is_told_so_and_notified_when_the_program_is_there(tmp_path: Path) -> None:
+    program = tmp_path / "tell"
+    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)], plan={"notify": {"command": [str(program)]}})
+    done = campaign.run()
+    assert done.returncode == 0
+    assert "nobody could be notified" in done.stdout and "notified: satisfied" not in done.stdout
+    program.write_text(f"#!/bin/sh\ncat > {tmp_path}/told\n")
+    program.chmod(0o755)
+    assert "notified: satisfied" in campaign.run().stdout
+    wait_for(lambda: (tmp_path / "told").exists(), what="the notification")

@@ -19,7 +19,7 @@ from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.driver.harvest import DriverEvent
 from xpm_alchem.plan.amounts import amount_text
 from xpm_alchem.plan.campaign_yaml import Plan
-from xpm_alchem.plan.notify import BUDGET, ERROR, SATISFIED
+from xpm_alchem.plan.notify import BUDGET, ERROR, SATISFIED, missing_program
 
 _STANDING, _STUCK, _ENDED = "error", "stuck in a queue", "ended in error"  # kinds of occurrences of the event 'error'
 _LONGEST = 200  # characters of a reason
@@ -34,6 +34,7 @@ class Notices:
     def __init__(self, records: CampaignRecords, observe: Callable[[DriverEvent], None]) -> None:
         self._records, self._observe = records, observe
         self._messengers: list[subprocess.Popen[bytes]] = []
+        self._untold: set[tuple[str, str]] = set()
 
     def look(self, plan: Plan, exception: str | None, stuck: str = "") -> None:
         """Tell, while the campaign goes on, that something is in error; again only when nothing was meanwhile.
@@ -104,6 +105,12 @@ class Notices:
 
     def _tell(self, plan: Plan, event: str, what: str, of: str, sentence: str) -> None:
         if not _is_wanted(plan, event) or self._records.state().notified.get(what) == of:
+            return
+        missing = missing_program(notify)
+        if missing and notify.url is None:  # not remembered: whoever drives next, with the program there, tells it
+            if (what, of) not in self._untold:
+                self._untold.add((what, of))
+                self._observe(DriverEvent(f"nobody could be notified ({missing}): {sentence}"))
             return
         self._remember(what, of)
         order = self._order(plan, event, sentence)

@@ -72,7 +72,7 @@ def missing_program(notify: Notify) -> str:
     path = os.path.expanduser(program) if program.startswith("~/") else program  # noqa: PTH111
     if shutil.which(path) is not None:
         return ""
-    return f"notify.command: the program {short(program)} is not here or cannot be run; nobody would be told by it"
+    return f"notify.command: the program {short(program)} is not here or cannot be run"
 
 
 def _command(value: Any, where: str) -> tuple[str, ...]:
