@@ -106,8 +106,8 @@ class Notices:
     def _tell(self, plan: Plan, event: str, what: str, of: str, sentence: str) -> None:
         if not _is_wanted(plan, event) or self._records.state().notified.get(what) == of:
             return
-        missing = missing_program(notify)
-        if missing and notify.url is None:  # not remembered: whoever drives next, with the program there, tells it
+        missing = missing_program(plan.notify)
+        if missing and plan.notify.url is None:  # not remembered: whoever drives next, with the program there, tells it
             if (what, of) not in self._untold:
                 self._untold.add((what, of))
                 self._observe(DriverEvent(f"nobody could be notified ({missing}): {sentence}"))
