@@ -126,6 +126,7 @@ def try_faults(
             wrong.append(f"c{turn}: {MOST_DRIVERS} drivers did not end it")
         if not wrong or not wrong[-1].startswith(f"c{turn}:"):
             wrong += [f"c{turn}: {sentence}" for sentence in _differences(campaign, expected)]
+        told("\n".join(sentence for sentence in wrong if sentence.startswith(f"c{turn}:")))
     return {**found, "wrong": wrong}
 
 

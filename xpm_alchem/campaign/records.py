@@ -23,9 +23,11 @@ from xpm_alchem.base.files import (
     Journal,
     atomic_write,
     exists,
+    make_directories,
     not_through_links,
     read_record,
     remove,
+    rename,
     write_record,
 )
 from xpm_alchem.base.passing import passes, patiently
@@ -85,7 +87,7 @@ class CampaignRecords:
         temporary = path.with_name(f".{plan.name}.{os.getpid()}.tmp")
         try:
             shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(parents=True)
+            make_directories(temporary)
             as_network = permissions_of(plan.network)
             with atomic_write(temporary / "network.json", "wb", permissions=as_network) as out:
                 out.write(network.content)
@@ -94,7 +96,7 @@ class CampaignRecords:
                 with atomic_write(temporary / name, permissions=_permissions(plan)) as out:
                     out.write(plan_text)
             write_record(temporary / "driver.json", DRIVER, DRIVER_VERSION, {})
-            temporary.rename(path)
+            rename(temporary, path)
         except OSError as error:
             shutil.rmtree(temporary, ignore_errors=True)
             raise WorkspaceError(f"{path}: cannot be written ({error.strerror}). Nothing was started.") from None

@@ -84,10 +84,11 @@ class _Group(click.Group):
             raise
         except XpmAlchemError as error:
             raise _Shown(printable(str(error), keep="\n")) from error
-        except OSError as error:
-            if error.filename is None:  # of no file: what is printed, a connection
+        except OSError as error:  # of a file system, in what is done before anything is begun
+            if not error.strerror:
                 raise
-            raise _Shown(printable(f"{error.filename}: cannot be used ({error.strerror}).")) from error
+            sentence = f"{error.filename or 'a file'}: cannot be used ({error.strerror})."
+            raise _Shown(printable(sentence)) from error
         except click.ClickException as error:
             vars(error)["message"] = printable(error.message, keep="\n")  # it may tell an argument
             raise

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import select
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 from rich.console import Console
 
-from xpm_alchem.base.errors import InputError, MissingPackageError, XpmAlchemError
-from xpm_alchem.base.files import not_through_links
+from xpm_alchem.base.errors import FormatError, InputError, MissingPackageError, XpmAlchemError
+from xpm_alchem.base.files import not_through_links, one_sentence, read_bytes
 from xpm_alchem.base.interpreter import python
+from xpm_alchem.base.passing import patiently
 from xpm_alchem.base.shell import command_line
 from xpm_alchem.base.streams import wait_at_most
 from xpm_alchem.campaign.task_state import without_tasks
-from xpm_alchem.cli.options import a_path, campaign_argument, console, say, workspace_option
+from xpm_alchem.cli.options import DRIVES, a_path, campaign_argument, console, say, workspace_option
 from xpm_alchem.client import Campaign
 from xpm_alchem.network.advice import advice
 from xpm_alchem.network.loading import Network, load_network
@@ -31,7 +35,10 @@ from xpm_alchem.tables import overview as tables
 from xpm_alchem.views.commands import Address
 from xpm_alchem.views.overview import tasks_now
 
+_ENDINGS = (0, 1, 3, 4, 5)  # exit codes of a driver that drove
 _DETACHED_SECONDS = 60.0
+_ENDED_SECONDS = 1.0  # for a driver that has nothing to do, or whose pipe was closed by its end
+_LAST_LINES = 5
 
 
 @click.command("init")
@@ -160,27 +167,52 @@ def _print_forecast(out: Console, forecast: Forecast) -> None:
 
 
 def _detach(out: Console, campaign: Campaign, launcher: str | None) -> NoReturn:
+    """Start a driver in the background; what it ends with is the campaign's only if it has said that it drives."""
     log = campaign.path / "driver.out"
-    command = python("-m", "xpm_alchem.cli.background", campaign.path)
-    with open(log, "ab", opener=not_through_links) as stream:
+    heard, told = os.pipe()
+    with one_sentence(log), patiently(lambda: open(log, "ab", opener=not_through_links)) as stream:
+        before = stream.tell()
         process = subprocess.Popen(
-            [*command, launcher] if launcher else command,
+            python("-m", "xpm_alchem.cli.background", campaign.path, *([launcher] if launcher else [])),
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,
             start_new_session=True,
+            pass_fds=(told,),
+            env={**os.environ, DRIVES: str(told)},
         )
-    until = time.time() + _DETACHED_SECONDS
-    while process.poll() is None and time.time() < until:
-        holder = campaign.records.holder()
-        if holder is not None and holder.process.pid == process.pid:
-            out.print(f"detached: {holder}\nwatch it with: {Address.of(campaign.records).command('attach')}")
-            sys.exit(3)
-        time.sleep(0.1)
-    if process.poll() in (0, 1, 4):
+    os.close(told)
+    is_heard = bool(select.select([heard], [], [], _DETACHED_SECONDS)[0])
+    drives = is_heard and os.read(heard, 1) != b""
+    os.close(heard)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_ENDED_SECONDS if is_heard else 0.0)
+    if process.returncode is None:
+        if drives:
+            out.print(f"detached: {campaign.records.holder() or f'pid {process.pid}'}")
+            out.print(f"watch it with: {Address.of(campaign.records).command('attach')}")
+        else:
+            out.print(f"detached: pid {process.pid}, which does not drive yet; what it says is in {log}")
+        sys.exit(3)
+    words = _last_words(log, before)
+    if drives and process.returncode in _ENDINGS:
+        out.print(f"the driver has ended already{f': {words}' if words else ''}")
         sys.exit(process.returncode)
-    tail = log.read_text().strip().splitlines()[-1:]
-    raise XpmAlchemError(f"the driver did not start: {''.join(tail) or 'no message'} (see {log})")
+    ended = f"was killed by signal {-process.returncode}" if process.returncode < 0 else "ended at once"
+    began = "ended before it was detached" if drives else "did not start"
+    raise XpmAlchemError(
+        f"the driver {began}: {words or f'it {ended}, with exit code {process.returncode}, and printed nothing'} "
+        f"(see {log})"
+    )
+
+
+def _last_words(log: Path, since: int) -> str:
+    """Return the last lines that a driver has printed, '' if it has printed nothing."""
+    try:
+        printed = read_bytes(log, offset=since).decode(errors="replace")
+    except (OSError, FormatError):
+        return ""
+    return "\n".join(printed.strip().splitlines()[-_LAST_LINES:])
 
 
 def _close(out: Console, campaign: Campaign, code: int, *, quiet: bool, once: bool) -> None:

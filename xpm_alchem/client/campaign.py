@@ -160,6 +160,7 @@ class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods):
         once: bool = False,
         stop: bool = False,
         observe: Callable[[Any], None] = lambda event: None,
+        begun: Callable[[], None] = lambda: None,
         running: Any = None,
         init_tasks: Iterable[Any] = (),
         strategy: Any = None,
@@ -176,6 +177,8 @@ class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods):
             Only end all attempts; see `stop`.
         observe
             Called with every `driver.DriverEvent`.
+        begun
+            Called once this process drives: nobody else does.
         running
             An experimaestro experiment that is open already (``helper.xp`` in ``run-experiment``).
         init_tasks
@@ -201,7 +204,7 @@ class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods):
                 f"{self.path}: the campaign's workspace is {self._records.workspace}, the running experiment's is "
                 f"{running.workspace.path}. Make the campaign with workspace=str(helper.xp.workspace.path)."
             )
-        options = {"running": running, "init_tasks": tuple(init_tasks), "strategy": strategy}
+        options = {"running": running, "init_tasks": tuple(init_tasks), "strategy": strategy, "begun": begun}
         return int(self._driver(launcher, observe=observe, **options).run(once=once, stop=stop))
 
     def _driver(self, launcher: str | None = None, **options: Any) -> Driver:

@@ -69,6 +69,8 @@ class Driver:
         Starts attempts.
     observe
         Called in the main thread with every event, for a display.
+    begun
+        Called once the campaign's lock is held.
     running
         An experimaestro experiment that is open already.
     init_tasks
@@ -84,12 +86,14 @@ class Driver:
         launcher: AttemptLauncher,
         *,
         observe: Callable[[DriverEvent], None] = lambda event: None,
+        begun: Callable[[], None] = lambda: None,
         running: Any = None,
         init_tasks: Iterable[Any] = (),
         strategy: Any = None,
     ) -> None:
         self.records, self.workspace, self.launcher = records, workspace, launcher
         self.observe = observe = Teller(observe)
+        self._begun = begun
         self._running, self._init_tasks = running, tuple(init_tasks)
         self._ended = threading.Event()
         self._interrupted = False
@@ -136,6 +140,7 @@ class Driver:
         """
         with self.records.lock(is_brief=at_once):
             wait_at_most()
+            self._begun()
             try:
                 with self._signals_as_interrupts():
                     self._endurance.do(lambda: self.launcher.open(self.records.workspace, self.records.name))

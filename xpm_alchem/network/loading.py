@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from xpm_alchem.base.errors import NetworkError
-from xpm_alchem.base.files import read_bytes
+from xpm_alchem.base.files import is_directory, read_bytes
 from xpm_alchem.base.values import text
 from xpm_alchem.gufe_seam.keyed_chain import Chain, flatten, modules_in, subchain
 from xpm_alchem.network.index import Index, index_chain
@@ -135,7 +135,7 @@ def read_network(path: Path) -> bytes:
     FormatError, WorkspaceError
         It is no file; it cannot be read.
     """
-    if path.is_dir():
+    if is_directory(path):
         raise NetworkError(f"{path}: a directory; give the network's JSON file in it.")
     try:
         return read_bytes(path)

@@ -11,7 +11,7 @@ import yaml
 
 from xpm_alchem.base import checks, safe_yaml
 from xpm_alchem.base.errors import CampaignError
-from xpm_alchem.base.files import read_bytes
+from xpm_alchem.base.files import is_directory, read_bytes
 from xpm_alchem.base.near_miss import check_keys
 from xpm_alchem.base.paths import absolute, expanded
 from xpm_alchem.base.values import short
@@ -121,7 +121,7 @@ def read_plan_text(path: Path) -> str:
     FormatError, WorkspaceError
         It is no file, or too large; it cannot be read.
     """
-    if path.is_dir():
+    if is_directory(path):
         raise CampaignError(f"{path}: a directory; give the campaign.yaml in it.")
     try:
         return read_bytes(path, most=_MOST_BYTES).decode()

@@ -54,6 +54,7 @@ def why_view(records: CampaignRecords, text: str, address: Address | None = None
         "hold": None if hold is None else hold.view(),
         "actioned": task.actioned,
         "reason": task.reason,
+        "trouble": task.trouble or None,
         "left_out": task.left_out or None,
         "directory": str(files.path),
         "imported": task.reason if task.imported else None,
