@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 import attrs
 
 from xpm_alchem.base.errors import FormatError
+from xpm_alchem.base.values import printable
 from xpm_alchem.execution.attempts import Outcome
 from xpm_alchem.execution.life_signs import files_of
 from xpm_alchem.launchers.slurm.absence import Absence
@@ -18,6 +20,7 @@ from xpm_alchem.launchers.slurm.batch import Batch
 from xpm_alchem.launchers.slurm.commands import JobState
 from xpm_alchem.launchers.slurm.profile import SlurmProfile
 
+_TAIL_BYTES, _LONGEST = 4096, 200  # of a job's log, and of its last line that is told
 _log = logging.getLogger("xpm.alchem.slurm")
 
 
@@ -118,7 +121,22 @@ def outcome_of(entry: Entry, *, begun: bool) -> tuple[Outcome, str, bool]:
         return Outcome.LOST, entry.given_up or "its SLURM job is gone, and SLURM does not say how it ended", False
     where = f" on {state.node}" if state.node else ""
     code = f", exit code {state.exit_code}" if state.exit_code not in ("", "0:0") else ""
-    return state.outcome, f"SLURM job {state.job}{where} ended as {state.state}{code}", state.is_certain
+    words = "" if begun else _last_words(entry)  # a module or a prologue that failed says why in the job's log
+    return state.outcome, f"SLURM job {state.job}{where} ended as {state.state}{code}{words}", state.is_certain
+
+
+def _last_words(entry: Entry) -> str:
+    """Return the last line of what a job printed that has not come to its task, as a part of a sentence."""
+    if entry.batch is None:
+        return ""
+    log = entry.batch.path / f"{entry.number if entry.batch.is_array and entry.batch.tasks_per_job == 1 else 0}.log"
+    try:
+        with open(log, "rb") as lines:
+            lines.seek(max(0, lines.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            said = lines.read().decode(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return f" before the attempt began; its log ends with: {printable(said[-1])[:_LONGEST]}" if said else ""
 
 
 def _ended_with(code: int) -> str:
