@@ -36,7 +36,8 @@ def test_what_died_while_no_driver_runs_is_not_shown_as_running(tmp_path: Path, 
     status, (row,) = campaign.json("status"), campaign.json("show")["rows"]
     assert (status["tasks"]["running"], status["gone"]) == (0, 1)
     assert said in row["next"] and "`run` goes on" in row["next"]
-    why = campaign.call("why", campaign.file, f"{row['transformation']}:1").stdout
+    done = campaign.call("why", campaign.file, f"{row['transformation']}:1")
+    why = done.stdout + done.stderr
     assert said in why and "`run` goes on" in why and "nobody drives: go on" in why
     assert said in campaign.call("status", campaign.file).stdout
     (listed,) = json.loads(campaign.call("tasks", "list", campaign.file, "--json").stdout)["rows"]
