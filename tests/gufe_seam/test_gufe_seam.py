@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -293,3 +295,20 @@ def test_a_task_that_gufe_0_4_began_goes_on(tmp_path):
     (attempt,) = AttemptLog(task / "attempts.jsonl").read()
     assert [unit["name"] for unit in attempt.units] == ["simulate 0", "analyse"]
     assert summary.estimate == pytest.approx(0.9718696751773039)
+
+
+@pytest.mark.parametrize("logger", ["gufekey.openfe.components", "openff.toolkit", "pymbar.timeseries"])
+def test_what_other_packages_announce_while_objects_are_read_is_not_printed(tmp_path, monkeypatch, caplog, logger):
+    seam.save(dummy_network([(0, 1)]), tmp_path / "network.json")
+    read, announced = seam.SmallMoleculeComponent._from_dict.__func__, []
+
+    def announce(cls, content):
+        announced.append(cls)
+        logging.getLogger(logger).warning("Partial charges are present")
+        warnings.warn("a serializer warning", UserWarning, stacklevel=1)
+        return read(cls, content)
+
+    monkeypatch.setattr(seam.SmallMoleculeComponent, "_from_dict", classmethod(announce))
+    with warnings.catch_warnings(record=True) as warned, caplog.at_level(logging.INFO):
+        assert load_network(tmp_path / "network.json", ("dummy_protocol",)).alchemical_network is not None
+    assert announced and not caplog.records and not warned

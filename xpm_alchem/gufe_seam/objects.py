@@ -107,6 +107,9 @@ def _relocated(value: Any, relocate: Relocate) -> Any:
     return value
 
 
+_TALKATIVE = ("pymbar", "gufekey", "openfe", "openff")  # loggers, with all below them
+
+
 def parse(content: str, check_module: CheckModule | None) -> list[list[Any]]:
     """Return the keyed chain in `content`, with gufe's own value types (paths, arrays, settings) decoded.
 
@@ -122,7 +125,7 @@ def parse(content: str, check_module: CheckModule | None) -> list[list[Any]]:
                 check_module(dct["__module__"])
             return super().object_hook(_path_of_this_python(dct) if ":is_custom:" in dct else dct)
 
-    with quiet("pymbar"):  # protocols' modules are imported here
+    with quiet(*_TALKATIVE):  # protocols' modules are imported here
         return flatten(json.loads(content, cls=Checked))
 
 
@@ -161,7 +164,7 @@ def decode_all(chain: Chain) -> dict[str, Any]:
             return [resolve(item) for item in value]
         return value
 
-    with quiet("pymbar"):  # and molecules warn each time they are read
+    with quiet(*_TALKATIVE):  # molecules announce themselves each time they are read
         for key, content in chain:
             if IS_GUFE_0_4:
                 content = _for_gufe_0_4(content)
