@@ -134,7 +134,7 @@ def _sets_up_the_same(environment: Mapping[str, str]) -> bool:
     """Whether an interpreter would start as the server did; also with modules on its path that nobody has imported."""
     known = (str(SUPPORT), *_AT_FIRST.get("PYTHONPATH", "").split(os.pathsep))
     more = [Path(path) for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path and path not in known]
-    others = ("sitecustomize.py", "usercustomize.py", "experimaestro", "xpm_alchem")  # others of that name
+    others = {"sitecustomize", "usercustomize", "gufe", *sys.modules}  # what the server may have imported
     return _setup_in(environment) == _setup_in(_AT_FIRST) and not any(
-        (path / name).exists() for path in more for name in others
+        found.stem in others for path in more if path.is_dir() for found in path.iterdir()
     )

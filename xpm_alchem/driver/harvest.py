@@ -136,9 +136,9 @@ class Harvest:
             job.note_process()
             self._jobs.pop(task.task)  # to be taken up again
             return True
-        if job.was_started or self.launcher.has_launched(directory):
-            return False
-        reason = f"its attempt could not be started ({job.cause or 'driver.log says why'})."
+        if not job.cause or self.launcher.has_launched(directory) or failure_reason(directory) is not None:
+            return False  # experimaestro forgets the process of a job that has ended
+        reason = f"its attempt could not be started ({job.cause})."
         self._over(task, TaskStatus.WAITING, reason)
         self.troubles.begin(task, reason)
         return True

@@ -176,11 +176,6 @@ class Job:
         return self.ended or exists(self._job.pidpath)
 
     @property
-    def was_started(self) -> bool:
-        """Whether experimaestro got as far as to start a process, or found one."""
-        return self._job._process is not None
-
-    @property
     def runs_unnoted(self) -> bool:
         """Whether a process was started that experimaestro gave up all the same: it could not write down which."""
         is_alive = getattr(self._job._process, "is_alive", None)

@@ -15,6 +15,7 @@ from xpm_alchem.campaign.task_state import TaskState
 from xpm_alchem.driver.log import note
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds
+_FORGOTTEN = 600.0  # seconds without trouble, after which a pause begins small again
 
 
 @attrs.define
@@ -66,7 +67,7 @@ class Troubles:
             sentence = _sentence(error)
             self._meet(task, sentence, (lambda *_: False) if passes(error) else give_up)
         else:
-            if task.task in self._found and not self.wait(task):
+            if not self.wait(task):
                 self.over(task)
 
     def _meet(self, task: TaskState, sentence: str, give_up: Callable[[TaskState, str], bool]) -> None:
@@ -80,6 +81,8 @@ class Troubles:
         found = self._found.get(task.task)
         if found is None:
             found = self._found[task.task] = _Trouble("")
+        if time.monotonic() - found.until > _FORGOTTEN:
+            found.pause = 0.0
         found.pause = min(_LONGEST_PAUSE, 2 * found.pause or _FIRST_PAUSE)
         found.until = time.monotonic() + found.pause
         if found.sentence != sentence:
@@ -90,7 +93,9 @@ class Troubles:
 
     def over(self, task: TaskState) -> None:
         """Take note that all is well with a task."""
-        if self._found.pop(task.task, None) is not None:
+        found = self._found.get(task.task)
+        if found is not None and found.sentence:
+            found.sentence = ""
             note(f"{self._records.name_of(task)}: its files can be used again.")
             self._tell("its files can be used again", task)
             self._records.write({"event": "trouble", "task": task.task, "reason": ""})
