@@ -12,8 +12,9 @@ from types import SimpleNamespace
 import pytest
 from one_task import TIMED_OUT, TOLD_TO_END, Task, ended, task_of, wait_until
 
-from xpm_alchem.execution.attempts import Outcome
+from xpm_alchem.execution.attempts import Attempt, Outcome, with_hindsight
 from xpm_alchem.execution.deadline import Deadline
+from xpm_alchem.execution.processes import ProcessIdentity
 from xpm_alchem.execution.progress import UnitAtWork
 from xpm_alchem.execution.reach import reach_of
 from xpm_alchem.failures.restarts import RESUME, STOP, RestartPolicy, decide
@@ -192,8 +193,39 @@ def test_a_unit_that_is_told_to_end_each_time_uses_up_its_retries(unknown):
     assert "being cancelled" in decide(task.attempts, RestartPolicy(max_retries=2)).reason
 
 
-def at_work(shared) -> UnitAtWork:
-    return UnitAtWork(shared, SimpleNamespace(name="simulation", key="Unit-1"), [])
+def at_work(shared, earlier=(), **options) -> UnitAtWork:
+    return UnitAtWork(shared, SimpleNamespace(name="simulation", key="Unit-1"), earlier, **options)
+
+
+def state(shared, steps: int) -> None:
+    (shared / "checkpoint.xml").write_text(f'<State stepCount="{steps}" time="0">')
+
+
+def ended_at(steps: int) -> Attempt:
+    process = ProcessIdentity("host", 7, 1.0)
+    return Attempt(1, process, 1.0, outcome=Outcome.TIMEOUT, at_work="Unit-1", reached=steps)
+
+
+@pytest.mark.parametrize(
+    ("before", "start", "end", "moved"),
+    [
+        (None, None, 100, True),  # the first attempt
+        (None, None, 0, False),
+        (100, 100, 200, True),
+        (100, 100, 100, False),  # not as far as the next checkpoint
+        (100, None, 100, False),  # it cannot go on from its checkpoint: set aside, begun again, no further
+        (100, None, 150, True),
+        (1000, 100, 200, True),  # what was far ahead was set aside long ago: it goes on all the same
+    ],
+)
+def test_steps_that_the_next_attempt_need_not_do_again_are_progress(tmp_path, before, start, end, moved):
+    if start is not None:
+        state(tmp_path, start)
+    unit = at_work(tmp_path, [] if before is None else [ended_at(before)], anew=before is not None and start is None)
+    state(tmp_path, end)
+    found, kept_until, facts = unit.progress()
+    assert (found, facts["reached"], facts["at_work"]) == (moved, end, "Unit-1")
+    assert (kept_until > 0) == (end > (start or 0))
 
 
 def test_a_sampler_that_has_no_checkpoint_at_half_time_says_so_once(tmp_path):
@@ -245,3 +277,29 @@ def test_the_steps_of_an_openmm_state_are_read(tmp_path, text, steps):
 def test_a_file_that_is_no_netcdf_says_nothing(tmp_path):
     (tmp_path / "simulation.nc").write_bytes(b"CDF" + b"\0" * 100)
     assert reach_of(tmp_path) is None
+
+
+def killed(*units: dict, progress: bool = True, units_done: int = 0) -> Attempt:
+    process = ProcessIdentity("host", 7, 1.0)
+    return Attempt(1, process, 1.0, outcome=Outcome.LOST, units=units, progress=progress, units_done=units_done)
+
+
+AGAIN, AT_0 = {"name": "simulation", "fresh": True}, {"name": "simulation", "at": 0.0, "fresh": True}
+AT_10 = {"name": "simulation", "at": 10.0}
+
+
+@pytest.mark.parametrize(
+    ("attempts", "progress"),
+    [
+        ([killed()], [True]),  # nobody knows better
+        ([killed(), killed(AT_0)], [False, False]),  # what it wrote was no checkpoint, nor can the next one's be
+        ([killed(), killed(AGAIN)], [False, False]),
+        ([killed(progress=False), killed(AT_10)], [True, True]),
+        ([killed(AT_10), killed(AT_10)], [False, True]),
+        ([killed(units_done=1), killed(AT_0)], [True, False]),  # a finished unit is kept
+        ([killed(), killed({"name": "all units", "fresh": True})], [True, True]),  # from scratch, as ordered
+        ([killed(), killed({"name": "setup", "seconds": 3.0, "ok": True}, AT_0)], [True, True]),  # of another unit
+    ],
+)
+def test_what_the_next_attempt_finds_shows_what_the_one_before_left(attempts, progress):
+    assert [attempt.progress for attempt in with_hindsight(attempts)] == progress

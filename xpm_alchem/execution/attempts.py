@@ -326,16 +326,15 @@ def with_hindsight(attempts: Sequence[Attempt]) -> list[Attempt]:
         A task's, oldest first.
     """
     found = list(attempts)
-    at = 0.0  # the step from which the attempt went on
     for i, attempt in enumerate(attempts):
         after = next((later for later in attempts[i + 1 :] if later.began), None)
-        start, at = at, _goes_on_at(after)
+        start, at = _goes_on_at(attempt), _goes_on_at(after)
         if attempt.units_done or attempt.outcome is None:
             continue
         if after is not None and _begins_again(after):
             found[i] = attrs.evolve(attempt, progress=False, kept_seconds=0.0)
-        elif attempt.at_work is None and at > start:
-            found[i] = attrs.evolve(attempt, progress=True)
+        elif attempt.at_work is None and at is not None:
+            found[i] = attrs.evolve(attempt, progress=at > (start or 0.0))
         elif attempt.at_work is None and _begins_again(attempt):
             found[i] = attrs.evolve(attempt, progress=False)
     return found
@@ -351,8 +350,9 @@ def _is_anew(unit: Mapping[str, Any]) -> bool:
     return bool(unit.get("fresh") or unit.get("set_aside")) and unit.get("name") != ALL_UNITS
 
 
-def _goes_on_at(attempt: Attempt | None) -> float:
-    return next((unit["at"] for unit in attempt.units if "at" in unit), 0.0) if attempt is not None else 0.0
+def _goes_on_at(attempt: Attempt | None) -> float | None:
+    """Return the step of the checkpoint from which an attempt went on; None where nothing says."""
+    return next((unit["at"] for unit in attempt.units if "at" in unit), None) if attempt is not None else None
 
 
 def _with_units(attempt: Attempt, units: Sequence[Mapping[str, Any]]) -> Attempt:

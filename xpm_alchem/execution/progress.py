@@ -104,7 +104,7 @@ class UnitAtWork:
         if now is not None:
             start = self._from.steps if self._from is not None else 0
             kept_until = self._kept_until(now) if now.steps > start else 0.0
-            moved = now.steps > max(self._best, start)
+            moved = now.steps > (start or self._best)  # one that began again must come further than those before
             return moved, kept_until, {"reached": now.steps, **self._facts(moved)}
         written = {path: _modified(path) for path in _kept_files(self._shared)}
         changed = {when for path, when in written.items() if when != self.inherited.written.get(path)}
