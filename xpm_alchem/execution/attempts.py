@@ -342,8 +342,7 @@ def with_hindsight(attempts: Sequence[Attempt]) -> list[Attempt]:
 
 def _begins_again(attempt: Attempt) -> bool:
     """Whether it began a unit again that others had begun, before it had finished one itself."""
-    first = next((unit for unit in attempt.units if "seconds" in unit or _is_anew(unit)), None)
-    return first is not None and _is_anew(first)
+    return _is_anew(_begin_of(attempt))
 
 
 def _is_anew(unit: Mapping[str, Any]) -> bool:
@@ -352,7 +351,13 @@ def _is_anew(unit: Mapping[str, Any]) -> bool:
 
 def _goes_on_at(attempt: Attempt | None) -> float | None:
     """Return the step of the checkpoint from which an attempt went on; None where nothing says."""
-    return next((unit["at"] for unit in attempt.units if "at" in unit), None) if attempt is not None else None
+    return None if attempt is None else _begin_of(attempt).get("at")
+
+
+def _begin_of(attempt: Attempt) -> Mapping[str, Any]:
+    """Return what an attempt found of the unit that it began with; empty if it found nothing."""
+    found = (unit for unit in attempt.units if "seconds" in unit or "at" in unit or _is_anew(unit))
+    return next(found, {})
 
 
 def _with_units(attempt: Attempt, units: Sequence[Mapping[str, Any]]) -> Attempt:
