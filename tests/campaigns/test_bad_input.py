@@ -14,6 +14,7 @@ import pytest
 import yaml
 from campaigns import SmallCampaign
 from dummy_protocol import DummyProtocol, DummySettings, dummy_network, small_molecule
+from patience import communicate, hear
 from places import NO_SKIPS, ROOT
 
 from xpm_alchem import gufe_seam
@@ -205,7 +206,7 @@ def test_an_unwritable_workspace_is_refused(tmp_path: Path) -> None:
     done = campaign.run()
     assert done.returncode == 2
     assert "cannot be used as a workspace" in done.stderr
-    assert "choose another directory" in done.stderr
+    assert "Choose another directory" in done.stderr
 
 
 @pytest.fixture
@@ -239,11 +240,12 @@ def test_a_disk_that_fills_up_loses_nothing(tmp_path: Path, small_disk: Path) ->
         script={"simulate 0": {"do": "fill", "file": str(small_disk / "fill"), "times": 1}},
         plan={"workspace": str(small_disk)},
     )
-    first = campaign.run()
-    assert first.returncode in (1, 2)
-    assert "No space left" in first.stdout + first.stderr
-    assert "Traceback" not in first.stderr
+    driver = campaign.start()
+    said = hear(driver, "No space left")  # by the driver, which tries again, or of the task
     (small_disk / "fill").unlink()
+    said += communicate(driver, 200)[0]
+    assert driver.returncode in (0, 1), said
+    assert "Traceback" not in said
     for path in small_disk.rglob("*.json"):
         json.loads(path.read_text())  # every file is whole
     assert campaign.call("status", small_disk / "campaigns" / "small").returncode == 0

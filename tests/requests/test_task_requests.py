@@ -365,6 +365,8 @@ def test_list(varied, call):
         "attempts": 1,
         "estimate": None,
         "reason": "",
+        "hold": None,
+        "not_before": None,
     }
     assert (rows[f"{A}:7"]["extends"], rows[f"{A}:7"]["priority"]) == (f"{A}:5", 4)
     assert (rows[f"{A}:1"]["estimate"], rows[f"{A}:1"]["attempts"]) == (1.5, 1)
@@ -373,6 +375,8 @@ def test_list(varied, call):
 
 
 def test_list_some(varied, call):
+    attempt(varied, f"{A}:5")
+
     def names(*options: str) -> list[str]:
         return [row["task"] for row in json.loads(call("tasks list", *options, "--json"))["rows"]]
 

@@ -18,8 +18,8 @@ from slurm_cluster import SlurmCluster
 
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
-from xpm_alchem.execution.dag_run import newest_checkpoint
 from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.execution.progress import newest_checkpoint
 from xpm_alchem.gufe_seam import AlchemicalNetwork, ChemicalSystem, SolventComponent, Transformation, save
 from xpm_alchem.protocols.gb_hydration import GBHydrationProtocol, GBHydrationSettings
 

@@ -107,7 +107,7 @@ def _linked(tmp: Path, path: Path) -> bool:
         try:
             os.link(tmp, path)
         except FileExistsError:
-            if not tmp.samefile(path):  # else an earlier try of ours has done it
+            if not os.path.samestat(tmp.lstat(), path.lstat()):  # else an earlier try of ours has done it
                 raise
         except OSError as error:
             if passes(error):

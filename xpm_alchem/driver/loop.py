@@ -13,6 +13,7 @@ from typing import Any
 from experimaestro.settings import WorkspaceSettings
 
 from xpm_alchem.base.files import exists, write_json
+from xpm_alchem.base.passing import patiently
 from xpm_alchem.base.streams import wait_at_most
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, without_tasks
@@ -140,6 +141,7 @@ class Driver:
         """
         with self.records.lock(is_brief=at_once):
             wait_at_most()
+            patiently(lambda: quiet_experimaestro(self.records.path / "driver.log"))
             self._begun()
             try:
                 with self._signals_as_interrupts():
@@ -201,7 +203,6 @@ class Driver:
             return do(self._ending)
 
     def _begin(self) -> None:
-        quiet_experimaestro(self.records.path / "driver.log")
         self._planning.take_plan()  # it may have changed until the lock was ours
         self._take_requests()
         self._harvest.look()
@@ -278,7 +279,6 @@ class Driver:
     def _stop(self, reason: str = STOPPED) -> ExitCode:
         """End all attempts: tell them, wait until they have kept their state; nothing is submitted."""
         do = self._endurance.do
-        do(lambda: quiet_experimaestro(self.records.path / "driver.log"))
         why = ", the budget is used up" if reason == USED_UP else ""
         self.observe(DriverEvent(f"stopping{why}: attempts end at their next checkpoint"))
         began = time.time()
@@ -300,7 +300,6 @@ class Driver:
     def _end_at_once(self) -> ExitCode:
         """End the attempts that are to end at once, and wait a while until they are gone."""
         do = self._endurance.do
-        do(lambda: quiet_experimaestro(self.records.path / "driver.log"))
         until = time.time() + _AT_ONCE_SECONDS
         while time.time() < until:
             do(self._harvest.look)

@@ -10,6 +10,7 @@ from typing import Any
 from xpm_alchem import gufe_seam
 from xpm_alchem.base.errors import FormatError, UntrustedModuleError
 from xpm_alchem.base.files import set_aside
+from xpm_alchem.base.passing import passes
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.trust import check_module
 
@@ -109,9 +110,14 @@ class DagFiles:
             gufe_seam.save(obj, path, exclusive=True)
             return obj
         self._guard()
-        with suppress(FormatError, UntrustedModuleError):
+        try:
             if is_one(there := self.load(path)):
                 return there
+        except OSError as error:
+            if passes(error):
+                raise
+        except (FormatError, UntrustedModuleError):
+            pass
         self._set_aside(path, "not what this task makes")
         gufe_seam.save(obj, path, exclusive=True)
         return obj

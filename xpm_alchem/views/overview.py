@@ -175,8 +175,9 @@ def _with_counts(tasks: list[TaskState], mostly_lost: Collection[str], what: str
     """Return what is next, with how many repeats count in nothing, or are mostly computed in vain."""
     left_out = sum(bool(task.left_out) and task.status is TaskStatus.COMPLETE for task in tasks)
     lost = sum(task.task in mostly_lost for task in tasks)
-    counts = [f"{left_out} left out" if left_out else "", f"{lost} mostly lost" if lost else ""]
-    return "; ".join(filter(None, [*counts, what]))
+    return "; ".join(
+        filter(None, [f"{left_out} left out" if left_out else "", what, f"{lost} mostly lost" if lost else ""])
+    )
 
 
 def _next(
