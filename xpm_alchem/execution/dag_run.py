@@ -27,6 +27,7 @@ from xpm_alchem.execution.deadline import Deadline
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.execution.fence import Fence, inherit
 from xpm_alchem.execution.interrupts import Interrupts, Stopped
+from xpm_alchem.execution.life_signs import FileClock
 from xpm_alchem.execution.measures import Durations, Usage, versions
 from xpm_alchem.execution.progress import UnitAtWork, close_lost, within
 
@@ -143,6 +144,7 @@ class _Execution:
         self.done_here = 0
         self.kept_seconds = self.said_alive = 0.0
         self.at_work: UnitAtWork | None = None
+        self.disk_clock = FileClock(files.alive)
 
     def run(self) -> TaskSummary:
         self.files.make()
@@ -167,7 +169,7 @@ class _Execution:
                 launched=self.launched,
                 versions=versions(),
                 priced=self.fence.priced,
-                disk_ahead=self._disk_ahead(),
+                disk_ahead=self.disk_clock.now() - time.time(),
             )
             self.began = time.monotonic() - (time.time() - self.attempt.start)
             if afresh:
@@ -243,14 +245,6 @@ class _Execution:
         if facts and self.at_work is not None:
             self._guard()
             self.log.unit(self.attempt, name=self.at_work.name, **facts)
-
-    def _disk_ahead(self) -> float:
-        """Say that this attempt is alive; return how far the file system's clock is ahead of this one (seconds)."""
-        try:
-            self.files.alive.touch()
-            return self.files.alive.stat().st_mtime - time.time()
-        except OSError:
-            return 0.0
 
     def _guard(self) -> None:
         """Raise `Stopped` if the task was given to another attempt: nothing may be written then."""
@@ -415,14 +409,14 @@ class _Execution:
     def _end(self, outcome: Outcome, status: str, reason: str, traceback: str | None = None) -> None:
         self._guard()
         cpu_seconds, peak = self.usage.measure()
-        seconds, disk_clock = time.monotonic() - self.began, time.time() + self._disk_ahead()
+        seconds, disk_now = time.monotonic() - self.began, self.disk_clock.now()
         moved, checkpoint = False, 0.0
         found: dict[str, Any] = {}
         if self.at_work is not None:
             self._note_unit(self.at_work.began_again())
             moved, checkpoint, found = self.at_work.progress()
         if checkpoint:
-            self.kept_seconds = max(self.kept_seconds, within(seconds - max(disk_clock - checkpoint, 0.0), seconds))
+            self.kept_seconds = max(self.kept_seconds, within(seconds - max(disk_now - checkpoint, 0.0), seconds))
         requested_at = self.interrupts.requested_at
         if outcome is Outcome.TIMEOUT and self.at_work is not None and not (moved or self.done_here):
             reason = f"{reason}; {self.at_work.advice(seconds)}"
