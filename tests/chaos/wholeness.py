@@ -20,6 +20,7 @@ from xpm_alchem import gufe_seam
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskStatus
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
+from xpm_alchem.execution.fence import current
 from xpm_alchem.execution.processes import session_members
 
 _TEMPORARY = re.compile(r"\.(\d+)\.[0-9a-f]{8}\.tmp$")
@@ -140,7 +141,7 @@ class Wholeness:
     def _estimate(self, records: CampaignRecords, name: str) -> float | None:
         """Return the estimate that a complete task's summary gives; its result must say the same."""
         files = TaskDirectory(records.task_path(records.state().tasks[name]))
-        summary = TaskSummary.read(files.summary)
+        summary = TaskSummary.of(current(files.path))
         if summary.status != "complete":
             self.wrong.append(f"{name} is complete, and its summary says {summary.status}")
         result = gufe_seam.load(files.result, lambda module: None)
