@@ -21,7 +21,7 @@ PASSING = (errno.ESTALE, errno.EIO, errno.ETIMEDOUT, errno.ENOLCK, errno.EAGAIN,
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passing, "_PAUSES", (0.0,) * 5)
+    monkeypatch.setattr(passing, "PAUSES", (0.0,) * 5)
     monkeypatch.setattr(passing, "_gave_up", float("-inf"))
 
 

@@ -42,6 +42,19 @@ def test_a_file_that_fails_a_while_ends_nothing(
     assert all(counts == {1} for counts in (set(done.values()) for done in campaign.units_done().values()))
 
 
+@pytest.mark.parametrize("after", [1, 3, 5])
+def test_a_lock_that_cannot_be_given_back_holds_up_nobody(tmp_path: Path, after: int) -> None:
+    """Once an attempt is started, and twice when it has ended: what comes next needs the lock."""
+    script = {"simulate 0": {"do": "raise", "message": "weird fault", "times": 1}}
+    plan = {"restarts": [{"pattern": "weird fault", "allowed": 1}]}
+    campaign = SmallCampaign(tmp_path / "c", edges=EDGES[:1], script=script, plan=plan)
+    order = {"path": "run.lock", "name": "flock", "after": after, "times": 1}
+    trial = Trial.of(campaign, tmp_path / "log", errors=["EIO"], **order)
+    said, code = trial.run()
+    assert trial.failed, "nothing has failed: the test shows nothing"
+    assert code == 0, said
+
+
 def test_sixty_calls_that_fail_spread_over_a_campaign(tmp_path: Path) -> None:
     counts = try_faults(tmp_path, faults=60, rounds=6, seed=12)
     print(counts)

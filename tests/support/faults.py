@@ -155,8 +155,9 @@ def install(order: dict[str, Any]) -> None:
     ----------
     order
         'root': the directory; 'errors': names of errnos, taken in turn; 'every' and 'first': every how many calls one
-        fails, from which on; or 'at': the numbers of those that fail; or 'name' and 'path': of the first 'times' calls
-        of that name (of any, without) on a path that ends so. 'log': a file that gets a line for each.
+        fails, from which on; or 'at': the numbers of those that fail; or 'name' and 'path': 'times' calls of that name
+        (of any, without) on a path that ends so, the first or those 'after' as many. 'log': a file that gets a line for
+        each.
     """
     numbers = itertools.cycle([getattr(errno, name) for name in order["errors"]])
     log = _real_os_open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -167,7 +168,7 @@ def install(order: dict[str, Any]) -> None:
             return call in order["at"]
         if "path" in order:
             fits = path.endswith(order["path"]) and order.get("name") in (None, name)
-            return fits and next(done) < order["times"]
+            return fits and order.get("after", 0) <= next(done) < order.get("after", 0) + order["times"]
         return call >= order["first"] and (call - order["first"]) % order["every"] == 0
 
     def choose(call: int, name: str, path: str) -> int | None:

@@ -20,7 +20,7 @@ _NAMES = """
 """
 PASSING = frozenset(getattr(errno, name) for name in _NAMES.split() if hasattr(errno, name))
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})  # passes once somebody makes room
-_PAUSES = (0.01, 0.05, 0.2, 0.5, 1.0)  # seconds
+PAUSES = (0.01, 0.05, 0.2, 0.5, 1.0)  # seconds
 _TROUBLE_SECONDS = 20.0
 
 _gave_up = float("-inf")  # when all tries were in vain last
@@ -43,7 +43,7 @@ def patiently(action: Callable[[], T]) -> T:
         The last error; one that does not pass at once.
     """
     global _gave_up
-    for pause in _PAUSES:
+    for pause in PAUSES:
         try:
             return action()
         except OSError as error:

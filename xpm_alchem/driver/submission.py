@@ -27,6 +27,7 @@ from xpm_alchem.driver.log import note
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.task_logs import keep_printed
 from xpm_alchem.launchers.base import AttemptLauncher
+from xpm_alchem.launchers.connector import remove_kept
 from xpm_alchem.tasks import RunTransformation
 
 _XPM = logging.getLogger("xpm")
@@ -232,6 +233,7 @@ def clear_markers(directory: Path, attempt: int) -> None:
         remove(_file(directory, suffix))
     remove(directory / "params.json")
     remove(pid_file(directory))
+    remove_kept(_file(directory, ".lock"))
     remove(directory / ".experimaestro" / "status.json")
     keep_printed(TaskDirectory(directory), attempt)
 

@@ -18,7 +18,6 @@ from typing import Any
 import attrs
 import psutil
 from experimaestro.connectors import Process, ProcessBuilder, ProcessState, RedirectType
-from experimaestro.connectors.local import LocalConnector
 from experimaestro.launchers.direct import DirectLauncher
 from experimaestro.taskglobals import Env
 
@@ -31,6 +30,7 @@ from xpm_alchem.execution.fence import Orders, give_orders
 from xpm_alchem.execution.place import is_copy, place_of
 from xpm_alchem.execution.processes import HOST, ProcessIdentity, kill_own_session, kill_session
 from xpm_alchem.launchers.base import AttemptLauncher, AttemptLimits, Ending
+from xpm_alchem.launchers.connector import this_machine
 from xpm_alchem.launchers.price import Price
 from xpm_alchem.launchers.watchdog import kill_after
 
@@ -81,7 +81,7 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
     """Runs attempts on this machine."""
 
     def __init__(self, profile: LocalProfile | None = None, name: str = "local", connector: Any = None) -> None:
-        super().__init__(connector or LocalConnector.instance())
+        super().__init__(connector or this_machine())
         self.profile = profile or LocalProfile()
         self.name = name
         self.slots = self.profile.slots or max(1, _cores() // self.profile.threads)

@@ -12,7 +12,6 @@ from typing import Any
 
 import attrs
 from experimaestro.connectors import Process, ProcessBuilder, ProcessState
-from experimaestro.connectors.local import LocalConnector
 
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.execution.attempts import Attempt, Launched, Outcome
@@ -20,6 +19,7 @@ from xpm_alchem.execution.demand import Demand
 from xpm_alchem.execution.fence import give_orders
 from xpm_alchem.execution.life_signs import FileClock, files_of
 from xpm_alchem.launchers.base import AttemptLauncher, Ending, Waiting
+from xpm_alchem.launchers.connector import this_machine
 from xpm_alchem.launchers.slurm.absence import is_sign_of_life
 from xpm_alchem.launchers.slurm.commands import Slurm, SlurmError, Trouble
 from xpm_alchem.launchers.slurm.entry import Entry, outcome_of
@@ -47,7 +47,7 @@ class SlurmLauncher(AttemptLauncher):
     """Runs attempts as jobs of the cluster that sbatch on PATH submits to."""
 
     def __init__(self, profile: SlurmProfile | None = None, name: str = "slurm", connector: Any = None) -> None:
-        super().__init__(connector or LocalConnector.instance())
+        super().__init__(connector or this_machine())
         self.profile = profile or SlurmProfile()
         self.name = name
         self.slots = self.profile.slots
