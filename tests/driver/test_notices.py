@@ -19,7 +19,7 @@ from patience import wait_for
 from xpm_alchem.base import safe_yaml
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.campaign.records import CampaignRecords
-from xpm_alchem.driver.messenger import post, run_command
+from xpm_alchem.driver.messenger import Became, Failure, deliver, post, run_command
 from xpm_alchem.driver.notices import Notices
 from xpm_alchem.plan.budget import Budget
 from xpm_alchem.plan.campaign_yaml import Plan, parse_plan
@@ -82,18 +82,20 @@ def test_a_key_on_without_quotes_is_what_it_says() -> None:
 # -------------------------------------------------------------------------------------------------------- the messenger
 def test_a_command_gets_the_sentence_and_the_variables(tmp_path: Path) -> None:
     script = f"cat > {tmp_path}/said; env > {tmp_path}/variables"
-    assert run_command(["sh", "-c", script], MESSAGE, 20) == ""
+    assert run_command(["sh", "-c", script], MESSAGE, 20) is None
     assert (tmp_path / "said").read_text() == "c: it broke\n"
     variables = dict(line.partition("=")[::2] for line in (tmp_path / "variables").read_text().splitlines())
     assert {f"XPM_ALCHEM_{key.upper()}": value for key, value in MESSAGE.items()}.items() <= variables.items()
 
 
 def test_what_became_of_a_command_is_a_sentence(tmp_path: Path) -> None:
-    assert run_command(["sh", "-c", "echo one; echo two >&2; exit 3"], MESSAGE, 20) == "sh ended with exit code 3 (two)"
-    assert run_command(["no-such-program"], MESSAGE, 20) == "no-such-program cannot be run (No such file or directory)"
+    said = "echo one; echo two >&2; exit 3"
+    assert run_command(["sh", "-c", said], MESSAGE, 20) == Failure("sh ended with exit code 3 (two)")
+    missing = Failure("no-such-program cannot be run (No such file or directory)")
+    assert run_command(["no-such-program"], MESSAGE, 20) == missing
     child = tmp_path / "child"
     hangs = f"sleep 600 & echo $! > {child}; sleep 600"
-    assert run_command(["sh", "-c", hangs], MESSAGE, 1.0) == "sh was killed after 1 s"
+    assert run_command(["sh", "-c", hangs], MESSAGE, 1.0) == Failure("sh was killed after 1 s")
     wait_for(lambda: not is_alive(int(child.read_text())), what="the end of its child")
 
 
@@ -141,17 +143,38 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_post_is_a_small_json() -> None:
     with server() as (url, posted):
-        assert post(url, MESSAGE, 20) == ""
+        assert post(url, MESSAGE, 20) is None
     assert posted == [{"type": "application/json", "to": "/hook", **MESSAGE, "text": "c: it broke"}]
 
 
 def test_what_became_of_a_post_is_a_sentence() -> None:
     with server(code=500) as (url, _):
-        assert post(url, MESSAGE, 20) == "the address answered 500 Internal Server Error"
+        assert post(url, MESSAGE, 20) == Failure("the address answered 500 Internal Server Error")
     with server(code=302) as (url, posted):
-        assert post(url, MESSAGE, 20) == "the address answered 302 Found"
+        assert post(url, MESSAGE, 20) == Failure("the address answered 302 Found", may_pass=False)
         assert [one["to"] for one in posted] == ["/hook"]
-    assert post(url, MESSAGE, 20) == "the address cannot be reached ([Errno 111] Connection refused)"
+    assert post(url, MESSAGE, 20) == Failure("the address cannot be reached ([Errno 111] Connection refused)")
+
+
+def test_what_did_not_arrive_is_tried_again_by_itself(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    told, tries = tmp_path / "told", tmp_path / "tries"
+    fails_twice = f"echo . >> {tries}; [ $(wc -l < {tries}) -gt 2 ] && cat >> {told}"
+    with server() as (url, posted):
+        order = {"message": MESSAGE, "timeout": 20, "command": ["sh", "-c", fails_twice], "url": url}
+        assert deliver(order) is Became.TRIED_AGAIN
+        wait_for(told.exists, what="the third try")
+    assert told.read_text() == "c: it broke\n"
+    assert len(posted) == 1  # what arrived is not told again
+    wait_for(lambda: "again in 5 min" in capfd.readouterr().out, what="what the second try said")
+
+
+def test_what_never_arrives_is_given_up(capsys: pytest.CaptureFixture[str]) -> None:
+    order = {"message": MESSAGE, "timeout": 20, "command": ["sh", "-c", "exit 3"], "url": None}
+    assert deliver({**order, "tried": 3}) is Became.GIVEN_UP
+    assert "sh ended with exit code 3 (no message); given up" in capsys.readouterr().out
+    with server(code=404) as (url, _):
+        assert deliver({**order, "command": [], "url": url}) is Became.GIVEN_UP
+    assert "the address answered 404 Not Found\n" in capsys.readouterr().out
 
 
 # --------------------------------------------------------------------------------------------- what is told, how often
@@ -195,13 +218,15 @@ def test_satisfied_is_told_once_until_there_are_more_results(tmp_path: Path) -> 
         notices = teller.notices()
         with teller.past.records.lock():
             notices.satisfied(teller.plan)
+            notices.finish()
     assert teller.told(1) == ["satisfied past: satisfied with 1 result(s); 0 spent"]
     teller.past.status(teller.past.task(repeat=2), "complete")
     notices = teller.notices()
     with teller.past.records.lock():
         notices.satisfied(teller.plan)
     assert teller.told(2)[1] == "satisfied past: satisfied with 2 result(s); 0 spent"
-    assert teller.observed == [
+    notices.finish()
+    assert [what.removeprefix("being ") for what in teller.observed] == [
         "notified: satisfied with 1 result(s); 0 spent",
         "notified: satisfied with 2 result(s); 0 spent",
     ]
@@ -276,7 +301,7 @@ def test_an_address_and_a_command_are_both_told_whatever_becomes_of_the_other(tm
         notices = teller.notices()
         with teller.past.records.lock():
             notices.used_up(teller.plan)
-        teller.told(2)
+        teller.told(1 + 4)
     assert [(one["event"], one["campaign"]) for one in posted] == [("budget", "past")]
     assert "budget: no-such-program cannot be run" in teller.log
     assert "budget: posted" in teller.log
@@ -312,7 +337,7 @@ def test_a_command_that_hangs_holds_up_nothing(tmp_path: Path) -> None:
     while done.returncode == 3:  # not finished
         done = campaign.run("--once")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "notified: satisfied with 1 result(s)" in done.stdout
+    assert "being notified: satisfied with 1 result(s)" in done.stdout
     log = campaign.records.path / "notify.log"
     assert log.read_text() == ""  # `run` has ended, and the command has not
     go.touch()

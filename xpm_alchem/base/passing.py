@@ -7,6 +7,8 @@ grow. What still fails then is for the caller, who waits longer, or gives up one
 from __future__ import annotations
 
 import errno
+import os
+import re
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -22,6 +24,7 @@ PASSING = frozenset(getattr(errno, name) for name in _NAMES.split() if hasattr(e
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})  # passes once somebody makes room
 PAUSES = (0.01, 0.05, 0.2, 0.5, 1.0)  # seconds
 _TROUBLE_SECONDS = 20.0
+_SCALE = "XPM_ALCHEM_PAUSES"  # by which long pauses are multiplied: tests make them shorter
 
 _gave_up = float("-inf")  # when all tries were in vain last
 
@@ -59,3 +62,9 @@ def patiently(action: Callable[[], T]) -> T:
         if passes(error):
             _gave_up = time.monotonic()
         raise
+
+
+def scaled_pause(seconds: float) -> float:
+    """Return how long a pause of minutes is here."""
+    scale = os.environ.get(_SCALE, "")
+    return seconds * (float(scale) if re.fullmatch(r"[0-9]*[.]?[0-9]+", scale) else 1.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +12,7 @@ from typing import Any
 import attrs
 
 from xpm_alchem.base.errors import FormatError
-from xpm_alchem.base.passing import patiently
+from xpm_alchem.base.passing import patiently, scaled_pause
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.driver.submission import Job, failure_reason, stderr_of
@@ -34,7 +33,6 @@ _CAUSE_SECONDS = 60.0  # to wait for the launcher's word why an attempt was told
 _TERMINATED = re.compile("SIGTERM received, initiating graceful termination|Job cancelled by SIGTERM")
 # removed before a launch and written for it: gone, or not seen yet, for a process of an earlier one that begins late
 _WITHOUT_PARAMETERS = re.compile(r"FileNotFoundError: .*/params\.json'")
-_PAUSE_SCALE = "XPM_ALCHEM_PAUSES"  # by which the pauses between tries are multiplied
 _KEPT = 4000  # characters of what an attempt printed last
 _SINCE_LAUNCH = 256 * 1024  # bytes: all of it, if it only began to import
 
@@ -359,9 +357,8 @@ def _ending(attempt: Attempt | None) -> dict[str, Any]:
 
 
 def _until(attempts: list[Attempt]) -> float | None:
-    """Return until when a task waits before it is tried again, None if not at all; tests make pauses shorter."""
-    scale = os.environ.get(_PAUSE_SCALE, "")
-    pause = pause_after(attempts) * (float(scale) if re.fullmatch(r"[0-9]*[.]?[0-9]+", scale) else 1.0)
+    """Return until when a task waits before it is tried again, None if not at all."""
+    pause = scaled_pause(pause_after(attempts))
     now = time.time()
     until = min(now, attempts[-1].end or now) + pause
     return until if until > now else None

@@ -155,6 +155,7 @@ class Driver:
                 self._notices.in_trouble(self._planning.plan, str(error))
                 return ExitCode.UNWRITABLE
             finally:
+                self._notices.finish()
                 self.observe.look()
                 with suppress(OSError):
                     self.launcher.close()

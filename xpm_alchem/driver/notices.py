@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import subprocess
+import time
 from collections.abc import Callable, Iterable
-from typing import IO
+from contextlib import suppress
+from typing import IO, Any
 
 import attrs
 
-from xpm_alchem.base.interpreter import python
 from xpm_alchem.base.shell import command_line
 from xpm_alchem.base.values import printable
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.driver.harvest import DriverEvent
+from xpm_alchem.driver.messenger import Became, send
 from xpm_alchem.plan.amounts import amount_text
 from xpm_alchem.plan.campaign_yaml import Plan
 from xpm_alchem.plan.notify import BUDGET, ERROR, SATISFIED, missing_program
 
 _STANDING, _STUCK, _ENDED = "error", "stuck in a queue", "ended in error"  # kinds of occurrences of the event 'error'
 _LONGEST = 200  # characters of a reason
+_LAST_WORD_SECONDS = 3.0  # that a driver which ends waits for its messengers
 
 
 class Notices:
@@ -33,7 +35,7 @@ class Notices:
 
     def __init__(self, records: CampaignRecords, observe: Callable[[DriverEvent], None]) -> None:
         self._records, self._observe = records, observe
-        self._messengers: list[subprocess.Popen[bytes]] = []
+        self._messengers: list[tuple[str, subprocess.Popen[bytes]]] = []  # what they tell, and they
         self._untold: set[tuple[str, str]] = set()
 
     def look(self, plan: Plan, exception: str | None, stuck: str = "") -> None:
@@ -46,7 +48,7 @@ class Notices:
         stuck
             What waits in a queue for what never comes by itself, in a sentence: it is told by itself.
         """
-        self._messengers = [messenger for messenger in self._messengers if messenger.poll() is None]
+        self._hear()
         if not _is_wanted(plan, ERROR):
             return
         if stuck:
@@ -91,10 +93,30 @@ class Notices:
         """Tell that the campaign's files cannot be used, or can be again; that is remembered nowhere."""
         if not _is_wanted(plan, ERROR):
             return
-        try:
-            self._send(self._order(plan, ERROR, sentence))
-        except OSError as error:
-            self._observe(DriverEvent(f"nobody could be notified ({error.strerror}): {sentence}"))
+        self._send(plan, ERROR, sentence)
+
+    def finish(self) -> None:
+        """Say what became of what was told last; who does not know within seconds goes on without the driver."""
+        until = time.monotonic() + _LAST_WORD_SECONDS
+        for _, messenger in self._messengers:
+            with suppress(subprocess.TimeoutExpired):
+                messenger.wait(max(0.0, until - time.monotonic()))
+        self._hear()
+        for sentence, _ in self._messengers:
+            self._observe(DriverEvent(f"being notified: {sentence}"))
+        self._messengers = []
+
+    def _hear(self) -> None:
+        """Say what became of what messengers carried."""
+        ended = [(sentence, messenger) for sentence, messenger in self._messengers if messenger.poll() is not None]
+        self._messengers = [known for known in self._messengers if known not in ended]
+        for sentence, messenger in ended:
+            code = messenger.returncode
+            if code == Became.ARRIVED:
+                self._observe(DriverEvent(f"notified: {sentence}"))
+            else:
+                again = "; it is tried again" if code == Became.TRIED_AGAIN else ""
+                self._observe(DriverEvent(f"nobody could be notified (see notify.log{again}): {sentence}"))
 
     def _in_error(self) -> list[TaskState]:
         return [task for task in self._records.state().tasks.values() if task.status is TaskStatus.ERROR]
@@ -113,16 +135,17 @@ class Notices:
                 self._observe(DriverEvent(f"nobody could be notified ({missing}): {sentence}"))
             return
         self._remember(what, of)
-        order = self._order(plan, event, sentence)
+        self._send(plan, event, sentence)
+
+    def _send(self, plan: Plan, event: str, sentence: str) -> None:
         try:
-            self._send(order)
+            with self._log() as log:
+                self._messengers.append((sentence, send(self._order(plan, event, sentence), log)))
         except OSError as error:
             self._observe(DriverEvent(f"nobody could be notified ({error.strerror}): {sentence}"))
-        else:
-            self._observe(DriverEvent(f"notified: {sentence}"))
 
-    def _order(self, plan: Plan, event: str, sentence: str) -> str:
-        """Return what the messenger is to carry."""
+    def _order(self, plan: Plan, event: str, sentence: str) -> dict[str, Any]:
+        """Return what a messenger is to carry."""
         name, notify = self._records.name, plan.notify
         message = {
             "campaign": name,
@@ -130,21 +153,7 @@ class Notices:
             "sentence": printable(f"{name}: {sentence}"),
             "path": str(self._records.path),
         }
-        return json.dumps({"message": message, "command": notify.command, "url": notify.url, "timeout": notify.timeout})
-
-    def _send(self, order: str) -> None:
-        with self._log() as log:
-            messenger = subprocess.Popen(
-                python("-m", "xpm_alchem.driver.messenger"),
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        assert messenger.stdin is not None
-        with messenger.stdin as stream:
-            stream.write(order.encode())  # not an argument: addresses may be secret
-        self._messengers.append(messenger)
+        return {"message": message, "command": notify.command, "url": notify.url, "timeout": notify.timeout}
 
     def _log(self) -> IO[bytes]:
         """Open the file that is told what became of a message; a message is worth more than its line there."""

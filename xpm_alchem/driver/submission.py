@@ -102,7 +102,7 @@ class Session:
             self._experiment.__exit__(GracefulExperimentExit, GracefulExperimentExit(), None)
         with suppress(Exception):
             if self._experiment.xplock is not None:
-                self._experiment.xplock.release()
+                patiently(self._experiment.xplock.release)
         with suppress(Exception):
             self._experiment.scheduler.unregister_experiment(self._experiment)
         if experiment.CURRENT is self._experiment:
