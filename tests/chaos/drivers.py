@@ -16,6 +16,7 @@ from campaigns import SmallCampaign
 
 from tests.chaos.invocation import Invocation
 from xpm_alchem.base.errors import XpmAlchemError
+from xpm_alchem.launchers.slurm import absence
 
 ALLOWED_CODES = (0, 1, 3, -signal.SIGKILL, -signal.SIGTERM)
 MAY_BE_REFUSED = (
@@ -36,6 +37,8 @@ REFUSALS = (
     "there is no strategy",
 )
 QUOTING = ("why", "failures", "logs")  # commands that show what tasks have printed
+# a controller that crashes may forget jobs: what is waited for then need not take a quarter of an hour
+DURATIONS = {f"{absence.__name__}:_PATIENCE_SECONDS": 100.0, f"{absence.__name__}:_UNKNOWN_SECONDS": 60.0}
 
 
 class Drivers:
@@ -84,6 +87,7 @@ class Drivers:
             out=out,
             err=out,
             as_program=self._rng.random() < AS_PROGRAM,
+            durations=DURATIONS,
         )
 
     def is_at_work(self) -> bool:

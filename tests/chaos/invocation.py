@@ -5,15 +5,17 @@ A few are started as a user's shell does: what happens while Python starts and e
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import forked
 from patience import Patience
+from places import SUPPORT
 
 
 class Invocation:
@@ -23,10 +25,22 @@ class Invocation:
     ----------
     as_program
         Whether to start Python anew.
+    durations
+        Durations in it that are others than usual, see `tuned`.
     """
 
-    def __init__(self, arguments: Sequence[object], *, cwd: Path, out: Path, err: Path, as_program: bool) -> None:
-        words = [sys.executable, "-m", "xpm_alchem", *map(str, arguments)]
+    def __init__(
+        self,
+        arguments: Sequence[object],
+        *,
+        cwd: Path,
+        out: Path,
+        err: Path,
+        as_program: bool,
+        durations: Mapping[str, float] | None = None,
+    ) -> None:
+        program = [str(SUPPORT / "tuned.py"), json.dumps(durations), "0"] if durations else ["-m", "xpm_alchem"]
+        words = [sys.executable, *program, *map(str, arguments)]
         start = subprocess.Popen if as_program else forked.Popen
         with open(out, "wb") as stdout, open(err, "ab") as stderr:
             self._process = start(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shutil
 import subprocess
 import time
@@ -17,6 +18,7 @@ from slurm_campaigns import SUBMISSION, SlurmCampaign, calls, finished, kill_wit
 from slurm_cluster import whole_seconds
 
 from xpm_alchem.execution.attempts import Outcome
+from xpm_alchem.launchers.slurm import absence
 
 pytestmark = pytest.mark.slurm
 
@@ -363,6 +365,19 @@ def test_sacct_that_is_missing_for_a_while_is_waited_for(start_cluster, tmp_path
     assert second.outcome is Outcome.COMPLETE
 
 
+@pytest.mark.parametrize("accounting", [False, True])
+def test_a_prologue_that_fails_tells_its_code_and_its_cause(start_cluster, tmp_path: Path, accounting: bool) -> None:
+    start_cluster(accounting=accounting)
+    profile = {"prologue": ["echo the licence server is down >&2", "exit 3"]}
+    campaign = SlurmCampaign(tmp_path / "c", plan={"max_retries": 0}, profile=profile)
+    assert campaign.run().returncode == 1
+    (attempt,) = campaign.one_task()
+    assert re.search("exit code 3(:0)? before the attempt began", attempt.reason), attempt.reason
+    assert attempt.reason.endswith("its log ends with: the licence server is down")
+    for arguments in (("why", campaign.file, "ligand_0_ligand_1_vacuum:1"), ("failures", campaign.file)):
+        assert "the licence server is down" in " ".join(campaign.call(*arguments).stdout.split())
+
+
 def test_an_sbatch_that_fails_five_times_is_tried_a_sixth_time(start_cluster, tmp_path: Path, monkeypatch) -> None:
     cluster = start_cluster()
     count = tmp_path / "count"
@@ -373,7 +388,7 @@ def test_an_sbatch_that_fails_five_times_is_tried_a_sixth_time(start_cluster, tm
         "sbatch",
         f'case "$*" in *--test-only*) ;; *) echo x >> {count}; test $(wc -l < {count}) -le 5 && {{ {fail}; }} ;; esac',
     )
-    soon = {f"{SUBMISSION}:_RETRY_LEAST": 0.2}  # doubled after each failure
+    soon = {f"{SUBMISSION}:_RETRY_LEAST": 0.2, f"{absence.__name__}:_UNDER_WAY_SECONDS": 3.0}  # after each failure
     campaign = SlurmCampaign(tmp_path / "c", edges=[(0, 1), (1, 2)], together=2, durations=soon)
     done = campaign.run()
     assert done.returncode == 0, done.stdout + done.stderr

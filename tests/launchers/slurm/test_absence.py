@@ -50,6 +50,15 @@ def test_accounting_that_says_running_is_believed_for_hours_and_not_for_ever():
     assert absence.is_over(7 * HOUR + 60.0, NEVER)
 
 
+def test_accounting_outweighs_a_controller_that_says_it_knows_no_such_job_for_a_quarter_of_an_hour():
+    """A controller that lost its state has forgotten the job, and accounting never hears of its end."""
+    absence = Absence(since=0.0, answers=1000, unknown=True, accounted=850.0)
+    assert not absence.is_over(899.0, NEVER)
+    assert not absence.is_over(1000.0, 200.0)  # its attempt was at work 200 s ago
+    absence.accounted = 901.0
+    assert absence.is_over(902.0, NEVER)
+
+
 def test_a_lost_answer_of_sbatch_is_looked_for_by_several_questions():
     absence = Absence(since=100.0, answers=10)
     assert not absence.never_was(150.0, NEVER, 150.0)

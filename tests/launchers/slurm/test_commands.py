@@ -362,11 +362,11 @@ ACCOUNTS = """\
 """
 
 
-def test_accounts_are_read_and_who_cancelled_is_left_out(programs):
+def test_accounts_are_read_and_who_cancelled(programs):
     programs.says("sacct", ACCOUNTS)
     found = Slurm().accounts(["12_0", "14"], ["tyk2-cd"], 1.7e9)
     assert found == [
-        JobState("12_0", "tyk2-ab", "CANCELLED", "n1", exit_code="0:15"),
+        JobState("12_0", "tyk2-ab", "CANCELLED", "n1", exit_code="0:15", by=0),
         JobState("13", "tyk2-cd", "COMPLETED", "n1", exit_code="1:0"),
         JobState("14", "tyk2-ef", "OUT_OF_MEMORY", "n[1-2]", exit_code="0:125"),
     ]

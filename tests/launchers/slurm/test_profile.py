@@ -75,6 +75,12 @@ def environment(text: str, **given: str) -> dict[str, str]:
 
 
 # ------------------------------------------------------------------------------------------------------ frozen scripts
+def early(number: str) -> str:
+    file = f"/ws/slurm/b1/ended/{number}"
+    lines = [f'ended_early() {{ echo "$1" > {file}.tmp && mv {file}.tmp {file}; }}', "trap 'ended_early $?' EXIT"]
+    return "\n".join([*lines, "trap 'exit 143' TERM", "shopt -s execfail"])
+
+
 EMPTY_SCRIPT = f"""\
 #!/bin/bash
 #SBATCH --job-name=demo-1
@@ -84,11 +90,12 @@ EMPTY_SCRIPT = f"""\
 #SBATCH --signal=B:USR1@120
 
 trap '' USR1  # SLURM's warning is for the attempt; it must not kill what comes before it
+{early("0")}
 export OMP_NUM_THREADS=${{SLURM_CPUS_PER_TASK:-1}}
 export MKL_NUM_THREADS=${{SLURM_CPUS_PER_TASK:-1}}
 export OPENBLAS_NUM_THREADS=${{SLURM_CPUS_PER_TASK:-1}}
 export OPENMM_CPU_THREADS=${{SLURM_CPUS_PER_TASK:-1}}
-exec {sys.executable} -P -m xpm_alchem.launchers.slurm.job /ws/slurm/b1
+exec {sys.executable} -P -m xpm_alchem.launchers.slurm.job /ws/slurm/b1 || exit $?
 """
 
 FULL_SCRIPT = f"""\
@@ -114,6 +121,7 @@ FULL_SCRIPT = f"""\
 #SBATCH --nice=100
 
 trap '' USR1  # SLURM's warning is for the attempt; it must not kill what comes before it
+{early("$SLURM_ARRAY_TASK_ID")}
 module load cuda/12.4
 module load 'openmm 8'
 ulimit -c 0
@@ -124,7 +132,7 @@ export OPENBLAS_NUM_THREADS=${{SLURM_CPUS_PER_TASK:-1}}
 export OPENMM_CPU_THREADS=${{SLURM_CPUS_PER_TASK:-1}}
 export A_NOTE='it'"'"'s $5'
 export SCRATCH_DIR='/fast disk/x'
-exec {sys.executable} -P -m xpm_alchem.launchers.slurm.job /ws/slurm/b1
+exec {sys.executable} -P -m xpm_alchem.launchers.slurm.job /ws/slurm/b1 || exit $?
 """
 
 PACKED_SCRIPT = f"""\
@@ -143,7 +151,7 @@ export OMP_NUM_THREADS=$(( (${{SLURM_CPUS_PER_TASK:-1}} + 1) / 2 ))
 export MKL_NUM_THREADS=$(( (${{SLURM_CPUS_PER_TASK:-1}} + 1) / 2 ))
 export OPENBLAS_NUM_THREADS=$(( (${{SLURM_CPUS_PER_TASK:-1}} + 1) / 2 ))
 export OPENMM_CPU_THREADS=$(( (${{SLURM_CPUS_PER_TASK:-1}} + 1) / 2 ))
-exec {sys.executable} -P -m xpm_alchem.launchers.slurm.job /ws/slurm/b1
+exec {sys.executable} -P -m xpm_alchem.launchers.slurm.job /ws/slurm/b1 || exit $?
 """
 PACKED = {"time": "8h", "cpus": 7, "tasks_per_job": 10, "side_by_side": 2}
 
@@ -176,7 +184,7 @@ def test_a_workspace_with_a_space_in_its_path_is_one_word_for_sbatch_and_for_bas
     (output,) = [line for line in lines if "--output" in line]
     log = "%a.log" if jobs else "0.log"
     assert shlex.split(output, comments=False)[1:] == [f"--output=/my work/slurm/b1/{log}"]
-    assert shlex.split(lines[-1])[-1] == "/my work/slurm/b1"
+    assert shlex.split(lines[-1])[-4] == "/my work/slurm/b1"
 
 
 @pytest.mark.parametrize(("key", "value"), [("account", "chem#1"), ("constraint", "[a|b]*2")])

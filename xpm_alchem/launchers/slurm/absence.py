@@ -12,7 +12,7 @@ import attrs
 _SURE_SECONDS = 60.0  # a sign of life so young says that an answer without the job was wrong
 _UNKNOWN_SECONDS = 120.0  # quiet for so long, and the controller says that it knows no such job
 _HOLE_SECONDS = 20.0  # quiet for so long, and the controller lists its array without it, or was told to end it
-_PATIENCE_SECONDS = 900.0  # quiet for so long, and the controller only does not list it
+_PATIENCE_SECONDS = 900.0  # quiet for so long, and the controller only does not list it, or sacct contradicts it
 _RUNAWAY_SECONDS = 6 * 3600.0  # as long as accounting is believed that a job is alive of which nothing else is heard
 _UNDER_WAY_SECONDS = 60.0  # the job of an sbatch may take so long to turn up whose answer nobody has heard
 _LEAST_ANSWERS = 4  # that did not list it
@@ -62,9 +62,12 @@ class Absence:
         if self.answers < _LEAST_ANSWERS:
             return False
         heard = max(now - quiet, self.since)
-        if self.accounted is not None and self.accounted - self.since < _RUNAWAY_SECONDS:
-            heard = max(heard, self.accounted)
         patience = _HOLE_SECONDS if self.is_hole else _UNKNOWN_SECONDS if self.unknown else _PATIENCE_SECONDS
+        if self.accounted is not None and self.accounted - self.since < _RUNAWAY_SECONDS:
+            if self.unknown:  # accounting never hears of the end of a job that the controller has forgotten
+                patience = _PATIENCE_SECONDS
+            else:
+                heard = max(heard, self.accounted)
         return now - heard > patience
 
     def is_long(self, now: float) -> bool:

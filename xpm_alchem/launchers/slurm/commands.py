@@ -95,6 +95,8 @@ class JobState:
         Why it pends.
     exit_code
         'status:signal', where known.
+    by
+        The id of the user who ended it with scancel, where known.
     """
 
     job: str
@@ -103,6 +105,7 @@ class JobState:
     node: str = ""
     reason: str = ""
     exit_code: str = ""
+    by: int | None = None
 
     @property
     def is_alive(self) -> bool:
@@ -248,8 +251,9 @@ class Slurm:
         for line in out.splitlines():
             parts = line.strip().split("|")
             if len(parts) >= 5 and (parts[0] in wanted_jobs or parts[1] in wanted_names):
-                state = parts[2].split()[0] if parts[2] else ""  # 'CANCELLED by 1000'
-                states.append(JobState(parts[0], parts[1], state, parts[3], exit_code=parts[4]))
+                state, *by = parts[2].split() or [""]  # 'CANCELLED by 1000'
+                user = int(by[1]) if len(by) == 2 and by[1].isdecimal() else None
+                states.append(JobState(parts[0], parts[1], state, parts[3], exit_code=parts[4], by=user))
         return states
 
     def cancel(self, jobs: Iterable[str]) -> None:

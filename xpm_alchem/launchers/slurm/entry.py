@@ -19,8 +19,11 @@ from xpm_alchem.launchers.slurm.absence import Absence
 from xpm_alchem.launchers.slurm.batch import Batch
 from xpm_alchem.launchers.slurm.commands import JobState
 from xpm_alchem.launchers.slurm.profile import SlurmProfile
+from xpm_alchem.launchers.slurm.reasons import meaning_of
 
+_SHELLS_SIGNALS = 128  # a shell's exit code for what a signal has killed is this and the signal's number
 _TAIL_BYTES, _LONGEST = 4096, 200  # of a job's log, and of its last line that is told
+_OF_SIGNALS = {"SIGTERM": " (as scancel does)", "SIGKILL": " (as scancel does, or a node that is short of memory)"}
 _log = logging.getLogger("xpm.alchem.slurm")
 
 
@@ -112,7 +115,12 @@ def outcome_of(entry: Entry, *, begun: bool) -> tuple[Outcome, str, bool]:
         Whether the attempt has said that it began.
     """
     state = entry.state
-    if entry.code is not None and (state is None or entry.is_undecided or state.outcome is Outcome.LOST):
+    words = "" if begun else _last_words(entry)  # a module or a prologue that failed says why in the job's log
+    if entry.code is not None and not begun and (state is None or entry.is_undecided):
+        by_signal = _SHELLS_SIGNALS < entry.code < _SHELLS_SIGNALS + 65
+        end = _ended_with(_SHELLS_SIGNALS - entry.code if by_signal else entry.code)
+        return Outcome.LOST, f"its job {end}{words or ' before the attempt began'}", True
+    if entry.code is not None and (state is None or entry.is_undecided or (begun and state.outcome is Outcome.LOST)):
         return Outcome.LOST, f"its process {_ended_with(entry.code)} without a word", True
     if state is not None and state.state == "PENDING" and not begun:  # of a cancelled element SLURM keeps no record
         told = f" ({entry.given_up})" if entry.given_up else ""
@@ -121,8 +129,8 @@ def outcome_of(entry: Entry, *, begun: bool) -> tuple[Outcome, str, bool]:
         return Outcome.LOST, entry.given_up or "its SLURM job is gone, and SLURM does not say how it ended", False
     where = f" on {state.node}" if state.node else ""
     code = f", exit code {state.exit_code}" if state.exit_code not in ("", "0:0") else ""
-    words = "" if begun else _last_words(entry)  # a module or a prologue that failed says why in the job's log
-    return state.outcome, f"SLURM job {state.job}{where} ended as {state.state}{code}{words}", state.is_certain
+    means = f" ({what})" if (what := meaning_of(state.state, state.by)) else ""
+    return state.outcome, f"SLURM job {state.job}{where} ended as {state.state}{means}{code}{words}", state.is_certain
 
 
 def _last_words(entry: Entry) -> str:
@@ -143,9 +151,10 @@ def _ended_with(code: int) -> str:
     if code >= 0:
         return f"ended with exit code {code}"
     try:
-        return f"was killed by {signal.Signals(-code).name}"
+        name = signal.Signals(-code).name
     except ValueError:
         return f"was killed by signal {-code}"
+    return f"was killed by {name}{_OF_SIGNALS.get(name, '')}"
 
 
 @contextmanager

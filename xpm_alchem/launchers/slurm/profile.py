@@ -204,6 +204,10 @@ class SlurmProfile:
         options += [f"--{option}={_quoted(str(value))}" for option, value in named.items() if value is not None]
         lines = ["#!/bin/bash", *(f"#SBATCH {option}" for option in (*options, *self.sbatch)), ""]
         lines.append("trap '' USR1  # SLURM's warning is for the attempt; it must not kill what comes before it")
+        if self.tasks_per_job == 1:  # what ends before `exec` says with which code
+            ended = f"{shlex.quote(str(directory))}/ended/" + ("$SLURM_ARRAY_TASK_ID" if jobs is not None else "0")
+            lines.append(f'ended_early() {{ echo "$1" > {ended}.tmp && mv {ended}.tmp {ended}; }}')
+            lines += ["trap 'ended_early $?' EXIT", "trap 'exit 143' TERM", "shopt -s execfail"]
         lines += [f"module load {shlex.quote(module)}" for module in self.modules]
         lines += self.prologue
         threads = "${SLURM_CPUS_PER_TASK:-1}"
@@ -212,7 +216,7 @@ class SlurmProfile:
         lines += [f"export {variable}={threads}" for variable in _THREAD_VARIABLES]
         lines += [f"export {variable}={shlex.quote(value)}" for variable, value in self.env]
         command = python("-m", "xpm_alchem.launchers.slurm.job", directory)
-        lines.append(f"exec {shlex.join(command)}")
+        lines.append(f"exec {shlex.join(command)} || exit $?")
         return "\n".join(lines) + "\n"
 
 

@@ -1,7 +1,9 @@
-"""Why a job waits in SLURM's queue: squeue's reason in words, and whether it passes by itself. Pure."""
+"""Why a job waits in SLURM's queue, and why one has ended: SLURM's words in plain ones."""
 
 from __future__ import annotations
 
+import os
+import pwd
 import re
 
 import attrs
@@ -70,3 +72,36 @@ def reason_of(said: str) -> Reason:
             if re.match(pattern, word, re.IGNORECASE) or (is_lasting and " " in word and re.search(pattern, word)):
                 return Reason(word, words, is_lasting)
     return Reason(word, "SLURM's reason")
+
+
+_ENDS = {
+    "TIMEOUT": "the time that sbatch asked for, `time`, was over",
+    "DEADLINE": "the --deadline under `sbatch` was reached",
+    "OUT_OF_MEMORY": "it used more memory than sbatch asked for, `mem`",
+    "PREEMPTED": "a job of higher priority took its place",
+    "NODE_FAIL": "its node failed",
+    "BOOT_FAIL": "its node did not start",
+    "REVOKED": "another cluster has it",
+}
+
+
+def meaning_of(state: str, by: int | None = None) -> str:
+    """Return what has ended a job that SLURM gives a state, and what of sbatch's options had a part in it.
+
+    Parameters
+    ----------
+    state
+        squeue's or sacct's long name; '' is returned for one that says enough.
+    by
+        The id of the user whose scancel it was, where known.
+    """
+    if state != "CANCELLED":
+        return _ENDS.get(state, "")
+    if by is None:
+        return "with scancel; SLURM keeps no record of whose"
+    if by == os.getuid():
+        return "with scancel, by you"
+    try:
+        return f"with scancel, by {pwd.getpwuid(by).pw_name}"
+    except KeyError:
+        return f"with scancel, by the user with id {by}"
