@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import time
 from pathlib import Path
 
 import pytest
@@ -401,6 +402,12 @@ def test_the_time_left_is_asked_of_one_job_and_unknown_without_an_answer(program
     programs.says("squeue", "1-00:00:00\n")
     assert Slurm().time_left("12_3") == 86400.0
     assert "12_3" in programs.arguments("squeue")
+    programs.says("squeue", f"1:00:00|{int(time.time()) + 600}\n")  # from a cache of 50 minutes ago
+    assert 0 < Slurm().time_left("12_3") <= 600
+    programs.says("squeue", f"1:00|{int(time.time()) + 600}\n")  # clocks may differ
+    assert Slurm().time_left("12_3") == 60.0
+    programs.says("squeue", "1:00|N/A\n")
+    assert Slurm().time_left("12_3") == 60.0
     for out, err, code in [
         ("", "slurm_load_jobs error: Invalid job id specified", 1),
         ("", "", 0),

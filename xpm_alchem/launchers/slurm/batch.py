@@ -28,7 +28,8 @@ from typing import Any
 import attrs
 
 from xpm_alchem.base.errors import FormatError
-from xpm_alchem.base.files import atomic_write, read_bytes, read_record, write_record
+from xpm_alchem.base.files import atomic_write, read_bytes, read_record, remove, write_record
+from xpm_alchem.base.passing import patiently
 from xpm_alchem.base.paths import are_same
 from xpm_alchem.base.permissions import private
 from xpm_alchem.base.values import is_count, is_text, number_or_none, short
@@ -191,14 +192,15 @@ class Batch:
         """
         target = self.path / "claims" / str(number)
         partial = target.with_name(f".{number}.{uuid.uuid4().hex[:8]}")
-        partial.write_text(f"{job}\n{name}\n")
         try:
-            os.link(partial, target)
+            patiently(lambda: partial.write_text(f"{job}\n{name}\n"))
+            patiently(lambda: os.link(partial, target))
             return True
-        except FileExistsError:
+        except FileExistsError:  # or done by a call that said it had failed
             return self.claimed_by(number) == job
         finally:
-            partial.unlink()
+            with suppress(OSError):
+                remove(partial)
 
     def claimed_by(self, number: int) -> str | None:
         """Return the job that took on a task, None if none has."""
@@ -212,11 +214,6 @@ class Batch:
         """Return the name of the jobs that work or may work on a task: an id alone may have been given away again."""
         claim = self._claim(number)
         return claim[1] if len(claim) > 1 else self.job_name
-
-    def set_ended(self, number: int, code: int) -> None:
-        """Note that a task's process has ended, with its exit code, negative for a signal."""
-        with atomic_write(self.path / "ended" / str(number)) as out:
-            out.write(f"{code}\n")
 
     def signs(self, number: int) -> tuple[Path, Path]:
         """Return the files that a task's job writes while it is alive."""
@@ -280,6 +277,12 @@ def note_alive(batch: Path, number: int) -> None:
     with suppress(OSError):  # a full disk: only this sign is lost
         path.parent.mkdir(exist_ok=True)
         path.touch()
+
+
+def set_ended(batch: Path, number: int, code: int) -> None:
+    """Note that a task's process has ended, with its exit code, negative for a signal."""
+    with atomic_write(batch / "ended" / str(number)) as out:
+        out.write(f"{code}\n")
 
 
 def parse_launch(root: Path, launch: str) -> tuple[Path, int] | None:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from pathlib import Path
@@ -280,17 +281,25 @@ class Slurm:
         return any(re.fullmatch(r"(idle|mixed|allocated|completing)[^a-z*]*", state) for state in states)
 
     def time_left(self, job: str) -> float | None:
-        """Return the seconds until a running job's limit, infinity for no limit, None if SLURM cannot say."""
+        """Return the seconds until a running job's limit, infinity for no limit, None if SLURM cannot say.
+
+        An answer from a cache gives more seconds than are left, but the same end: what is less counts.
+        """
+        arguments = ("--all", "-h", "-j", job, "-o", "%L|%e")
         try:
-            return parse_time_left(self._call("squeue", "--all", "-h", "-j", job, "-o", "%L"))
+            left, _, end = self._call("squeue", *arguments, SLURM_TIME_FORMAT="%s").strip().partition("|")
         except SlurmError:
             return None
+        seconds = parse_time_left(left)
+        if seconds is not None and end.isdecimal():
+            return min(seconds, max(0.0, int(end) - time.time()))
+        return seconds
 
-    def _call(self, program: str, *arguments: str) -> str:
+    def _call(self, program: str, *arguments: str, **variables: str) -> str:
         try:
             done = subprocess.run(
                 [program, *arguments],
-                env=_clean(os.environ),
+                env={**_clean(os.environ), **variables},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,

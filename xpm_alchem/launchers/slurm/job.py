@@ -13,13 +13,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
+from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.files import not_through_links
 from xpm_alchem.base.interpreter import python
 from xpm_alchem.execution.fence import Orders
-from xpm_alchem.launchers.slurm.batch import Batch, note_alive
+from xpm_alchem.launchers.slurm.batch import Batch, note_alive, set_ended
 from xpm_alchem.launchers.slurm.commands import Slurm
 
 _LEAST_SECONDS = 30.0  # a task that would get less than this beside the margin is left to another job
@@ -28,12 +31,19 @@ _POLL_SECONDS = 0.1
 _ALIVE_SECONDS = 10.0  # between two signs of life of a task's process
 _LOOK_SECONDS = 2.0  # between two looks at the pool that found nothing
 _POOL_DAYS = 7
+_PATIENCE_SECONDS = 600.0  # with files that cannot be used, at the job's beginning and end
+_PAUSE_SECONDS = 5.0
+T = TypeVar("T")
 
 
 def main() -> int:
     """Run the task or the tasks of this job; return its exit code."""
     path = Path(sys.argv[1])
-    batch = Batch.read(path)
+    try:
+        batch = _insistently(lambda: Batch.read(path))
+    except (OSError, FormatError) as error:
+        sys.stderr.write(f"{path}: {error}\n")
+        return 2
     if batch is None:
         sys.stderr.write(f"{path}: no such batch\n")
         return 2
@@ -43,8 +53,9 @@ def main() -> int:
         submitted_as = os.environ["SLURM_ARRAY_JOB_ID"]
         index = int(os.environ["SLURM_ARRAY_TASK_ID"])
         job = f"{submitted_as}_{index}"
-    if batch.job() is None:  # the driver that ran sbatch was killed before it heard the answer, or has not heard it yet
-        batch.set_job(submitted_as)
+    with suppress(OSError):
+        if batch.job() is None:  # the driver that ran sbatch was killed before it heard the answer, or waits for it yet
+            batch.set_job(submitted_as)
     return _Worker(batch, job, index if batch.tasks_per_job == 1 else None).run()
 
 
@@ -63,6 +74,7 @@ class _Worker:
         self._batch, self._job, self._only = batch, job, only
         self._children: dict[tuple[Path, int], subprocess.Popen[bytes]] = {}
         self._codes: list[int] = []
+        self._untold: dict[tuple[Path, int], int] = {}  # exit codes that could not be written down yet
         self._stopping = False
         self._end = float("inf") if batch.limit is None else time.time() + batch.limit
         self._asked = self._looked = 0.0
@@ -73,13 +85,17 @@ class _Worker:
             signal.signal(number, self._hand_on)
         if self._only is None:
             self._run_pool()
-        elif _may_run(self._batch, self._only):
+        elif self._is_still_ours(self._only):
             self._start(self._batch, self._only)
             while self._children:
                 self._reap()
                 time.sleep(_POLL_SECONDS)
         else:
             sys.stderr.write(f"{self._batch.launch(self._only)}: given to another job meanwhile; nothing to do\n")
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while self._untold and time.monotonic() < until:
+            time.sleep(_PAUSE_SECONDS)
+            self._note_codes()
         return next((abs(code) for code in self._codes if code), 0)
 
     def _run_pool(self) -> None:
@@ -106,17 +122,41 @@ class _Worker:
         is_due = time.monotonic() - self._said_alive > _ALIVE_SECONDS
         for (path, number), child in list(self._children.items()):
             if (code := child.poll()) is not None:
-                batch = self._batch if path == self._batch.path else Batch.read(path)
-                if batch is not None:
-                    batch.set_ended(number, code)
-                self._codes.append(code)
+                self._ended(path, number, code)
                 del self._children[path, number]
             elif is_due:
                 note_alive(path, number)
         if is_due:
             self._said_alive = time.monotonic()
+            self._note_codes()
+
+    def _ended(self, path: Path, number: int, code: int) -> None:
+        self._codes.append(code)
+        self._untold[path, number] = code
+        self._note_codes()
+
+    def _note_codes(self) -> None:
+        """Write exit codes down; what cannot be written now is no reason to end the other tasks."""
+        for (path, number), code in list(self._untold.items()):
+            with suppress(OSError):
+                set_ended(path, number, code)
+                del self._untold[path, number]
+
+    def _is_still_ours(self, number: int) -> bool:
+        """Whether a task is still for this job; one whose orders cannot be read is begun, and looks itself."""
+        try:
+            return _insistently(lambda: _may_run(self._batch, number))
+        except (OSError, FormatError):
+            return True
 
     def _start(self, batch: Batch, number: int) -> None:
+        try:
+            self._children[batch.path, number] = self._begun(batch, number)
+        except OSError as error:
+            sys.stderr.write(f"{batch.launch(number)}: it could not be started: {error}\n")
+            self._ended(batch.path, number, 1)
+
+    def _begun(self, batch: Batch, number: int) -> subprocess.Popen[bytes]:
         script = Path(batch.scripts[number])
         facts = {"job": self._job, "launch": batch.launch(number), "margin": self._batch.margin}
         facts["end"] = None if self._end == float("inf") else self._end
@@ -125,7 +165,7 @@ class _Worker:
             open(script.with_suffix(".out"), "ab", opener=not_through_links) as out,
             open(script.with_suffix(".err"), "ab", opener=not_through_links) as err,
         ):
-            self._children[batch.path, number] = subprocess.Popen(
+            return subprocess.Popen(
                 python(script),
                 env={**os.environ, "XPM_ALCHEM_SLURM": json.dumps(facts)},
                 stdin=subprocess.DEVNULL,
@@ -147,10 +187,13 @@ class _Worker:
     def _take_one(self) -> bool:
         if time.time() - self._looked < _LOOK_SECONDS:
             return False
-        for batch, number in self._open():
-            if batch.claim(number, self._job, self._batch.job_name):
-                self._start(batch, number)
-                return True
+        try:
+            for batch, number in self._open():
+                if batch.claim(number, self._job, self._batch.job_name):
+                    self._start(batch, number)
+                    return True
+        except (OSError, FormatError) as error:  # it is looked again
+            sys.stderr.write(f"no task could be taken on now: {error}\n")
         self._looked = time.time()
         return False
 
@@ -164,6 +207,24 @@ class _Worker:
             for number in range(len(batch.scripts)):
                 if batch.claimed_by(number) is None and _may_run(batch, number):
                     yield batch, number
+
+
+def _insistently(action: Callable[[], T]) -> T:
+    """Return what an action on files returns, tried again for minutes.
+
+    Raises
+    ------
+    OSError
+        The last one.
+    """
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return action()
+        except OSError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(_PAUSE_SECONDS)
 
 
 def _may_run(batch: Batch, number: int) -> bool:
