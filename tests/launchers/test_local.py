@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import attrs
 import psutil
 import pytest
 from campaigns import SmallCampaign
@@ -15,8 +17,11 @@ from patience import communicate, hear
 from places import SUPPORT
 
 from xpm_alchem.base.errors import SupersededError
-from xpm_alchem.execution.attempts import Outcome
+from xpm_alchem.execution.attempts import Attempt, Outcome
+from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import Fence, Orders
+from xpm_alchem.execution.processes import ProcessIdentity
+from xpm_alchem.launchers.base import Ending
 from xpm_alchem.launchers.local import LocalLauncher
 
 
@@ -52,3 +57,24 @@ def test_a_process_of_an_earlier_launch_may_not_begin(tmp_path: Path) -> None:
 
 def test_what_runs_another_script_is_no_attempt_of_a_task(tmp_path: Path) -> None:
     assert not LocalLauncher().has_launched(tmp_path)
+
+
+def test_an_attempt_on_another_machine_is_waited_for_until_it_is_silent_for_long(tmp_path: Path) -> None:
+    launcher, directory = LocalLauncher(), tmp_path / "jobs" / "a" / "b"
+    directory.mkdir(parents=True)
+    (tmp_path / "campaigns" / "c").mkdir(parents=True)
+    launcher.open(tmp_path, "c")
+    process = attrs.evolve(ProcessIdentity.of(), host="far-away")
+    attempt = Attempt(number=1, process=process, start=time.time())
+    assert launcher.is_running(directory, attempt) is None  # of a version that gave no signs of life
+    alive = TaskDirectory(directory).alive
+    alive.touch()
+    assert launcher.is_running(directory, attempt) is None
+    long_ago = time.time() - 7200
+    os.utime(alive, (long_ago, long_ago))
+    TaskDirectory(directory).printed("stdout").touch()  # what it prints is a sign of life too
+    assert launcher.is_running(directory, attempt) is None
+    TaskDirectory(directory).printed("stdout").unlink()
+    assert launcher.is_running(directory, attempt) is False
+    ending = launcher.ending(directory, attempt)
+    assert ending == Ending(Outcome.LOST, "no sign of life from far-away for 1 h; it was fenced off", is_certain=False)

@@ -22,11 +22,13 @@ from experimaestro.launchers.direct import DirectLauncher
 from experimaestro.taskglobals import Env
 
 from xpm_alchem.base.errors import FormatError
-from xpm_alchem.base.files import names_in, not_through_links, read_bytes
+from xpm_alchem.base.files import exists, names_in, not_through_links, read_bytes
 from xpm_alchem.base.interpreter import python
 from xpm_alchem.base.passing import passes, patiently
 from xpm_alchem.execution.attempts import Attempt, Launched, Outcome
+from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import Orders, give_orders
+from xpm_alchem.execution.life_signs import FileClock, files_of
 from xpm_alchem.execution.place import is_copy, place_of
 from xpm_alchem.execution.processes import HOST, ProcessIdentity, kill_own_session, kill_session
 from xpm_alchem.launchers.base import AttemptLauncher, AttemptLimits, Ending
@@ -35,6 +37,7 @@ from xpm_alchem.launchers.price import Price
 from xpm_alchem.launchers.watchdog import kill_after
 
 _POLL_SECONDS = 0.2
+_SILENT_SECONDS = 3600.0  # without a sign of life from another machine: it is off, or was cut off
 _HANGS_SECONDS = 5.0  # after which others end an attempt that should have ended itself
 _LOCAL = "local/"  # begins the names of launches here
 _LAUNCH = "XPM_ALCHEM_LAUNCH"  # the variable that tells a process as which launch it was started
@@ -84,6 +87,7 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
         super().__init__(connector or this_machine())
         self.profile = profile or LocalProfile()
         self.name = name
+        self._clock: FileClock | None = None
         self.slots = self.profile.slots or max(1, _cores() // self.profile.threads)
         for variable in _THREAD_VARIABLES:
             self.setenv(variable, str(self.profile.threads))
@@ -109,6 +113,10 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
     def _price(self) -> Price:
         return self.profile.price or Price.default(self.profile.gpus)
 
+    def open(self, workspace: Path, campaign: str) -> None:
+        """Begin to be used by a driver."""
+        self._clock = FileClock(workspace / "campaigns" / campaign / "clock")
+
     def processbuilder(self) -> ProcessBuilder:
         """Return what starts a process in a session of its own."""
         return LocalAttemptBuilder()
@@ -132,15 +140,27 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
         return any(name.endswith(".pid") for name in names_in(directory)) or self._process(directory) is not None
 
     def is_running(self, directory: Path, attempt: Attempt | None) -> bool | None:
-        """Return whether the attempt's process is alive; None if it belongs to another machine."""
+        """Return whether the attempt's process is alive; None if it belongs to another machine and may be."""
         if attempt is None:
             return self._process(directory) is not None
-        return attempt.process.is_alive() if attempt.process.is_here else None
+        if attempt.process.is_here:
+            return attempt.process.is_alive()
+        return False if self._is_silent(directory) else None
+
+    def _is_silent(self, directory: Path) -> bool:
+        """Whether an attempt on another machine that gave signs of life gives none any more."""
+        if self._clock is None or not exists(TaskDirectory(directory).alive):
+            return False
+        return self._clock.quiet(files_of(directory)) > _SILENT_SECONDS
 
     def ending(self, directory: Path, attempt: Attempt | None) -> Ending:
         """Kill what the attempt left behind; it was killed itself, or it would have said how it ended."""
         if attempt is None:
             return Ending(Outcome.LOST, "ended before it began, without a word")
+        if not attempt.process.is_here:
+            hours = _SILENT_SECONDS / 3600
+            reason = f"no sign of life from {attempt.process.host} for {hours:g} h; it was fenced off"
+            return Ending(Outcome.LOST, reason, is_certain=False)
         killed = kill_session(attempt.process)
         left = f"; {killed} process(es) it had left behind were killed" if killed else ""
         if attempt.is_overdue:
