@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 from campaigns import SmallCampaign
 from failing_files import Trial, calm, try_faults
+from patience import communicate, wait_for
+
+from xpm_alchem.campaign.task_state import TaskStatus
+from xpm_alchem.driver import endurance
 
 pytestmark = pytest.mark.slow
 EDGES = [(0, 1), (1, 2)]
@@ -53,6 +57,58 @@ def test_a_lock_that_cannot_be_given_back_holds_up_nobody(tmp_path: Path, after:
     said, code = trial.run()
     assert trial.failed, "nothing has failed: the test shows nothing"
     assert code == 0, said
+
+
+def notify(path: Path) -> dict[str, object]:
+    """Return a plan's section that writes what is told into a file."""
+    return {"notify": {"command": ["sh", "-c", f"cat >> {path}"]}}
+
+
+@pytest.mark.parametrize("error", ["ENOSPC", "EROFS"])
+def test_a_disk_that_stays_full_ends_the_driver_with_a_code_of_its_own_and_is_told(tmp_path: Path, error: str) -> None:
+    campaign = SmallCampaign(tmp_path / "c", edges=EDGES, plan=notify(tmp_path / "told"))
+    soon = {f"{endurance.__name__}:{name}": 2.0 for name in ("_PASSING_SECONDS", "_LASTING_SECONDS")}
+    order = {"path": "tasks.jsonl", "name": "write", "times": 10**9, "durations": soon}
+    said, code = Trial.of(campaign, tmp_path / "log", errors=[error], **order).run()
+    assert code == 5, said
+    words = "No space left on device" if error == "ENOSPC" else "Read-only file system"
+    assert words in said and "The driver has ended after" in said and "run the campaign again" in said
+    assert "Traceback" not in said
+    wait_for(lambda: "The driver has ended" in (tmp_path / "told").read_text(), what="the notice")
+    assert campaign.run().returncode == 0
+    assert campaign.estimates() == calm(tmp_path / "calm", EDGES)
+
+
+def test_a_disk_that_is_full_for_a_while_holds_up_a_driver_and_is_told(tmp_path: Path) -> None:
+    room, told = tmp_path / "room", tmp_path / "told"
+    campaign = SmallCampaign(tmp_path / "c", edges=EDGES, plan=notify(told))
+    order = {"path": "tasks.jsonl", "name": "write", "after": 3, "times": 10**9, "until": str(room)}
+    trial = Trial.of(campaign, tmp_path / "log", errors=["ENOSPC"], **order)
+    driver = trial.start()
+    wait_for(lambda: told.exists() and "No space left on device" in told.read_text(), what="the notice")
+    room.touch()
+    said, _ = communicate(driver, 300)
+    assert driver.returncode == 0, said
+    assert "it is tried again until that is mended" in said and "can be used again" in said
+    wait_for(lambda: "its files can be used again" in told.read_text(), what="the second notice")
+    assert campaign.estimates() == calm(tmp_path / "calm", EDGES)
+
+
+def test_one_task_whose_files_are_closed_to_its_user_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    """Its driver cannot read what its attempt wrote; nothing else can be said of it."""
+    campaign = SmallCampaign(tmp_path / "c", edges=EDGES)
+    order = {"path": "/summary.json", "name": "open", "times": 10**9, "only_first": True}
+    trial = Trial.of(campaign, tmp_path / "log", errors=["EACCES"], **order)
+    said, code = trial.run()
+    assert code == 1, said
+    assert "Permission denied" in said and "Traceback" not in said
+    in_error, complete = sorted(
+        campaign.records.state().tasks.values(), key=lambda task: task.status is TaskStatus.COMPLETE
+    )
+    assert (in_error.status, complete.status) == (TaskStatus.ERROR, TaskStatus.COMPLETE)
+    assert "Permission denied" in campaign.call("why", campaign.file, campaign.records.name_of(in_error)).stdout
+    assert campaign.call("retry", campaign.file, "--all").returncode == 0
+    assert campaign.run().returncode == 0  # its files can be read again, and its result is there
 
 
 def test_sixty_calls_that_fail_spread_over_a_campaign(tmp_path: Path) -> None:

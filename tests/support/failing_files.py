@@ -49,8 +49,14 @@ class Trial:
 
     def run(self) -> tuple[str, int]:
         """Run the driver to its end; return what it printed and its exit code."""
+        process = self.start()
+        said, _ = communicate(process, 300)
+        return said, process.returncode
+
+    def start(self) -> forked.Popen:
+        """Start the driver."""
         command = [sys.executable, str(SUPPORT / "faults.py"), json.dumps(self.order), "run", str(self.campaign.file)]
-        process = forked.Popen(
+        return forked.Popen(
             command,
             cwd=self.campaign.path,
             stdin=subprocess.DEVNULL,
@@ -59,8 +65,6 @@ class Trial:
             text=True,
             env=os.environ.copy(),
         )
-        said, _ = communicate(process, 300)
-        return said, process.returncode
 
     @property
     def failed(self) -> list[str]:

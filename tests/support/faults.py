@@ -29,6 +29,7 @@ BY_NUMBER = ("fsync", "fstat", "fdatasync", "ftruncate", "fchmod")
 LOCKS = ("flock", "lockf")
 
 _real_open, _real_os_open, _real_write, _real_readlink = io.open, os.open, os.write, os.readlink
+_real_stat = os.stat
 Choice = Callable[[int, str, str], int | None]
 
 
@@ -156,29 +157,44 @@ def install(order: dict[str, Any]) -> None:
     order
         'root': the directory; 'errors': names of errnos, taken in turn; 'every' and 'first': every how many calls one
         fails, from which on; or 'at': the numbers of those that fail; or 'name' and 'path': 'times' calls of that name
-        (of any, without) on a path that ends so, the first or those 'after' as many. 'log': a file that gets a line for
-        each.
+        (of any, without) on a path that ends so, the first or those 'after' as many; with 'only_first' on the
+        first such path alone. 'until': a file whose existence
+        ends it all. 'log': a file that gets a line for each. 'durations': as for `tuned.tune`.
     """
     numbers = itertools.cycle([getattr(errno, name) for name in order["errors"]])
     log = _real_os_open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    count, done = [0], itertools.count()
+    count, done, hit = [0], itertools.count(), list[str]()
 
     def is_chosen(call: int, name: str, path: str) -> bool:
         if "at" in order:
             return call in order["at"]
         if "path" in order:
             fits = path.endswith(order["path"]) and order.get("name") in (None, name)
+            if fits and order.get("only_first"):
+                hit.append(path)
+                fits = path == hit[0]
             return fits and order.get("after", 0) <= next(done) < order.get("after", 0) + order["times"]
         return call >= order["first"] and (call - order["first"]) % order["every"] == 0
 
+    def is_over() -> bool:
+        try:
+            _real_stat(order["until"])
+        except (KeyError, OSError):
+            return False
+        return True
+
     def choose(call: int, name: str, path: str) -> int | None:
         count[0] = call + 1
-        if not is_chosen(call, name, path):
+        if not is_chosen(call, name, path) or is_over():
             return None
         number = next(numbers)
         _real_write(log, f"{call} {name} {errno.errorcode[number]} {path}\n".encode())
         return number
 
+    if "durations" in order:
+        from tuned import tune
+
+        tune(order["durations"])
     Faults(Path(order["root"]), choose).install()
     if "count" in order:
         import atexit
