@@ -18,6 +18,8 @@ def test_a_campaign_whose_strategy_is_disabled_is_not_satisfied_while_results_ar
     assert done.returncode == 3, done.stdout
     assert "mode is disabled" in done.stdout and "2 transformation(s) have no result" in done.stdout
     assert "satisfied" not in done.stdout
+    attached = campaign.call("attach", campaign.file)
+    assert attached.returncode == 3 and "2 transformation(s) have no result" in attached.stdout
     for record in campaign.records.index.transformations:
         assert campaign.call("tasks", "create", campaign.file, record.name).returncode == 0
     assert campaign.run().returncode == 0

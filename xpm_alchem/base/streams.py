@@ -28,6 +28,9 @@ _PLAIN_SIGNS = {  # as wide as what they stand for, so that tables stay tables
     **dict.fromkeys("‘’‚′", "'"),
     **dict.fromkeys("“”„″", '"'),
     **dict.fromkeys("µμ", "u"),
+    # beta code, as in names of ligands: alpha and beta must not look alike
+    **dict(zip("αβγδεζηθικλμνξοπρσςτυφχψω", "abgdezhqiklmncoprsstufxyw", strict=True)),
+    **dict(zip("ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩ", "ABGDEZHQIKLMNCOPRSTUFXYW", strict=True)),
     "→": ">",
     "←": "<",
     "×": "x",

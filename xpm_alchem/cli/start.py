@@ -230,7 +230,7 @@ def _close(out: Console, campaign: Campaign, code: int, *, quiet: bool, once: bo
     elif code == 1:
         out.print("some tasks are in error: `xpm-alchem why` tells what happened to one")
     elif lacking := _lacks(campaign):
-        say(f"the strategy's mode is disabled, so nothing more is started: {lacking} transformation(s) have no result")
+        _say_lacking(lacking)
     elif once:
         out.print("not finished: run the same command again later")
     elif not _is_anything_at_work(campaign.status()):
@@ -252,6 +252,10 @@ def _lacks(campaign: Campaign) -> int:
     tasks = tasks_now(campaign.records).values()
     is_over = not any(task.in_flight for task in tasks)
     return len(without_tasks(campaign.records.index.by_id, tasks)) if is_over else 0
+
+
+def _say_lacking(number: int) -> None:
+    say(f"the strategy's mode is disabled, so nothing more is started: {number} transformation(s) have no result")
 
 
 def _why_over(campaign: Campaign) -> str:
@@ -292,10 +296,16 @@ def attach_command(campaign: str, workspace: str | None) -> NoReturn:
     view = made.status()
     out.print(tables.status_table(view))
     tasks = view["tasks"]
-    if any(task.in_flight for task in tasks_now(records).values()) or view["strategy"]["status"] == "awake":
+    wants = view["strategy"]["status"] == "awake" and not records.plan().strategy.is_paused
+    if wants or any(task.in_flight for task in tasks_now(records).values()):
         if not _is_anything_at_work(view) and made.budget()["state"] == "exhausted":
             out.print(f"budget used up: {_why_over(made)}")
             sys.exit(4)
         out.print("nobody drives this campaign and it is not finished: `xpm-alchem run` goes on with it")
         sys.exit(3)
-    sys.exit(1 if tasks["error"] or view["strategy"]["status"] == "error" else 0)
+    if tasks["error"] or view["strategy"]["status"] == "error":
+        sys.exit(1)
+    if lacking := _lacks(made):
+        _say_lacking(lacking)
+        sys.exit(3)
+    sys.exit(0)
