@@ -9,7 +9,7 @@ from typing import Any
 
 from xpm_alchem import gufe_seam
 from xpm_alchem.base.errors import FormatError, UntrustedModuleError
-from xpm_alchem.base.files import set_aside
+from xpm_alchem.base.files import exists, set_aside
 from xpm_alchem.base.passing import passes
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.trust import check_module
@@ -52,7 +52,7 @@ class DagFiles:
     def dag(self, create: Callable[[], Any]) -> Any:
         """Return the task's DAG: the one that was written, else one that is created now."""
         damaged = None
-        if self._files.dag.exists():
+        if exists(self._files.dag):
             try:
                 dag = self.load(self._files.dag)
                 if gufe_seam.is_dag(dag):
@@ -73,7 +73,7 @@ class DagFiles:
         results: dict[str, Any] = {}
         for unit in units:
             path = self._files.unit_result(str(unit.key))
-            if not path.exists():
+            if not exists(path):
                 continue
             try:
                 if any(str(parent.key) not in results for parent in unit.dependencies):

@@ -20,7 +20,7 @@ import filelock
 from xpm_alchem import gufe_seam
 from xpm_alchem.base.energies import Believed, believed, believed_pairs
 from xpm_alchem.base.errors import FormatError, SupersededError, TaskBusyError
-from xpm_alchem.base.files import set_aside
+from xpm_alchem.base.files import exists, names_in, set_aside
 from xpm_alchem.execution.attempts import ALL_UNITS, Attempt, AttemptLog, Launched, Outcome
 from xpm_alchem.execution.dag_files import DagFiles
 from xpm_alchem.execution.deadline import Deadline
@@ -275,7 +275,7 @@ class _Execution:
         after = self.fence.afresh_after
         if not after or any(attempt.number > after and attempt.began for attempt in earlier):
             return ""
-        kept = [path for path in (self.files.dag, self.files.results, self.files.path / "shared") if path.exists()]
+        kept = [path for path in (self.files.dag, self.files.results, self.files.path / "shared") if exists(path)]
         names = [set_aside(path).name for path in kept]
         self.files.make()
         return f"from scratch; kept: {', '.join(names)}" if names else "from scratch"
@@ -289,7 +289,7 @@ class _Execution:
             if error.newer:
                 raise
             return None  # damaged: everything in it can be made again
-        return summary if summary.status == "complete" and self.files.result.exists() else None
+        return summary if summary.status == "complete" and exists(self.files.result) else None
 
     def _create_dag(self) -> Any:
         spec = self.spec
@@ -452,7 +452,7 @@ def _outcome_of(stop: Stopped) -> Outcome:
 
 
 def _has_content(path: Path) -> bool:
-    return path.is_dir() and any(path.iterdir())
+    return bool(names_in(path))
 
 
 def _disk_full(failure: Any) -> bool:

@@ -10,7 +10,7 @@ import attrs
 
 from xpm_alchem.base.energies import believed, believed_pairs
 from xpm_alchem.base.errors import FormatError
-from xpm_alchem.base.files import first_free, read_record, write_record
+from xpm_alchem.base.files import exists, first_free, is_directory, names_in, read_record, write_record
 from xpm_alchem.base.paths import absolute
 from xpm_alchem.base.values import is_count, number, number_or_none, short, text, text_or_none
 
@@ -118,7 +118,8 @@ class TaskDirectory:
     def all_shared(self) -> list[Path]:
         """Return the shared directories that attempts of this generation write to."""
         suffix = f".generation-{self.generation}."
-        found = (path for path in (self.path / "shared").glob("*") if path.is_dir())
+        shared = self.path / "shared"
+        found = (shared / name for name in names_in(shared) if is_directory(shared / name))
         return [p for p in found if (suffix in f"{p.name}." if self.generation else ".generation-" not in p.name)]
 
     def _of_generation(self, unit: str) -> str:
@@ -140,7 +141,7 @@ class TaskDirectory:
         """
         beside = (self.path.parent.parent.name, self.path.parent.name)
         for i in range(len(path.parts) - 2, 1, -1) if path.is_absolute() else ():
-            if path.parts[i - 2 : i] == beside and (self.path.parent / path.parts[i]).is_dir():
+            if path.parts[i - 2 : i] == beside and is_directory(self.path.parent / path.parts[i]):
                 return self.path.parent.joinpath(*path.parts[i:])
         return path
 
@@ -205,7 +206,7 @@ class TaskSummary:
         FileNotFoundError, FormatError
             There is none; it is damaged or newer.
         """
-        return cls.read(next((path for path in files.summaries if path.exists()), files.summary))
+        return cls.read(next((path for path in files.summaries if exists(path)), files.summary))
 
     @classmethod
     def read(cls, path: Path) -> TaskSummary:

@@ -16,7 +16,7 @@ from typing import Any
 import attrs
 
 from xpm_alchem.base.errors import FormatError, SupersededError
-from xpm_alchem.base.files import copy_file, read_record, write_record
+from xpm_alchem.base.files import copy_file, exists, is_directory, read_record, write_record
 from xpm_alchem.base.values import is_count, is_text, number_or_none, short
 from xpm_alchem.execution.attempts import Priced
 from xpm_alchem.execution.directory import TaskDirectory
@@ -153,11 +153,11 @@ def inherit(files: TaskDirectory, unit: str) -> bool:
         False if nothing could be taken over although there was something: the unit starts fresh.
     """
     target = files.shared(unit)
-    if files.generation == 0 or target.exists():
+    if files.generation == 0 or exists(target):
         return True
     for generation in range(files.generation - 1, -1, -1):
         source = attrs.evolve(files, generation=generation).shared(unit)
-        if source.is_dir():
+        if is_directory(source):
             return _copy_at_rest(source, target)
     return True
 

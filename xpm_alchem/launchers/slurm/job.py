@@ -201,7 +201,10 @@ class _Worker:
         """Yield the tasks that nobody has taken on: of this batch first, then of others of its pool, oldest first."""
         others = sorted(path.parent for path in self._batch.path.parent.glob("*/batch.json"))
         for path in [self._batch.path, *(path for path in others if path != self._batch.path)]:
-            batch = self._batch if path == self._batch.path else Batch.read(path)
+            try:
+                batch = self._batch if path == self._batch.path else Batch.read(path)
+            except (OSError, FormatError):
+                continue  # damaged, or not to be read now: no reason to pass over the others
             if batch is None or batch.pool != self._batch.pool or batch.made < time.time() - _POOL_DAYS * 86400:
                 continue
             for number in range(len(batch.scripts)):
