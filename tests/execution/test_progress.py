@@ -9,6 +9,7 @@ import textwrap
 import time
 from types import SimpleNamespace
 
+import attrs
 import pytest
 from one_task import TIMED_OUT, TOLD_TO_END, Task, ended, task_of, wait_until
 
@@ -303,3 +304,22 @@ AT_10 = {"name": "simulation", "at": 10.0}
 )
 def test_what_the_next_attempt_finds_shows_what_the_one_before_left(attempts, progress):
     assert [attempt.progress for attempt in with_hindsight(attempts)] == progress
+
+
+@pytest.mark.parametrize(
+    ("begin", "then", "kept"),
+    [
+        ({}, AT_10 | {"written": 1060.0}, 60.0),  # the checkpoint was 40 s old when it was killed
+        (AT_10, AT_10 | {"written": 960.0}, 0.0),  # it wrote none
+        ({"name": "setup", "seconds": 30.0, "ok": True, "time": 2030.0}, AT_10 | {"written": 1020.0}, 30.0),
+        (AT_10, {"name": "simulation", "at": 20.0, "written": 5000.0}, 100.0),  # a clock was set
+        ({}, AT_10, 99.0),  # nothing says when: as was believed
+        ({}, AT_0 | {"written": 1060.0}, 0.0),
+    ],
+)
+def test_what_is_kept_of_an_attempt_that_was_killed_ends_with_the_checkpoint_that_the_next_one_found(
+    begin: dict, then: dict, kept: float
+) -> None:
+    known = {"start": 2000.0, "began_on_disk": 1000.0, "seconds": 100.0, "kept_seconds": 99.0}  # two clocks
+    first = attrs.evolve(killed(*([begin] if begin else [])), **known)
+    assert with_hindsight([first, killed(then)])[0].kept_seconds == kept

@@ -314,7 +314,7 @@ def _started(record: Mapping[str, Any], directory: Path) -> Attempt:
 
 
 def with_hindsight(attempts: Sequence[Attempt]) -> list[Attempt]:
-    """Return attempts whose `progress` heeds what the one after each of them found.
+    """Return attempts whose `progress` and `kept_seconds` heed what the one after each of them found.
 
     What an attempt left of a unit was no progress if the next one began that unit again; what one left that could not
     say so was progress if the next one began further on. An attempt that began a unit again, and was killed, has shown
@@ -327,9 +327,13 @@ def with_hindsight(attempts: Sequence[Attempt]) -> list[Attempt]:
     """
     found = list(attempts)
     for i, attempt in enumerate(attempts):
+        if attempt.outcome is None:
+            continue
         after = next((later for later in attempts[i + 1 :] if later.began), None)
         start, at = _goes_on_at(attempt), _goes_on_at(after)
-        if attempt.units_done or attempt.outcome is None:
+        if after is not None and attempt.at_work is None and attempt.outcome is not Outcome.COMPLETE:
+            attempt = found[i] = attrs.evolve(attempt, kept_seconds=_kept_until(attempt, after))
+        if attempt.units_done:
             continue
         if after is not None and _begins_again(after):
             found[i] = attrs.evolve(attempt, progress=False, kept_seconds=0.0)
@@ -338,6 +342,17 @@ def with_hindsight(attempts: Sequence[Attempt]) -> list[Attempt]:
         elif attempt.at_work is None and _begins_again(attempt):
             found[i] = attrs.evolve(attempt, progress=False)
     return found
+
+
+def _kept_until(attempt: Attempt, after: Attempt) -> float | None:
+    """Return the seconds that are kept of an attempt that could not say so: until the checkpoint the next one found."""
+    written = _begin_of(after).get("written")
+    if written is None:
+        return attempt.kept_seconds
+    came_further = (_goes_on_at(after) or 0.0) > (_goes_on_at(attempt) or 0.0)
+    finished = [unit.get("time", 0.0) - attempt.start for unit in attempt.units if unit.get("ok")]
+    kept = max([written - attempt.began_on_disk if came_further else 0.0, *finished])
+    return min(max(kept, 0.0), attempt.seconds)
 
 
 def _begins_again(attempt: Attempt) -> bool:
@@ -406,7 +421,7 @@ def _not_negative(value: Any) -> float | None:
 
 def _unit(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return what an event says of a unit: times and durations are numbers, what is not a flag a text."""
-    numbers = {key: number(record[key]) for key in ("time", "seconds", "at") if key in record}
+    numbers = {key: number(record[key]) for key in ("time", "seconds", "at", "written") if key in record}
     flags = {key: bool(record[key]) for key in ("ok", "resumed", "fresh") if key in record}
     texts = {key: text(value) for key, value in record.items() if isinstance(value, str)}
     return {**texts, **numbers, **flags}

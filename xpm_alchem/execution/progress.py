@@ -55,7 +55,8 @@ class UnitAtWork:
         if self._from is None:
             return {}
         again = {} if self._from.steps else {"fresh": True, "reason": _NO_CHECKPOINT}
-        return {"at": self._from.steps, **again}
+        written = {} if self._from.when is None else {"written": self._from.when}
+        return {"at": self._from.steps, **written, **again}
 
     def began_again(self) -> dict[str, Any]:
         """Return what the journal is to say if the unit made no use of what it had inherited; nothing if it did."""
