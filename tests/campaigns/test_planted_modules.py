@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from campaigns import SmallCampaign
 from patience import wait_for
-from places import ROOT
+from places import ROOT, python_path
 from slurm_campaigns import SlurmCampaign
 
 COMMAND = [str(Path(sys.executable).with_name("xpm-alchem"))]
@@ -67,6 +67,20 @@ def test_a_driver_its_attempts_and_its_messenger_import_nothing_that_lies_about(
     assert done.returncode == 0, done.stdout + done.stderr
     wait_for(lambda: (campaign.records.path / "told").exists() and was_told(campaign), what="the messenger")
     assert imported(directories) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", [":{}", "{}:", "{}::"])
+def test_an_empty_entry_of_pythonpath_is_not_handed_on(tmp_path: Path, monkeypatch, form: str) -> None:
+    """`export PYTHONPATH=$PYTHONPATH:/more` makes one, which stands for the current directory, also of a job."""
+    notify = {"command": ["sh", "-c", 'echo "$PYTHONPATH" > $XPM_ALCHEM_PATH/told']}
+    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)], plan={"notify": notify})
+    path = python_path()
+    monkeypatch.setenv("PYTHONPATH", form.format(path))
+    assert campaign.run().returncode == 0
+    told = campaign.records.path / "told"
+    wait_for(lambda: told.exists() and told.read_text().endswith("\n"), what="the notice")
+    assert told.read_text() == f"{path}\n"
 
 
 @pytest.mark.slow

@@ -23,3 +23,15 @@ def leave_out_current_directory() -> None:
         return
     if not sys.flags.safe_path and sys.path[:1] in ([""], [here]):
         del sys.path[0]
+
+
+def hand_on_no_current_directory() -> None:
+    """Take empty entries out of PYTHONPATH for what is started: ``$PYTHONPATH:/more`` makes one of nothing.
+
+    An empty entry stands for the current directory, of a node's job too.
+    """
+    entries = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    if entries:
+        os.environ["PYTHONPATH"] = os.pathsep.join(entries)
+    else:
+        os.environ.pop("PYTHONPATH", None)

@@ -12,6 +12,7 @@ import click
 
 from xpm_alchem import __version__
 from xpm_alchem.base.errors import XpmAlchemError
+from xpm_alchem.base.interpreter import hand_on_no_current_directory
 from xpm_alchem.base.paths import ensure_home
 from xpm_alchem.base.streams import make_lasting, on_failure
 from xpm_alchem.base.values import printable
@@ -53,6 +54,7 @@ class _Group(click.Group):
     def main(self, *args: Any, **options: Any) -> Any:
         make_lasting()
         ensure_home()
+        hand_on_no_current_directory()
         try:
             return super().main(*args, **options)
         finally:
