@@ -1,4 +1,4 @@
-"""What `xpm-alchem doctor` found, as a table for a terminal."""
+"""What `xpm-alchem doctor` found, as a table for a terminal, and how to mend it, in lines to copy from."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def doctor_table(view: View) -> RenderableType:
         rows = [check for check in view["checks"] if check["area"] == area]
         if rows:
             parts.append(_table(_title(view, area), rows))
+            parts += [told(f"{row['check']}: {row['mend']}") for row in rows if row["mend"]]  # commands are not folded
     parts += [told(f"mended: {sentence}", style="green") for sentence in view["mended"]]
     parts += [told(f"could not be mended: {sentence}", style="red") for sentence in view["not_mended"]]
     parts.append(told(_sum(view)))
@@ -38,11 +39,10 @@ def _table(title: str, rows: list[Mapping[str, Any]]) -> Table:
     table = Table(title=cell(title), title_justify="left")
     table.add_column("check", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    table.add_column("found", overflow="fold", ratio=3)
-    table.add_column("how to mend", overflow="fold", ratio=2)
+    table.add_column("found", overflow="fold", ratio=1)
     for row in rows:
         style = _STYLES[row["verdict"]]
-        table.add_row(cell(row["check"]), cell(row["verdict"], style), told(*_found(row)), cell(row["mend"] or ""))
+        table.add_row(cell(row["check"]), cell(row["verdict"], style), cell("\n".join(_found(row))))
     return table
 
 
