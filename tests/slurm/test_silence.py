@@ -135,9 +135,13 @@ def test_a_job_that_turns_up_when_its_tasks_were_given_to_another_is_cancelled(
     wrap(monkeypatch, tmp_path / "bin", "squeue", hide)
     campaign = SlurmCampaign(tmp_path / "c", edges=TWO, together=2, durations=SOON)
     driver = campaign.start()
-    wait_for(lambda: len(cluster.jobs("PD")) == 2, seconds=120, what="the second submission, beside what is hidden")
+    lost = wait_for(lambda: once.exists() and once.read_text().strip(), seconds=120, what="the first submission")
+    wait_for(
+        lambda: len([job for job in cluster.jobs("PD") if job["id"].partition("_")[0] != lost]) == 2,
+        seconds=120,
+        what="the second submission, beside what is hidden",
+    )
     seen.touch()
-    lost = once.read_text().strip()
     wait_for(
         lambda: {job["state"] for job in cluster.jobs() if job["id"].partition("_")[0] == lost} == {"CANCELLED"},
         seconds=120,
