@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import textwrap
-import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import attrs
@@ -116,6 +116,7 @@ def unknown(tmp_path, monkeypatch):
             from xpm_alchem import gufe_seam as seam
 
             def halt():
+                Path(HALTS).touch()
                 while True:
                     time.sleep(0.01)
 
@@ -128,7 +129,9 @@ def unknown(tmp_path, monkeypatch):
             class UnknownProtocol(dummy.DummyProtocol):
                 def _create(self, stateA, stateB, mapping=None, extends=None):
                     return [Unknown(name="analyse")]
-            """).replace("BODY", textwrap.indent(textwrap.dedent(body), " " * 8).strip())
+            """)
+            .replace("BODY", textwrap.indent(textwrap.dedent(body), " " * 8).strip())
+            .replace("HALTS", repr(str(halts(tmp_path / "mine"))))
         )
         module = __import__("unknown_protocol")
         return task_of(module.UnknownProtocol(module.dummy.DummySettings()), tmp_path / "mine", "unknown_protocol")
@@ -137,10 +140,16 @@ def unknown(tmp_path, monkeypatch):
     sys.modules.pop("unknown_protocol", None)
 
 
+def halts(path: Path) -> Path:
+    """Return the file that is there once the unit does nothing any more."""
+    return path / "halts"
+
+
 def slice_of(task: Task) -> None:
-    """Work on the task until its time is over."""
-    end = time.monotonic() + 1.0
-    assert task.run_forked(deadline=Deadline(lambda: end - time.monotonic(), margin=0.0)) == TIMED_OUT
+    """Work on the task until its unit has done what it does; then its time is over."""
+    file = halts(task.files.path.parent)
+    file.unlink(missing_ok=True)
+    assert task.run_forked(deadline=Deadline(lambda: 0.0 if file.exists() else 1.0, margin=0.0)) == TIMED_OUT
 
 
 @pytest.mark.slow

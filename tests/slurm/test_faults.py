@@ -132,7 +132,7 @@ def test_a_job_that_is_cancelled_while_it_waits_is_submitted_again(start_cluster
 
     def has_polled() -> bool:
         """Whether a poll of the driver's that began from then on has ended."""
-        since = polls.read_text().splitlines()[before:]
+        since = polls.read_text().splitlines()[before:] if polls.exists() else []
         return "begin" in since and "end" in since[since.index("begin") :]
 
     wait_for(has_polled, seconds=120, what="the driver to see that they wait")
