@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -101,14 +102,17 @@ WRITES_EVERY_OTHER_TIME = """
         halt()
     """
 
+NUMBERS = itertools.count(1)
+
 
 @pytest.fixture
 def unknown(tmp_path, monkeypatch):
     """Return a function that makes a task of a protocol that nobody knows."""
     monkeypatch.syspath_prepend(str(tmp_path))
+    name = f"unknown_protocol_{next(NUMBERS)}"  # gufe remembers classes by module and name
 
     def make(body: str) -> Task:
-        (tmp_path / "unknown_protocol.py").write_text(
+        (tmp_path / f"{name}.py").write_text(
             textwrap.dedent("""
             import subprocess, time
             from pathlib import Path
@@ -133,11 +137,11 @@ def unknown(tmp_path, monkeypatch):
             .replace("BODY", textwrap.indent(textwrap.dedent(body), " " * 8).strip())
             .replace("HALTS", repr(str(halts(tmp_path / "mine"))))
         )
-        module = __import__("unknown_protocol")
-        return task_of(module.UnknownProtocol(module.dummy.DummySettings()), tmp_path / "mine", "unknown_protocol")
+        module = __import__(name)
+        return task_of(module.UnknownProtocol(module.dummy.DummySettings()), tmp_path / "mine", name)
 
     yield make
-    sys.modules.pop("unknown_protocol", None)
+    sys.modules.pop(name, None)
 
 
 def halts(path: Path) -> Path:
