@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 import yaml
 from campaigns import SmallCampaign
 from dummy_protocol import DummyProtocol, DummySettings, dummy_network, small_molecule
+from ordinary_user import needs_root
 from patience import communicate, hear
 from places import NO_SKIPS, ROOT
 
@@ -291,8 +291,7 @@ def test_why_names_the_repeats_there_are(tmp_path: Path) -> None:
 
 
 def test_a_campaign_of_somebody_else_is_read_only(tmp_path: Path) -> None:
-    if os.getuid() != 0 or shutil.which("setpriv") is None:
-        pytest.skip("needs root and setpriv, to be a user who owns nothing here")
+    needs_root()
     campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)])
     assert campaign.run().returncode == 0
     for path in [campaign.path, *campaign.path.rglob("*")]:

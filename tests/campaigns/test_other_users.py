@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from campaigns import SmallCampaign
 from fuzzed_campaign import name_with
-from places import NO_SKIPS
+from ordinary_user import needs_root
 
 OWNER = 65534
 POWERS = "-dac_override,-dac_read_search,-fowner,-chown"  # root without them is somebody who owns nothing here
@@ -45,13 +45,6 @@ def say_all() -> None:
                 code, _ = 99, err.write(f"Traceback: {error!r}")
         said.append((arguments, code, out.getvalue(), err.getvalue()))
     json.dump(said, sys.stdout)
-
-
-def needs_root() -> None:
-    """Skip where one cannot be somebody else."""
-    if os.getuid() != 0 or shutil.which("setpriv") is None:
-        message = "needs root and setpriv, to be somebody else"
-        pytest.fail(message) if NO_SKIPS and os.getuid() == 0 else pytest.skip(message)
 
 
 @pytest.fixture

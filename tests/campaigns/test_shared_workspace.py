@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from campaigns import SmallCampaign, held
 from fuzzed_campaign import name_with, snapshot
+from ordinary_user import needs_root
 from patience import communicate, wait_for
-from places import NO_SKIPS
 
 from xpm_alchem import gufe_seam
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
@@ -60,13 +60,6 @@ def is_refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
 
 # ------------------------------------------------------------------------------------------------------- other people
 Run = Callable[..., subprocess.CompletedProcess[str]]
-
-
-def needs_root() -> None:
-    """Skip where one cannot be somebody else."""
-    if os.getuid() != 0 or shutil.which("setpriv") is None:
-        message = "needs root and setpriv, to be a user who owns nothing here"
-        pytest.fail(message) if NO_SKIPS and os.getuid() == 0 else pytest.skip(message)
 
 
 @pytest.fixture

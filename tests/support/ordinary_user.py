@@ -14,7 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from places import ROOT, python_path
+import pytest
+from places import NO_SKIPS, ROOT, python_path
 from slurm_campaigns import SlurmCampaign
 from slurm_cluster import SlurmCluster
 
@@ -60,6 +61,13 @@ class UsersCampaign(SlurmCampaign):
         python = users_python()
         assert python is not None
         return [*as_user(), "env", *theirs, _PATH, python, *super().command(*arguments)[1:]]
+
+
+def needs_root() -> None:
+    """Skip where one cannot be somebody else."""
+    if os.getuid() != 0 or shutil.which("setpriv") is None:
+        message = "needs root and setpriv, to be somebody else"
+        pytest.fail(message) if NO_SKIPS and os.getuid() == 0 else pytest.skip(message)
 
 
 def as_user() -> list[str]:

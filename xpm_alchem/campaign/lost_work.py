@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from xpm_alchem.execution.attempts import ALL_UNITS, Attempt, Outcome
+from xpm_alchem.execution.attempts import ALL_UNITS, Attempt, Outcome, within
 
 
 def lost_seconds(attempts: Sequence[Attempt]) -> dict[int, float]:
@@ -39,8 +39,7 @@ def _kept(attempt: Attempt) -> float:
 
 def _in_units(attempt: Attempt) -> float:
     """Return the seconds up to the last unit that it finished."""
-    ends = [float(unit.get("time") or 0.0) for unit in attempt.units if unit.get("ok")]
-    return min(attempt.seconds, max([0.0, *(end - attempt.start for end in ends)]))
+    return within(attempt.seconds_in_units, attempt.seconds)
 
 
 def _has_finished_before(attempt: Attempt, unit: Mapping[str, Any]) -> bool:

@@ -117,6 +117,11 @@ class Attempt:
         return self.process.pid != 0
 
     @property
+    def seconds_in_units(self) -> float:
+        """The seconds until it had finished its last unit, by its own clock; 0 if it finished none."""
+        return max([0.0, *(float(unit.get("time") or 0.0) - self.start for unit in self.units if unit.get("ok"))])
+
+    @property
     def machine(self) -> str:
         """Where it ran: the launcher's name of the node, or the host's own."""
         return self.node or self.process.host
@@ -350,9 +355,13 @@ def _kept_until(attempt: Attempt, after: Attempt) -> float | None:
     if written is None:
         return attempt.kept_seconds
     came_further = (_goes_on_at(after) or 0.0) > (_goes_on_at(attempt) or 0.0)
-    finished = [unit.get("time", 0.0) - attempt.start for unit in attempt.units if unit.get("ok")]
-    kept = max([written - attempt.began_on_disk if came_further else 0.0, *finished])
-    return min(max(kept, 0.0), attempt.seconds)
+    kept = written - attempt.began_on_disk if came_further else 0.0
+    return within(max(kept, attempt.seconds_in_units), attempt.seconds)
+
+
+def within(seconds: float, most: float) -> float:
+    """Return a time (seconds) that is neither negative nor more than `most`."""
+    return min(max(seconds, 0.0), most)
 
 
 def _begins_again(attempt: Attempt) -> bool:

@@ -21,7 +21,7 @@ from xpm_alchem import gufe_seam
 from xpm_alchem.base.energies import Believed, believed, believed_pairs
 from xpm_alchem.base.errors import FormatError, SupersededError, TaskBusyError
 from xpm_alchem.base.files import exists, names_in, set_aside
-from xpm_alchem.execution.attempts import ALL_UNITS, Attempt, AttemptLog, Launched, Outcome
+from xpm_alchem.execution.attempts import ALL_UNITS, Attempt, AttemptLog, Launched, Outcome, within
 from xpm_alchem.execution.dag_files import DagFiles
 from xpm_alchem.execution.deadline import Deadline
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
@@ -29,7 +29,7 @@ from xpm_alchem.execution.fence import Fence, inherit
 from xpm_alchem.execution.interrupts import Interrupts, Stopped
 from xpm_alchem.execution.life_signs import FileClock
 from xpm_alchem.execution.measures import Durations, Usage, versions
-from xpm_alchem.execution.progress import UnitAtWork, close_lost, within
+from xpm_alchem.execution.progress import UnitAtWork, close_lost
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _BUSY_SECONDS = 10.0  # the attempt before may still be on its way out

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
+from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome, within
 from xpm_alchem.execution.checkpoint_pace import CheckpointPace
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.inherited import InheritedFiles
@@ -143,7 +143,6 @@ def close_lost(files: TaskDirectory, attempt: Attempt, reason: str, outcome: Out
         outcome, told = attempt.told
         reason = f"{told}; its process died while it stopped ({reason})"
     said = [unit.get("time", 0.0) - attempt.start for unit in attempt.units]
-    finished = [unit.get("time", 0.0) - attempt.start for unit in attempt.units if unit.get("ok")]
     kept = newest_checkpoint(files) - attempt.began_on_disk
     seconds = max(0.0, kept, _modified(files.alive) - attempt.began_on_disk, *said)
     AttemptLog(files.attempts).end(
@@ -152,13 +151,8 @@ def close_lost(files: TaskDirectory, attempt: Attempt, reason: str, outcome: Out
         reason=reason,
         progress=attempt.units_done > 0 or kept > 0,
         seconds=seconds,
-        kept_seconds=within(max([kept, *finished]), seconds),
+        kept_seconds=within(max(kept, attempt.seconds_in_units), seconds),
     )
-
-
-def within(seconds: float, most: float) -> float:
-    """Return a time (seconds) that is neither negative nor more than `most`."""
-    return min(max(seconds, 0.0), most)
 
 
 def newest_checkpoint(files: TaskDirectory) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 from experimaestro.connectors.local import AsyncLock, LocalConnector
 
-from xpm_alchem.base.files import remove
+from xpm_alchem.base.files import exists, remove
 from xpm_alchem.base.passing import PAUSES, passes
 
 
@@ -46,5 +46,5 @@ def remove_kept(lock: Path) -> None:
 
     experimaestro takes it a second time when a job has ended, where no connector is asked.
     """
-    if str(lock.resolve()) in {file.path for file in psutil.Process().open_files()}:
+    if exists(lock) and str(lock.resolve()) in {file.path for file in psutil.Process().open_files()}:
         remove(lock)

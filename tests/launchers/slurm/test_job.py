@@ -53,13 +53,16 @@ class Failing:
         return None
 
 
-def test_an_exit_code_that_cannot_be_written_is_written_later(tmp_path: Path) -> None:
-    batch = batch_of(tmp_path, [3])
-    failing = Failing(tmp_path, "replace", "/ended/0", 9)
+@pytest.mark.parametrize(("code", "name", "end"), [(3, "replace", "/ended/0"), (0, "open", "/orders.json")])
+def test_a_file_of_an_only_task_that_fails_for_a_while_is_used_later(
+    tmp_path: Path, code: int, name: str, end: str
+) -> None:
+    batch = batch_of(tmp_path, [code])
+    failing = Failing(tmp_path, name, end, 9)
     with failing.faults.in_force():
-        assert job._Worker(batch, JOB, 0).run() == 3
+        assert job._Worker(batch, JOB, 0).run() == code
     assert failing.left == 0
-    assert batch.ended(0) == 3
+    assert batch.ended(0) == code
 
 
 @pytest.mark.parametrize(("name", "end"), [("link", "/claims/1"), ("open", "batch.json"), ("replace", "/ended/0")])
@@ -83,12 +86,3 @@ def test_a_task_that_cannot_be_started_is_told_and_the_next_one_is(
         assert job._Worker(batch, JOB, None).run() == 1
     assert [batch.ended(0), batch.ended(1)] == [1, 0]
     assert "/0: it could not be started: [Errno 5] Input/output error" in capsys.readouterr().err
-
-
-def test_orders_that_cannot_be_read_for_a_while_are_read_again(tmp_path: Path) -> None:
-    batch = batch_of(tmp_path, [0])
-    failing = Failing(tmp_path, "open", "/orders.json", 9)
-    with failing.faults.in_force():
-        assert job._Worker(batch, JOB, 0).run() == 0
-    assert failing.left == 0
-    assert batch.ended(0) == 0
