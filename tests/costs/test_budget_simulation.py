@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 from budget_simulation import HOUR, Simulation
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from xpm_alchem.campaign.lost_work import lost_seconds
@@ -100,6 +100,7 @@ def account_is_right(made: Simulation) -> None:
 
 @settings(max_examples=100, deadline=None)
 @simulations
+@example(seed=177, budget=Budget(), changes={}, deaths=set(), price=4.0, longest=300.0, slots=2, tasks=2)  # 18 thirds
 def test_the_total_is_passed_by_no_more_than_what_was_in_flight(
     seed, budget, changes, deaths, price, longest, slots, tasks
 ):

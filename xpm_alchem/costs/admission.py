@@ -22,11 +22,10 @@ import attrs
 import numpy as np
 
 from xpm_alchem.campaign.spending import InFlight, Span
-from xpm_alchem.plan.amounts import amount_text
+from xpm_alchem.plan.amounts import ROUNDING, amount_text
 from xpm_alchem.plan.budget import Budget
 
 HOUR = 3600.0
-_ROUNDING = 1e-9
 
 
 class Word(StrEnum):
@@ -111,7 +110,7 @@ class Admission:
         end, total = self.budget.ends_at, self.budget.total
         if end is not None and self.now >= end:
             return Verdict(Word.EXHAUSTED, f"the budget's end ({self.budget.until}) is past: nothing more is started")
-        if total is not None and self.spent + self.accrued >= total:
+        if total is not None and self.spent + self.accrued >= total * (1 - ROUNDING):
             return Verdict(Word.EXHAUSTED, f"the budget's total is used up: {self._used()}; nothing more is started")
         return Verdict()
 
@@ -121,7 +120,7 @@ class Admission:
             return general
         budget = self.budget
         expected = new.cost(self.now)
-        if budget.total is not None and self.spent + self.committed + expected > budget.total * (1 + _ROUNDING):
+        if budget.total is not None and self.spent + self.committed + expected > budget.total * (1 + ROUNDING):
             return Verdict(
                 Word.EXHAUSTED,
                 f"the rest of the budget's total does not hold another task: {self._used()}, and the next is expected "
@@ -149,7 +148,7 @@ class Admission:
         return dearest_hour([*self.past, *running], now)
 
     def _within_rate(self, new: InFlight, now: float) -> bool:
-        limit = (self.budget.rate or 0.0) * (1 + _ROUNDING)
+        limit = (self.budget.rate or 0.0) * (1 + ROUNDING)
         return self.dearest_hour(now, attrs.evolve(new, submitted=now)) <= limit
 
     def _when(self, new: InFlight) -> float | None:

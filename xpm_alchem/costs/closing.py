@@ -13,11 +13,10 @@ import attrs
 
 from xpm_alchem.campaign.spending import Ledger
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
-from xpm_alchem.plan.amounts import amount_text
+from xpm_alchem.plan.amounts import ROUNDING, amount_text
 from xpm_alchem.plan.budget import Budget
 
 BY_BUDGET = "budget"
-_ROUNDING = 1e-9
 
 
 @attrs.frozen
@@ -70,9 +69,10 @@ def closed_transformations(
         costs = {task.task: ledger.cost(task.task, unit) for task in tasks}
         spent = sum(costs.values())
         results = sum(task.status is TaskStatus.COMPLETE for task in tasks)
-        coming = sum(_is_coming(task) and 0 < costs[task.task] <= budget.per_result for task in tasks)
-        judged = spent >= budget.grace * budget.per_result * (1 - _ROUNDING)
-        if judged and spent > budget.per_result * (results + coming):
+        limit = budget.per_result * (1 + ROUNDING)
+        coming = sum(_is_coming(task) and 0 < costs[task.task] <= limit for task in tasks)
+        judged = spent >= budget.grace * budget.per_result * (1 - ROUNDING)
+        if judged and spent > limit * (results + coming):
             found[transformation] = Closed(transformation, spent, results, budget.per_result, unit)
     return found
 

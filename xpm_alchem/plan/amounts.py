@@ -16,8 +16,9 @@ _AMOUNT = re.compile(rf"\s*{_NUMBER}\s*([^\s\d.,/+-][^/]*?)?\s*")
 _PER_HOUR = re.compile(r"\s*(.*?)\s*(?:/|\bper\b)\s*(?:h|hr|hour)\s*", re.IGNORECASE)
 _HOURS = re.compile(r"(?:hours|hour|hrs|hr|h)$")
 
-
 _MOST = 1e12
+ROUNDING = 1e-9
+"""By what fraction two sums of the same costs may differ: the order of adding is not the same everywhere."""
 
 
 @attrs.frozen
