@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 GIVEN = "given.yaml"  # the plan as a file gave it last
 EXPERIMENTAL, EXPERIMENTAL_VERSION = "xpm-alchem experimental values", 1
+_LOOK_SECONDS = 1.0  # between two looks whether the journal has gained what its only writer did not write
+_NEVER = float("-inf")
 TASKS, INBOX = "xpm-alchem tasks", "xpm-alchem inbox"
 _BRIEF_SECONDS = 30.0  # how long a command that makes one change is waited for
 _HEARTBEAT_SECONDS = 90.0  # a driver on another host whose heartbeat is younger than this is taken to be alive
@@ -70,7 +72,7 @@ class CampaignRecords:
         self.workspace = self.path.parent.parent
         self._held: filelock.FileLock | None = None
         self._journal = Journal(self.path / "tasks.jsonl", TASKS)
-        self._offset = 0
+        self._offset, self._read_at = 0, _NEVER
         self._state: CampaignState | None = None
 
     # ----------------------------------------------------------------------------------------- making and opening
@@ -224,11 +226,19 @@ class CampaignRecords:
         """Return the tasks, reading only what the journal gained since the last call."""
         if self._state is None:
             self._state = CampaignState(self.index.by_id)
+        elif self._is_as_read():
+            return self._state
+        now = time.monotonic()
         with self._own(self._journal.path.name, "read"):
             records, self._offset = self._journal.read(self._offset)
+        self._read_at = now
         for record in records:
             self._state.apply(record)
         return self._state
+
+    def _is_as_read(self) -> bool:
+        """Whether the journal is as it was read: only the holder of the lock writes; it is looked at all the same."""
+        return self._held is not None and time.monotonic() - self._read_at < _LOOK_SECONDS
 
     def events(self) -> list[dict[str, Any]]:
         """Return the whole journal, each event with its `time`."""
@@ -242,7 +252,7 @@ class CampaignRecords:
     def write(self, *events: Mapping[str, Any]) -> None:
         """Append events to the journal; only the holder of the lock may."""
         self._require_lock()
-        now = time.time()
+        now, self._read_at = time.time(), _NEVER
         with self._own(self._journal.path.name, "written"):
             self._journal.append(*({"time": now, **event} for event in events))
 
@@ -317,6 +327,8 @@ class CampaignRecords:
         path = self.path / "inbox.jsonl"
         with self._own(path.name, "read"):
             size = patiently(path.stat).st_size if exists(path) else 0
+            if size == offset:
+                return [], offset
             lines, offset = Journal(path, INBOX).read(min(offset, size))  # one that was lost and began anew is shorter
         return [_renamed(line, REQUEST, "request") for line in lines], offset
 
@@ -361,7 +373,7 @@ class CampaignRecords:
         self._acquire(lock)
         try:
             Holder.write(self._holder_path, is_brief=is_brief)
-            self._held = lock
+            self._held, self._read_at = lock, _NEVER
             yield
         finally:
             self._held = None

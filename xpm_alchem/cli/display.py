@@ -14,6 +14,7 @@ from xpm_alchem.campaign.task_state import TaskState
 from xpm_alchem.driver.harvest import DriverEvent
 from xpm_alchem.tables.console import told
 from xpm_alchem.tables.task_lines import event_line
+from xpm_alchem.views.looks import SparingLooks
 from xpm_alchem.views.overview import status_view
 
 
@@ -23,7 +24,7 @@ class Display:
     def __init__(self, console: Console, records: CampaignRecords, *, units: bool = True) -> None:
         self._console, self._records, self._units = console, records, units
         self._live = Live("", console=console, transient=True, auto_refresh=False) if console.is_terminal else None
-        self._refreshed = 0.0
+        self._refreshed, self._looks = 0.0, SparingLooks()
 
     def __enter__(self) -> Display:
         if self._live is not None:
@@ -55,6 +56,7 @@ class Display:
         if self._live is None or time.time() - self._refreshed < 0.2:
             return
         self._refreshed = time.time()
-        tasks = status_view(self._records)["tasks"]
+        self._looks.begin([task for task in self._records.state().tasks.values() if task.at_work])
+        tasks = status_view(self._records, self._looks)["tasks"]
         counts = ", ".join(f"{count} {status}" for status, count in tasks.items() if count)
         self._live.update(Text(f"[{self._records.name}]  {counts}   (Ctrl-C detaches; tasks go on)"), refresh=True)

@@ -29,6 +29,7 @@ from xpm_alchem.views import strategy as strategy_views
 from xpm_alchem.views import why as why_views
 from xpm_alchem.views.commands import Address
 from xpm_alchem.views.log_follower import LogFollower, Piece
+from xpm_alchem.views.looks import ANEW, Looks
 from xpm_alchem.views.overview import View
 
 if TYPE_CHECKING:
@@ -332,13 +333,13 @@ class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods):
         """Return counts of tasks by status, who drives, and the strategy's status."""
         return views.status_view(self._records)
 
-    def show(self, tasks: views.Tasks | None = None) -> View:
+    def show(self, tasks: views.Tasks | None = None, looks: Looks = ANEW) -> View:
         """Return a row for every transformation; `tasks`: see `views.overview.tasks_now`."""
-        return views.show_view(self._records, tasks)
+        return views.show_view(self._records, tasks, looks)
 
-    def summary(self, tasks: views.Tasks | None = None) -> View:
+    def summary(self, tasks: views.Tasks | None = None, looks: Looks = ANEW) -> View:
         """Return one row for the whole campaign; `tasks`: see `views.overview.tasks_now`."""
-        return views.summary_view(self._records, self._priced(), tasks)
+        return views.summary_view(self._records, self._priced(), tasks, looks)
 
     def why(self, task: str, address: Address | None = None) -> View:
         """Return the history of the task 'TRANSFORMATION:REPEAT'; `address`: the campaign's in suggested commands."""

@@ -15,6 +15,7 @@ from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.passing import patiently, scaled_pause
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
+from xpm_alchem.driver.rounds import Rounds
 from xpm_alchem.driver.submission import Job, failure_reason, stderr_of
 from xpm_alchem.driver.troubles import Troubles
 from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
@@ -52,6 +53,11 @@ class Harvest:
     ----------
     jobs
         The attempts of this driver's session by task id; those that have ended are taken out.
+
+    Attributes
+    ----------
+    resting
+        Tasks at work of which nothing can be learned now.
     """
 
     def __init__(
@@ -65,7 +71,8 @@ class Harvest:
     ) -> None:
         self.records, self.launcher, self.observe, self.policy = records, launcher, observe, policy
         self._jobs = jobs
-        self._checked: dict[str, float] = {}
+        self._rounds = Rounds(records)
+        self.resting: set[str] = set()
         self._ended: dict[tuple[str, float], float] = {}
         self._told: set[tuple[str, bool]] = set()
         self._warned: set[tuple[str, str]] = set()
@@ -73,10 +80,19 @@ class Harvest:
 
     def look(self) -> None:
         """Look at every task whose attempt was at work; the journal gains what became of it."""
-        for task in list(self.records.state().tasks.values()):
-            if task.at_work and not self.troubles.wait(task):
+        at_work = [task for task in self.records.state().tasks.values() if task.at_work]
+        self._rounds.take_turns(at_work)
+        self.resting = {task.task for task in at_work if self._rests(task)}
+        for task in at_work:
+            if not self.troubles.wait(task) and task.task not in self.resting:
                 with self.troubles.of(task, self.give_up):
                     self._look_at(task)
+
+    def _rests(self, task: TaskState) -> bool:
+        """Whether there is nothing to be learned of a task now: its attempt is not this session's, and out of sight."""
+        if task.task in self._jobs:
+            return False
+        return not self.launcher.is_to_be_asked(self.records.task_path(task)) or self._rounds.rests(task)
 
     def give_up(self, task: TaskState, sentence: str) -> bool:
         """Put a task in error whose files do not let it go on; return whether that could be done.
@@ -104,6 +120,8 @@ class Harvest:
         log = AttemptLog(files.attempts)
         attempts = log.read()
         last = attempts[-1] if len(attempts) > task.attempts_before else None
+        self._rounds.found(task, last)
+        self._tell_units(task)
         if last is None:
             if job is None and not self.launcher.has_launched(directory):
                 self._over(task, TaskStatus.WAITING, "the driver ended before its attempt was started")
@@ -179,17 +197,19 @@ class Harvest:
 
     def _is_overdue(self, task: TaskState) -> bool:
         """Whether a task's attempt has said how it ended, some time ago: then nobody waits for experimaestro."""
-        now = time.time()
-        if now - self._checked.get(task.task, now) < _OVERDUE_SECONDS:
-            self._checked.setdefault(task.task, now)
+        last = self._rounds.last(task)
+        if last is None:
             return False
-        self._checked[task.task] = now
-        attempts = AttemptLog(TaskDirectory(self.records.task_path(task)).attempts).read()
-        last = attempts[-1] if len(attempts) > task.attempts_before else None
-        if last is not None and last.outcome is None and not last.elsewhere:
+        self._tell_units(task)
+        if last.outcome is None and not last.elsewhere:
             self.launcher.end_overdue(last)
             self._warn(task, last)
-        return last is not None and last.end is not None and now - last.end > _OVERDUE_SECONDS
+        return self._rounds.seconds_over(task) > _OVERDUE_SECONDS
+
+    def _tell_units(self, task: TaskState) -> None:
+        """Tell which units of an attempt have been finished."""
+        for name in self._rounds.new_units(task):
+            self.observe(DriverEvent(f"unit {name}", task))
 
     def _warn(self, task: TaskState, attempt: Attempt) -> None:
         """Tell, once, what an attempt at work has found that its user should know."""

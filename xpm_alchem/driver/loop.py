@@ -221,7 +221,6 @@ class Driver:
     def _turn(self, session: Session) -> str | None:
         """Look at what happened and do what is to be done; return why all attempts are to end, if they are."""
         self._tell()
-        self._tell_of_units()
         self._take_requests()
         if self._planning.stopping:
             return STOPPED
@@ -370,13 +369,6 @@ class Driver:
         for sentence in self.launcher.news():
             self.observe(DriverEvent(sentence))
 
-    def _tell_of_units(self) -> None:
-        tasks = self.records.state().tasks
-        for task_id, job in self._jobs.items():
-            for method, arguments in job.new_outputs():
-                if method == "unit_finished":
-                    self.observe(DriverEvent(f"unit {arguments.get('name')}", tasks[task_id]))
-
     # ----------------------------------------------------------------------------------------------------- submit
     def _submit(self, session: Session) -> None:
         """Take up what runs already, then start waiting tasks, the most urgent first, as slots and budget allow."""
@@ -389,7 +381,7 @@ class Driver:
             with troubles.of(task, _never):
                 if task.is_to_end:
                     self._withdrawal.end(task, task.reason, since=task.changed)
-                elif task.task not in self._jobs:
+                elif task.task not in self._jobs and task.task not in self._harvest.resting:
                     self._adopt(session, task)
         free = self.launcher.slots - len(at_work)
         self._budget.pass_begins()

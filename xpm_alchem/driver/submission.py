@@ -80,6 +80,7 @@ class Session:
             except BaseException:
                 self._leave()
                 raise
+            self._ask_for_no_events()
         _XPM.addHandler(self._causes)
         return self
 
@@ -95,6 +96,14 @@ class Session:
             except OSError as failed:  # what it notes of a run's end: nothing depends on it
                 note(f"experimaestro could not note the end of its run ({failed})")
                 self._leave()
+
+    def _ask_for_no_events(self) -> None:
+        """Let experimaestro not look for events of its jobs: it asks for a directory and a file of each for ever.
+
+        They are for monitors in its own process; those of other processes read the files themselves.
+        """
+        if (stop := getattr(self._experiment.scheduler, "_stop_job_event_reader", None)) is not None:
+            stop(self._experiment.workspace.path)
 
     def _leave(self) -> None:
         """Undo what experimaestro's `__enter__` has done before it failed: above all its lock."""
@@ -157,14 +166,13 @@ class _Causes(logging.Handler):
 class Job:
     """An attempt as experimaestro sees it.
 
-    The task's dynamic outputs are read here, not with ``watch_output``: experimaestro 2.7 dead-locks when a job is
-    submitted while an output of another arrives (its event loop waits for watchdog's lock, whose holder waits for the
-    loop), and on NFS and Lustre its watch sees nothing.
+    The task's dynamic outputs are not watched: experimaestro 2.7 dead-locks when a job is submitted while an output of
+    another arrives (its event loop waits for watchdog's lock, whose holder waits for the loop), and on NFS and Lustre
+    its watch sees nothing. What they would tell is in the attempt's own journal: see rounds.py.
     """
 
     def __init__(self, job: Any, causes: _Causes) -> None:
         self._job, self._causes = job, causes
-        self._offset = _size(job.task_outputs_path)
 
     @property
     def ended(self) -> bool:
@@ -190,33 +198,6 @@ class Job:
     def cause(self) -> str:
         """Why experimaestro gave it up, in words; '' if that is not known."""
         return self._causes.of(self._job)
-
-    def new_outputs(self) -> list[tuple[str, dict[str, Any]]]:
-        """Return the dynamic outputs since the last call: name of the method, and its arguments."""
-        path = self._job.task_outputs_path
-        if _size(path) <= self._offset:
-            return []
-        try:
-            data = read_bytes(path, offset=self._offset)
-        except (OSError, FormatError):
-            return []  # they come again
-        end = data.rfind(b"\n") + 1
-        self._offset += end
-        outputs = []
-        for line in data[:end].splitlines():
-            try:
-                event = json.loads(line)
-                outputs.append((str(event["key"]).rpartition("/")[2], dict(event["kwargs"])))
-            except (ValueError, KeyError, TypeError, RecursionError):
-                continue  # a line that a kill cut short
-        return outputs
-
-
-def _size(path: Path) -> int:
-    try:
-        return patiently(path.stat).st_size
-    except OSError:
-        return 0
 
 
 def clear_markers(directory: Path, attempt: int) -> None:

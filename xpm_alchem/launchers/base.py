@@ -157,6 +157,10 @@ class AttemptLauncher(Launcher):
             None for one that has not begun to work.
         """
 
+    def is_to_be_asked(self, directory: Path) -> bool:
+        """Return whether `is_running` could say more than None now, at no cost."""
+        return True
+
     def has_ended(self, directory: Path) -> bool:
         """Return whether an attempt is known to have ended, at no cost, whatever experimaestro still waits for."""
         return False

@@ -30,18 +30,19 @@ from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import Orders, give_orders
 from xpm_alchem.execution.life_signs import FileClock, files_of
 from xpm_alchem.execution.place import is_copy, place_of
+from xpm_alchem.execution.process_end import Descriptors, end_of
 from xpm_alchem.execution.processes import HOST, ProcessIdentity, kill_own_session, kill_session
 from xpm_alchem.launchers.base import AttemptLauncher, AttemptLimits, Ending
 from xpm_alchem.launchers.connector import this_machine
 from xpm_alchem.launchers.price import Price
 from xpm_alchem.launchers.watchdog import kill_after
 
-_POLL_SECONDS = 0.2
 _SILENT_SECONDS = 3600.0  # without a sign of life from another machine: it is off, or was cut off
 _HANGS_SECONDS = 5.0  # after which others end an attempt that should have ended itself
 _LOCAL = "local/"  # begins the names of launches here
 _LAUNCH = "XPM_ALCHEM_LAUNCH"  # the variable that tells a process as which launch it was started
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENMM_CPU_THREADS")
+_descriptors = Descriptors()  # of this process
 
 
 def _cores() -> int:
@@ -115,6 +116,7 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
 
     def open(self, workspace: Path, campaign: str) -> None:
         """Begin to be used by a driver."""
+        _descriptors.make_room(self.slots)
         self._clock = FileClock(workspace / "campaigns" / campaign / "clock")
 
     def processbuilder(self) -> ProcessBuilder:
@@ -169,9 +171,9 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
 
     def end_overdue(self, attempt: Attempt) -> bool:
         """Kill an attempt that outlives its time limit: one that hangs, or is stopped, cannot do so itself."""
-        if attempt.limit is None or not attempt.process.is_here or not attempt.process.is_alive():
+        if attempt.limit is None or not attempt.process.is_here:
             return False
-        if attempt.age() < attempt.limit + self.profile.grace + _HANGS_SECONDS:
+        if attempt.age() < attempt.limit + self.profile.grace + _HANGS_SECONDS or not attempt.process.is_alive():
             return False
         return kill_session(attempt.process) > 0
 
@@ -239,6 +241,7 @@ class LocalAttemptBuilder(ProcessBuilder):  # type: ignore[misc]
                 start_new_session=True,
                 **streams,
             )
+        _descriptors.as_given(process.pid)
         return LocalAttempt(ProcessIdentity.of(process.pid), process, directory)
 
 
@@ -305,8 +308,7 @@ class LocalAttempt(Process):  # type: ignore[misc]
 
     async def aio_wait(self) -> int | None:  # type: ignore[override]
         """Wait for its end, then end what it left behind; the code is None if another driver started it."""
-        while (await self.aio_state()).running:
-            await asyncio.sleep(_POLL_SECONDS)
+        await end_of(self.identity.pid, self.is_alive)
         kill_session(self.identity)
         return None if self._process is None else self._process.returncode
 

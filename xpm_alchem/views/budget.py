@@ -15,6 +15,7 @@ from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.costs.closing import closed_transformations
 from xpm_alchem.execution.attempts import Attempt, AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.views.looks import ANEW, ATTEMPTS, Looks
 
 _HOUR = 3600.0
 View = dict[str, Any]
@@ -111,14 +112,14 @@ def budget_view(records: CampaignRecords, launcher: PricedLauncher) -> View:
     }
 
 
-def ledger_now(records: CampaignRecords) -> tuple[Ledger, dict[str, InFlight]]:
+def ledger_now(records: CampaignRecords, looks: Looks = ANEW) -> tuple[Ledger, dict[str, InFlight]]:
     """Return the ledger with what has ended since the driver looked, and what is at work, from the disk."""
     state = records.state()
     running: dict[str, InFlight] = {}
     ended: dict[str, dict[str, Any]] = {}
     for task_id, attempt in state.ledger.in_flight.items():
         task = state.tasks[task_id]
-        attempts = _attempts(records, task)
+        attempts = looks.at(task, ATTEMPTS, AttemptLog(TaskDirectory(records.task_path(task)).attempts).read)
         last = attempts[-1] if len(attempts) > task.attempts_before else None
         if account := state.ledger.account(task_id, attempts):
             ended[task_id] = account
@@ -127,10 +128,6 @@ def ledger_now(records: CampaignRecords) -> tuple[Ledger, dict[str, InFlight]]:
         elif last.outcome is None:
             running[task_id] = attrs.evolve(attempt, start=last.start)
     return (state.ledger.with_ended(ended) if ended else state.ledger), running
-
-
-def _attempts(records: CampaignRecords, task: TaskState) -> list[Attempt]:
-    return AttemptLog(TaskDirectory(records.task_path(task)).attempts).read()
 
 
 def _one_of_each(tasks: Iterable[TaskState]) -> Iterable[TaskState]:

@@ -20,6 +20,7 @@ from xpm_alchem.execution.attempts import Attempt, AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import Orders
 from xpm_alchem.execution.processes import ProcessIdentity
+from xpm_alchem.views.looks import ANEW, ATTEMPTS, Looks
 
 QUEUED, GONE, PAUSED = "queued", "gone", "paused"
 _GOES_ON = "`run` goes on"
@@ -58,7 +59,7 @@ class Hold:
 Holds = Mapping[str, Hold]
 
 
-def holds_now(records: CampaignRecords, tasks: Iterable[TaskState]) -> dict[str, Hold]:
+def holds_now(records: CampaignRecords, tasks: Iterable[TaskState], looks: Looks = ANEW) -> dict[str, Hold]:
     """Return what holds tasks up, by task id; asks no queue, and changes nothing.
 
     Parameters
@@ -71,7 +72,7 @@ def holds_now(records: CampaignRecords, tasks: Iterable[TaskState]) -> dict[str,
     for task in tasks:
         hold = None
         if task.status is TaskStatus.RUNNING:
-            hold = _of_submitted(records, task, notes.get(task.task), is_driven=is_driven)
+            hold = _of_submitted(records, task, notes.get(task.task), looks, is_driven=is_driven)
         elif task.status is TaskStatus.WAITING and task.actioned and (until := task.waits_until(now)) is not None:
             why = task.reason or "its last attempts got nowhere"
             hold = Hold(PAUSED, f"waits until {moment(until)}: {why}", since=task.changed, until=until)
@@ -114,15 +115,20 @@ def _of_several(group: list[Hold]) -> str:
     return f"{len(group)} task(s) {'wait ' if first.kind == QUEUED else ''}{rest}"
 
 
-def _of_submitted(records: CampaignRecords, task: TaskState, note: QueueNote | None, *, is_driven: bool) -> Hold | None:
+def _of_submitted(
+    records: CampaignRecords, task: TaskState, note: QueueNote | None, looks: Looks, *, is_driven: bool
+) -> Hold | None:
     is_noted = note is not None and note.submitted == task.submitted
     if is_driven and not is_noted:
         return None
     directory = records.task_path(task)
     with suppress(OSError, FormatError):
-        attempts = AttemptLog(TaskDirectory(directory).attempts).read()
+        attempts = looks.at(task, ATTEMPTS, AttemptLog(TaskDirectory(directory).attempts).read)
         last = attempts[-1] if len(attempts) > task.attempts_before else None
-        if not is_driven and (told := _said_of_end(records, directory, last, is_noted=is_noted)):
+        told = ""
+        if not is_driven:
+            told = looks.at(task, "end", lambda: _said_of_end(records, directory, last, is_noted=is_noted))
+        if told:
             return Hold(GONE, f"{told}, and nobody drives; {_GOES_ON}", since=None if last is None else last.end)
         if is_noted and last is None and note is not None:
             return _queued(note, is_driven=is_driven)

@@ -17,22 +17,23 @@ from xpm_alchem.execution.fence import current
 from xpm_alchem.results.estimates import transformation_results
 from xpm_alchem.views.budget import PricedLauncher, spent_view
 from xpm_alchem.views.hold import GONE, PAUSED, QUEUED, Holds, holds_now, sentences, shown_status
+from xpm_alchem.views.looks import ANEW, SUMMARY, Looks
 from xpm_alchem.views.pace import pace_view
 
 View = dict[str, Any]
 Tasks = Mapping[str, TaskState]
 
 
-def tasks_now(records: CampaignRecords) -> dict[str, TaskState]:
+def tasks_now(records: CampaignRecords, looks: Looks = ANEW) -> dict[str, TaskState]:
     """Return the tasks as they are: what the journal has as running is looked up on the disk."""
-    return {task_id: task_now(records, task) for task_id, task in records.state().tasks.items()}
+    return {task_id: task_now(records, task, looks) for task_id, task in records.state().tasks.items()}
 
 
-def task_now(records: CampaignRecords, task: TaskState) -> TaskState:
+def task_now(records: CampaignRecords, task: TaskState, looks: Looks = ANEW) -> TaskState:
     """Return a task as it is: one whose attempt was at work is looked up on the disk."""
     if not (task.at_work and task.exists):
         return task
-    summary = task_summary(records, task)
+    summary = looks.at(task, SUMMARY, lambda: task_summary(records, task))
     if summary is None or summary.status != "complete":
         return task
     task = copy.copy(task)
@@ -70,10 +71,10 @@ def strategy_status(records: CampaignRecords) -> View:
     }
 
 
-def status_view(records: CampaignRecords) -> View:
+def status_view(records: CampaignRecords, looks: Looks = ANEW) -> View:
     """Return counts of tasks by status, who drives, the strategy's status, and what fails altogether."""
-    tasks = tasks_now(records)
-    holds = holds_now(records, tasks.values())
+    tasks = tasks_now(records, looks)
+    holds = holds_now(records, tasks.values(), looks)
     counts = Counter(str(shown_status(task, holds)) for task in tasks.values())
     return {
         "campaign": records.name,
@@ -122,10 +123,10 @@ def _failing_hosts(records: CampaignRecords) -> list[dict[str, Any]]:
     ]
 
 
-def show_view(records: CampaignRecords, tasks: Tasks | None = None) -> View:
+def show_view(records: CampaignRecords, tasks: Tasks | None = None, looks: Looks = ANEW) -> View:
     """Return a row for every transformation; `tasks` as `tasks_now` has returned them, if it was called already."""
-    tasks = tasks_now(records) if tasks is None else tasks
-    groups, holds = grouped(tasks.values()), holds_now(records, tasks.values())
+    tasks = tasks_now(records, looks) if tasks is None else tasks
+    groups, holds = grouped(tasks.values()), holds_now(records, tasks.values(), looks)
     results = transformation_results(records.index, groups)
     known = records.driver_state()
     weights = known.get("weights", {})
@@ -157,7 +158,7 @@ def show_view(records: CampaignRecords, tasks: Tasks | None = None) -> View:
                     mostly_lost,
                     "closed: costs more than per_result"
                     if record.id in closed and not any(task.in_flight for task in group)
-                    else _next(records, group, holds, weights.get(record.id), asleep=asleep, driven=driven),
+                    else _next(records, group, holds, weights.get(record.id), looks, asleep=asleep, driven=driven),
                 ),
             }
         )
@@ -185,6 +186,7 @@ def _next(
     tasks: list[TaskState],
     holds: Holds,
     weight: float | None,
+    looks: Looks,
     *,
     asleep: bool,
     driven: bool,
@@ -197,7 +199,7 @@ def _next(
         return needs_user[0].sentence
     running = [task for task in tasks if task.status is TaskStatus.RUNNING and task.task not in holds]
     if running:
-        summary = task_summary(records, running[0])
+        summary = looks.at(running[0], SUMMARY, lambda: task_summary(records, running[0]))
         if summary is None or not summary.units_total:
             return "starting"
         return (
@@ -212,10 +214,12 @@ def _next(
     return "" if tasks and (asleep or weight is None) else "the strategy decides"
 
 
-def summary_view(records: CampaignRecords, launcher: PricedLauncher, tasks: Tasks | None = None) -> View:
+def summary_view(
+    records: CampaignRecords, launcher: PricedLauncher, tasks: Tasks | None = None, looks: Looks = ANEW
+) -> View:
     """Return one row for the whole campaign; `launcher` is the plan's, `tasks` as for `show_view`."""
-    tasks = tasks_now(records) if tasks is None else tasks
-    holds = holds_now(records, tasks.values())
+    tasks = tasks_now(records, looks) if tasks is None else tasks
+    holds = holds_now(records, tasks.values(), looks)
     counts = Counter(shown_status(task, holds) for task in tasks.values())
     groups = grouped(tasks.values())
     results = transformation_results(records.index, groups)
@@ -239,7 +243,7 @@ def summary_view(records: CampaignRecords, launcher: PricedLauncher, tasks: Task
         "mostly_lost": money["mostly_lost"],
         "strategy": status,
         "driver": _driver(records),
-        **pace_view(records, tasks, launcher, is_awake=status == "awake"),
+        **pace_view(records, tasks, launcher, is_awake=status == "awake", looks=looks),
     }
 
 

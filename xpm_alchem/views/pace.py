@@ -12,12 +12,18 @@ from xpm_alchem.costs.expected_costs import ExpectedSeconds
 from xpm_alchem.costs.pace import TaskAhead, TimeLeft, time_left
 from xpm_alchem.plan.campaign_yaml import Plan
 from xpm_alchem.views.budget import PricedLauncher, View, ledger_now
+from xpm_alchem.views.looks import ANEW, Looks
 
 _HOUR = 3600.0
 
 
 def pace_view(
-    records: CampaignRecords, tasks: Mapping[str, TaskState], launcher: PricedLauncher, *, is_awake: bool
+    records: CampaignRecords,
+    tasks: Mapping[str, TaskState],
+    launcher: PricedLauncher,
+    *,
+    is_awake: bool,
+    looks: Looks = ANEW,
 ) -> View:
     """Return what the last hour brought and cost, what a result costs, and how long the rest takes.
 
@@ -29,9 +35,11 @@ def pace_view(
         The plan's.
     is_awake
         Whether the strategy may want more than there is.
+    looks
+        How the files of tasks at work are looked at.
     """
     now, unit = time.time(), records.state().ledger.unit
-    ledger, in_flight = ledger_now(records)
+    ledger, in_flight = ledger_now(records, looks)
     own = [task for task in tasks.values() if task.status is TaskStatus.COMPLETE and not task.imported]
     spans = [*ledger.since(now - _HOUR, unit), *(attempt.span(now) for attempt in in_flight.values())]
     left = _time_left(records, tasks, launcher, ledger, in_flight, at_once=_at_once(spans, now), is_awake=is_awake)

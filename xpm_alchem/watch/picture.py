@@ -14,6 +14,7 @@ from xpm_alchem.base.errors import FormatError
 from xpm_alchem.campaign.task_state import TaskState, grouped
 from xpm_alchem.client import Campaign
 from xpm_alchem.execution.fence import current
+from xpm_alchem.views.looks import SparingLooks
 from xpm_alchem.views.overview import View, strategy_status, tasks_now
 
 LATEST = 50  # changes of tasks that are kept
@@ -47,13 +48,15 @@ class Picture:
 class Watcher:
     """Looks at a campaign; used by one thread at a time.
 
-    A look reads what the journal has gained, and asks the file system about the few other files of the campaign and of
-    the tasks at work; everything is put together only when one of them has changed.
+    A look reads what the journal has gained, and asks the file system about the few other files of the campaign and, in
+    turns, of the tasks at work; everything is put together only when one of them has changed.
     """
 
     def __init__(self, campaign: Campaign) -> None:
         self.campaign = campaign
         self._seen: Hashable = None
+        self._looks, self._stamped = SparingLooks(), dict[str, Hashable]()
+        self._changes = 0
 
     def look(self) -> Picture | None:
         """Return how the campaign stands; None if nothing has changed since the last look.
@@ -78,20 +81,31 @@ class Watcher:
         yield int(time.time() / _AGE_SECONDS)
         for name in ("driver.json", "campaign.yaml", "queue.json"):
             yield _stamp(records.path / name)
-        for task in state.tasks.values():
-            if task.at_work:
-                with suppress(FormatError):
-                    yield _stamp(current(records.task_path(task)).summary)
+        yield self._changes_of([task for task in state.tasks.values() if task.at_work])
+
+    def _changes_of(self, at_work: list[TaskState]) -> int:
+        """Look at some tasks at work; return how often any of them was seen to have changed."""
+        by_id = {task.task: task for task in at_work}
+        self._stamped = {task: stamp for task, stamp in self._stamped.items() if task in by_id}
+        for task in self._looks.begin(at_work):
+            with suppress(FormatError):
+                stamp = _stamp(current(self.campaign.records.task_path(by_id[task])).summary)
+                if stamp != self._stamped.get(task):
+                    self._looks.forget(task)
+                    self._changes += task in self._stamped
+                self._stamped[task] = stamp
+        return self._changes
 
     def _take(self) -> Picture:
         records = self.campaign.records
-        tasks = tasks_now(records)
+        looks = self._looks
+        tasks = tasks_now(records, looks)
         latest = heapq.nlargest(LATEST, tasks.values(), key=lambda task: task.changed)
         return Picture(
-            summary=self.campaign.summary(tasks),
+            summary=self.campaign.summary(tasks, looks),
             strategy=strategy_status(records),
             total=records.plan().budget.total,
-            rows=self.campaign.show(tasks)["rows"],
+            rows=self.campaign.show(tasks, looks)["rows"],
             tasks=grouped(tasks.values()),
             latest=[(records.name_of(task), task) for task in latest],
         )

@@ -6,7 +6,7 @@
       job            SLURM's id; written by whoever knows it first, the driver or the first job that starts
       claims/<n>     which job took on task n, where jobs take on several; written by that job
       alive/<n>      touched every few seconds by the job while task n's process runs
-      ended/<n>      the exit code of task n's process, written by its job
+      ended/<n>      the exit code of task n's process, written by its job, which then tells the driver (ended_jobs.py)
       <n>.log        what was printed before a task's own output begins
 
 Every try of an sbatch is a batch of its own with a name of its own, so that it can be found in SLURM's queue, and with
@@ -34,6 +34,7 @@ from xpm_alchem.base.paths import are_same
 from xpm_alchem.base.permissions import private
 from xpm_alchem.base.values import is_count, is_text, number_or_none, short
 from xpm_alchem.execution.fence import Orders
+from xpm_alchem.launchers.slurm.ended_jobs import EndedJobs
 
 BATCH = "xpm-alchem slurm batch"
 BATCH_VERSION = 1
@@ -64,6 +65,8 @@ class Batch:
         Jobs take on tasks of other batches of the same pool when their own batch has none left.
     margin, limit
         Of a job, in seconds; the limit None where the profile leaves it to the site.
+    campaign
+        Whose driver is told when a task has ended; '' for a batch of version 0.1.
     """
 
     path: Path
@@ -77,6 +80,8 @@ class Batch:
     pool: str
     margin: float
     limit: float | None
+    campaign: str = ""
+    _words: dict[str, list[str]] = attrs.field(factory=dict, init=False, eq=False, repr=False)  # what is written once
 
     @classmethod
     def make(
@@ -109,13 +114,14 @@ class Batch:
             pool=pool,
             margin=margin,
             limit=limit,
+            campaign=campaign,
         )
 
     def write(self, script: str) -> None:
         """Write the batch script, then the record of the intent."""
         with atomic_write(self.script, permissions=private(self.path.parent.parent)) as out:
             out.write(script)
-        content = {key: value for key, value in attrs.asdict(self).items() if key != "path"}
+        content = {key: value for key, value in attrs.asdict(self).items() if key in _FIELDS}
         write_record(self.path / "batch.json", BATCH, BATCH_VERSION, content)
 
     @classmethod
@@ -132,8 +138,8 @@ class Batch:
         except FileNotFoundError:
             return None
         try:
-            values = {key: content[key] for key in _FIELDS}
-            if wrong := [key for key, fits in _FIELDS.items() if not fits(values[key])]:
+            values = {key: content[key] for key in _FIELDS if key in content or key not in _OPTIONAL}
+            if wrong := [key for key, fits in _FIELDS.items() if key in values and not fits(values[key])]:
                 raise ValueError(f"'{wrong[0]}' is {short(values[wrong[0]])}")
         except (KeyError, ValueError) as error:
             raise FormatError(path / "batch.json", f"damaged ({error}). Restore it from a backup.") from None
@@ -160,8 +166,16 @@ class Batch:
     # -------------------------------------------------------------------------------------------------- the job's id
     def job(self) -> str | None:
         """Return SLURM's id of the job or array, None while nobody knows it."""
-        job = _word(self.path / "job")
-        return job if job is not None and _JOB.fullmatch(job) else None
+        return next(iter(self._written_once("job")), None)
+
+    def _written_once(self, name: str) -> list[str]:
+        """Return the words of a file that is written once and for all and begins with a job, none before that."""
+        if name not in self._words:
+            words = (_word(self.path / name) or "").split()
+            if not words or not _JOB.fullmatch(words[0]):
+                return []
+            self._words[name] = words
+        return self._words[name]
 
     def set_job(self, job: str) -> None:
         """Note SLURM's id."""
@@ -204,20 +218,30 @@ class Batch:
 
     def claimed_by(self, number: int) -> str | None:
         """Return the job that took on a task, None if none has."""
-        return next(iter(self._claim(number)), None)
-
-    def _claim(self, number: int) -> list[str]:
-        claim = (_word(self.path / "claims" / str(number)) or "").split()
-        return claim if claim and _JOB.fullmatch(claim[0]) else []
+        return next(iter(self._written_once(f"claims/{number}")), None)
 
     def name_for(self, number: int) -> str:
         """Return the name of the jobs that work or may work on a task: an id alone may have been given away again."""
-        claim = self._claim(number)
+        claim = [] if self.tasks_per_job == 1 else self._written_once(f"claims/{number}")
         return claim[1] if len(claim) > 1 else self.job_name
 
     def signs(self, number: int) -> tuple[Path, Path]:
         """Return the files that a task's job writes while it is alive."""
         return self.path / "alive" / str(number), self.path / "claims" / str(number)
+
+    def note_alive(self, number: int) -> None:
+        """Note that a task's process is alive: a sign of life that needs nothing of the process itself."""
+        path = self.path / "alive" / str(number)
+        with suppress(OSError):  # a full disk: only this sign is lost
+            path.parent.mkdir(exist_ok=True)
+            path.touch()
+
+    def set_ended(self, number: int, code: int) -> None:
+        """Note that a task's process has ended, with its exit code, negative for a signal; and tell the driver."""
+        with atomic_write(self.path / "ended" / str(number)) as out:
+            out.write(f"{code}\n")
+        if self.campaign:
+            EndedJobs(self.path.parent, self.campaign).tell(self.launch(number))
 
     def ended(self, number: int) -> int | None:
         """Return the exit code of a task's process, None while it is not known to have ended."""
@@ -268,21 +292,9 @@ _FIELDS: Mapping[str, Callable[[Any], bool]] = {
     "pool": _is_text,
     "margin": lambda value: number_or_none(value) is not None,
     "limit": lambda value: value is None or number_or_none(value) is not None,
+    "campaign": lambda value: _is_text(value) and Path(value).name == value,
 }
-
-
-def note_alive(batch: Path, number: int) -> None:
-    """Note that a task's process is alive: a sign of life that needs nothing of the process itself."""
-    path = batch / "alive" / str(number)
-    with suppress(OSError):  # a full disk: only this sign is lost
-        path.parent.mkdir(exist_ok=True)
-        path.touch()
-
-
-def set_ended(batch: Path, number: int, code: int) -> None:
-    """Note that a task's process has ended, with its exit code, negative for a signal."""
-    with atomic_write(batch / "ended" / str(number)) as out:
-        out.write(f"{code}\n")
+_OPTIONAL = {"campaign"}
 
 
 def parse_launch(root: Path, launch: str) -> tuple[Path, int] | None:

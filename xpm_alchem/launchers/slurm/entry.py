@@ -55,8 +55,8 @@ class Entry:
         Of its job in what SLURM lists; None while it is listed.
     given_up
         Why nobody waits for its job any more although no end was proved; '' if that is not so.
-    stamp, word
-        Of the journal of attempts when it was read last, and when it was found to tell of the end.
+    looked
+        Whether it was looked whether its job has noted an end.
     """
 
     script: Path
@@ -73,8 +73,7 @@ class Entry:
     seen: float = 0.0
     absence: Absence | None = None
     given_up: str = ""
-    stamp: tuple[int, int] = (0, 0)
-    word: float | None = None
+    looked: bool = False
 
     @property
     def directory(self) -> Path:

@@ -18,6 +18,7 @@ from xpm_alchem.launchers.slurm.absence import Absence, is_sign_of_life
 from xpm_alchem.launchers.slurm.batch import Batch
 from xpm_alchem.launchers.slurm.cancellation import Cancellations
 from xpm_alchem.launchers.slurm.commands import JobState, Slurm, SlurmError, Trouble
+from xpm_alchem.launchers.slurm.disk_look import look_at
 from xpm_alchem.launchers.slurm.entry import Entry, passing
 from xpm_alchem.launchers.slurm.inquiry import Inquiry
 from xpm_alchem.launchers.slurm.reasons import reason_of
@@ -105,6 +106,8 @@ class Findings:
         entry.is_steady = entry.state is not None and entry.state.reason == state.reason
         entry.state, entry.absence = state, None
         entry.asked &= state.is_alive
+        if not state.is_alive and not entry.ended:
+            look_at(entry)  # its own word, where it could leave one
         entry.ended |= not state.is_alive or self._is_hopeless(entry, state)
         self._tell_why_it_waits(state)
         return is_news

@@ -22,7 +22,7 @@ from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.files import not_through_links
 from xpm_alchem.base.interpreter import python
 from xpm_alchem.execution.fence import Orders
-from xpm_alchem.launchers.slurm.batch import Batch, note_alive, set_ended
+from xpm_alchem.launchers.slurm.batch import Batch
 from xpm_alchem.launchers.slurm.commands import Slurm
 
 _LEAST_SECONDS = 30.0  # a task that would get less than this beside the margin is left to another job
@@ -72,9 +72,10 @@ class _Worker:
 
     def __init__(self, batch: Batch, job: str, only: int | None) -> None:
         self._batch, self._job, self._only = batch, job, only
-        self._children: dict[tuple[Path, int], subprocess.Popen[bytes]] = {}
+        self._children: dict[tuple[str, int], subprocess.Popen[bytes]] = {}  # by the batch's name
+        self._batches = {batch.path.name: batch}
         self._codes: list[int] = []
-        self._untold: dict[tuple[Path, int], int] = {}  # exit codes that could not be written down yet
+        self._untold: dict[tuple[str, int], int] = {}  # exit codes that could not be written down yet
         self._stopping = False
         self._end = float("inf") if batch.limit is None else time.time() + batch.limit
         self._asked = self._looked = 0.0
@@ -120,27 +121,27 @@ class _Worker:
     def _reap(self) -> None:
         """Note which processes have ended, and every few seconds which are alive."""
         is_due = time.monotonic() - self._said_alive > _ALIVE_SECONDS
-        for (path, number), child in list(self._children.items()):
+        for (name, number), child in list(self._children.items()):
             if (code := child.poll()) is not None:
-                self._ended(path, number, code)
-                del self._children[path, number]
+                self._ended(name, number, code)
+                del self._children[name, number]
             elif is_due:
-                note_alive(path, number)
+                self._batches[name].note_alive(number)
         if is_due:
             self._said_alive = time.monotonic()
             self._note_codes()
 
-    def _ended(self, path: Path, number: int, code: int) -> None:
+    def _ended(self, name: str, number: int, code: int) -> None:
         self._codes.append(code)
-        self._untold[path, number] = code
+        self._untold[name, number] = code
         self._note_codes()
 
     def _note_codes(self) -> None:
         """Write exit codes down; what cannot be written now is no reason to end the other tasks."""
-        for (path, number), code in list(self._untold.items()):
+        for (name, number), code in list(self._untold.items()):
             with suppress(OSError):
-                set_ended(path, number, code)
-                del self._untold[path, number]
+                self._batches[name].set_ended(number, code)
+                del self._untold[name, number]
 
     def _is_still_ours(self, number: int) -> bool:
         """Whether a task is still for this job; one whose orders cannot be read is begun, and looks itself."""
@@ -150,17 +151,19 @@ class _Worker:
             return True
 
     def _start(self, batch: Batch, number: int) -> None:
+        name = batch.path.name
+        self._batches[name] = batch
         try:
-            self._children[batch.path, number] = self._begun(batch, number)
+            self._children[name, number] = self._begun(batch, number)
         except OSError as error:
             sys.stderr.write(f"{batch.launch(number)}: it could not be started: {error}\n")
-            self._ended(batch.path, number, 1)
+            self._ended(name, number, 1)
 
     def _begun(self, batch: Batch, number: int) -> subprocess.Popen[bytes]:
         script = Path(batch.scripts[number])
         facts = {"job": self._job, "launch": batch.launch(number), "margin": self._batch.margin}
         facts["end"] = None if self._end == float("inf") else self._end
-        note_alive(batch.path, number)
+        batch.note_alive(number)
         with (
             open(script.with_suffix(".out"), "ab", opener=not_through_links) as out,
             open(script.with_suffix(".err"), "ab", opener=not_through_links) as err,

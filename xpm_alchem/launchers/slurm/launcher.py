@@ -27,7 +27,6 @@ from xpm_alchem.launchers.slurm.profile import SlurmProfile
 from xpm_alchem.launchers.slurm.queue import SlurmQueue, remove_old
 from xpm_alchem.plan.secrets import shown_variables
 
-_WAIT_SECONDS = 0.5
 _VERDICT_SECONDS = 30.0
 _NOT_LAUNCHED = "not launched yet"
 _WAITING_AGAIN = ("PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "CONFIGURING")
@@ -172,6 +171,10 @@ class SlurmLauncher(AttemptLauncher):
             return True
         return None if entry.state is None else entry.state.is_alive
 
+    def is_to_be_asked(self, directory: Path) -> bool:
+        """Return whether SLURM has said anything of the task's job."""
+        return self.queue.is_known(directory)
+
     def has_ended(self, directory: Path) -> bool:
         """Return whether the queue's thread has seen the end."""
         return self.queue.has_ended(directory)
@@ -309,8 +312,8 @@ class SlurmAttempt(Process):  # type: ignore[misc]
 
     async def aio_wait(self) -> int | None:  # type: ignore[override]
         """Wait for its end; how it ended is read from the disk."""
-        while not self._has_ended():
-            await asyncio.sleep(_WAIT_SECONDS)
+        if self._entry is not None:
+            await self._queue.end_of(self._entry)
         return None
 
     def wait(self) -> int | None:  # type: ignore[override]

@@ -17,6 +17,7 @@ from xpm_alchem.base.interpreter import python
 from xpm_alchem.base.near_miss import check_keys
 from xpm_alchem.execution.demand import Demand
 from xpm_alchem.launchers.price import Price, count_gpus
+from xpm_alchem.launchers.slurm.ended_jobs import EndedJobs
 from xpm_alchem.launchers.slurm.profile_keys import CHECKS
 
 _LONGEST_SIGNAL = 65535  # seconds before the limit, for sbatch
@@ -171,7 +172,7 @@ class SlurmProfile:
             parts.append(str(self.price))
         return f"SLURM: {', '.join(parts)}; at most {self.slots} tasks in its queue"
 
-    def script(self, *, name: str, directory: Path, jobs: int | None) -> str:
+    def script(self, *, name: str, directory: Path, jobs: int | None, campaign: str = "") -> str:
         """Return a batch script.
 
         Parameters
@@ -182,6 +183,8 @@ class SlurmProfile:
             The batch's directory; see batch.py.
         jobs
             How many elements the job array has; None for a plain job.
+        campaign
+            Whose driver is told when a job ends before its task begins.
         """
         log = str(directory).replace("%", "%%") + ("/%a.log" if jobs is not None else "/0.log")
         options = [f"--job-name={name}", f"--output={_quoted(log)}", "--open-mode=append", "--no-requeue"]
@@ -205,8 +208,11 @@ class SlurmProfile:
         lines = ["#!/bin/bash", *(f"#SBATCH {option}" for option in (*options, *self.sbatch)), ""]
         lines.append("trap '' USR1  # SLURM's warning is for the attempt; it must not kill what comes before it")
         if self.tasks_per_job == 1:  # what ends before `exec` says with which code
-            ended = f"{shlex.quote(str(directory))}/ended/" + ("$SLURM_ARRAY_TASK_ID" if jobs is not None else "0")
-            lines.append(f'ended_early() {{ echo "$1" > {ended}.tmp && mv {ended}.tmp {ended}; }}')
+            number = "$SLURM_ARRAY_TASK_ID" if jobs is not None else "0"
+            ended = f"{shlex.quote(str(directory))}/ended/{number}"
+            told = EndedJobs(directory.parent, campaign).file(f"{directory.name}/")
+            tell = f"; {{ : > {shlex.quote(str(told))}{number}; }} 2> /dev/null" if campaign else ""
+            lines.append(f'ended_early() {{ echo "$1" > {ended}.tmp && mv {ended}.tmp {ended}{tell}; }}')
             lines += ["trap 'ended_early $?' EXIT", "trap 'exit 143' TERM", "shopt -s execfail"]
         lines += [f"module load {shlex.quote(module)}" for module in self.modules]
         lines += self.prologue

@@ -6,21 +6,22 @@ whatever SLURM says. "The query failed", "not listed" and "not known" never mean
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import shutil
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from xpm_alchem.base.errors import FormatError
-from xpm_alchem.execution.attempts import AttemptLog
-from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import Orders, give_orders
 from xpm_alchem.launchers.base import Waiting
 from xpm_alchem.launchers.slurm.batch import Batch, parse_launch
 from xpm_alchem.launchers.slurm.cancellation import Cancellations
 from xpm_alchem.launchers.slurm.commands import WAITING_STATES, Slurm
-from xpm_alchem.launchers.slurm.entry import Entry, passing
+from xpm_alchem.launchers.slurm.disk_look import DiskLook
+from xpm_alchem.launchers.slurm.entry import Entry
 from xpm_alchem.launchers.slurm.findings import Findings
 from xpm_alchem.launchers.slurm.profile import SlurmProfile
 from xpm_alchem.launchers.slurm.reasons import reason_of
@@ -28,13 +29,11 @@ from xpm_alchem.launchers.slurm.submission import Submission
 
 _log = logging.getLogger("xpm.alchem.slurm")
 
-_LOOKS_PER_STEP = 100  # at files of tasks
-_STEP_SECONDS = 0.25
+_STEP_SECONDS, _SHORT_STEP_SECONDS = 1.0, 0.25  # between two steps; while something is to be submitted or cancelled
 _SUBMIT_SECONDS = 10.0  # that a submission takes as a rule, with the first look at what became of it
 _PLACE, _HERE = "SLURM's queue", "line to be submitted to SLURM"
 _POLL_LEAST, _POLL_MOST, _POLL_GROWTH = 2.0, 60.0, 1.5
 _UNFOUND_MOST = 15.0  # between two polls while jobs are not listed
-_WORD_SECONDS = 30.0  # after an attempt said that it ends, its process is gone although nobody noted that
 
 
 class SlurmQueue:
@@ -60,8 +59,9 @@ class SlurmQueue:
         self._told: set[str] = set()
         self._wake, self._closed = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
-        self._looked_at = 0
         self._interval, self._poll_at = _POLL_LEAST, 0.0
+        self._disk = DiskLook(root, campaign)
+        self._waiting: list[tuple[Entry, asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
         self._findings = Findings(root, slurm, self._lock, self._cancellations, self._tell)
 
     # ------------------------------------------------------------------------------------------- for other threads
@@ -70,6 +70,7 @@ class SlurmQueue:
         with self._lock:
             self._entries[script.parent] = Entry(script, profile, gathered=time.time())
         self._start()
+        self._wake.set()
 
     def find(self, directory: Path) -> Entry | None:
         """Return the entry of a task, taking up a launch that the task's orders name; None if there is none."""
@@ -90,16 +91,33 @@ class SlurmQueue:
         with self._lock:
             return self._entries.get(entry.directory) is entry
 
+    def is_known(self, directory: Path) -> bool:
+        """Return False if a task's job is one of which SLURM has said nothing yet."""
+        with self._lock:
+            entry = self._entries.get(directory)
+            return entry is None or entry.ended or entry.batch is None or entry.state is not None
+
     def has_ended(self, directory: Path) -> bool:
         """Return whether the end of a task's attempt was seen."""
         with self._lock:
             entry = self._entries.get(directory)
             return entry is not None and entry.ended
 
+    async def end_of(self, entry: Entry) -> None:
+        """Wait until an entry has ended, or is held no more."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            end = loop.create_future()
+            self._waiting.append((entry, loop, end))
+        self._start()
+        self._wake.set()
+        await end
+
     def forget(self, directory: Path) -> None:
         """Forget a task: what became of it is known."""
         with self._lock:
             self._entries.pop(directory, None)
+        self._wake.set()
 
     def cancel(self, directory: Path) -> None:
         """End a task's job, or do not submit it; goes on trying until SLURM answers."""
@@ -195,11 +213,13 @@ class SlurmQueue:
                 _log.exception("a step of the SLURM queue failed")
                 self._tell("something is wrong with the bookkeeping of SLURM jobs: see driver.log")
                 self._closed.wait(5.0)
-            self._wake.wait(_STEP_SECONDS)
+            self._tell_who_waits()
+            self._wake.wait(_SHORT_STEP_SECONDS if self._is_busy() else _STEP_SECONDS)
             self._wake.clear()
 
     def _step(self) -> None:
-        self._look_at_disk()
+        if self._disk.look(self._launched()):
+            self._submission.there_is_room()
         self._submit_gathered()
         if self._cancellations.run():
             self._hurry()
@@ -207,6 +227,22 @@ class SlurmQueue:
             self._cancellations or any(entry.is_open for entry in self._launched())
         ):
             self._poll()
+
+    def _is_busy(self) -> bool:
+        """Whether the next step has something to do that is urgent."""
+        with self._lock:
+            to_submit = any(entry.batch is None and not entry.ended for entry in self._entries.values())
+        return to_submit or not self._cancellations.are_issued
+
+    def _tell_who_waits(self) -> None:
+        """Wake those who wait for the end of an entry."""
+        with self._lock:
+            over = [(loop, end) for entry, loop, end in self._waiting if entry.ended or not self.holds(entry)]
+            if over:
+                self._waiting = [one for one in self._waiting if not (one[0].ended or not self.holds(one[0]))]
+        for loop, end in over:
+            with suppress(RuntimeError):  # its loop is closed
+                loop.call_soon_threadsafe(_settle, end)
 
     def _launched(self) -> list[Entry]:
         with self._lock:
@@ -225,43 +261,6 @@ class SlurmQueue:
     def _hurry(self) -> None:
         self._interval = _POLL_LEAST
         self._poll_at = min(self._poll_at, time.monotonic() + _POLL_LEAST)
-
-    # ------------------------------------------------------------------------------------------ what the disk says
-    def _look_at_disk(self) -> None:
-        """Look whether attempts have said how they ended; at some of them if there are many."""
-        open_entries = [entry for entry in self._launched() if not entry.ended]
-        if len(open_entries) > _LOOKS_PER_STEP:
-            first = self._looked_at % len(open_entries)
-            self._looked_at = first + _LOOKS_PER_STEP
-            open_entries = (open_entries[first:] + open_entries[:first])[:_LOOKS_PER_STEP]
-        for entry in open_entries:
-            with passing(entry):
-                if self._says_it_ended(entry):
-                    entry.ended = True
-                    self._submission.there_is_room()
-
-    def _says_it_ended(self, entry: Entry) -> bool:
-        """Whether a task's process has ended, by the word of its job; or of the attempt, a while ago."""
-        assert entry.batch is not None
-        entry.code = entry.batch.ended(entry.number)
-        if entry.code is not None:
-            entry.seen = time.time()
-            return True
-        if entry.word is not None:
-            return time.time() - entry.word > _WORD_SECONDS
-        path = TaskDirectory(entry.directory).attempts
-        try:
-            stat = path.stat()
-        except OSError:
-            return False
-        if (stamp := (stat.st_mtime_ns, stat.st_size)) == entry.stamp:
-            return False
-        attempts = AttemptLog(path).read()
-        entry.stamp = stamp
-        jobs = entry.batch.jobs_for(entry.number) or []
-        if attempts and attempts[-1].outcome is not None and attempts[-1].launched_as in jobs:
-            entry.word = time.time()  # its process may still be on its way out
-        return False
 
     # ----------------------------------------------------------------------------------------- submitting, cancelling
     def _submit_gathered(self) -> None:
@@ -291,6 +290,11 @@ class SlurmQueue:
         most = _POLL_MOST if are_all_found else _UNFOUND_MOST
         self._interval = _POLL_LEAST if changed else min(most, self._interval * _POLL_GROWTH)
         self._poll_at = time.monotonic() + self._interval
+
+
+def _settle(end: asyncio.Future[None]) -> None:
+    if not end.done():
+        end.set_result(None)
 
 
 def remove_old(root: Path, days: float = 60.0) -> None:

@@ -111,7 +111,8 @@ class Submission:
             limit=profile.time,
         )
         jobs = batch.jobs if batch.is_array else None
-        batch.write(profile.script(name=batch.job_name, directory=batch.path, jobs=jobs))
+        script = profile.script(name=batch.job_name, directory=batch.path, jobs=jobs, campaign=self._campaign)
+        batch.write(script)
         for number, entry in enumerate(entries):
             with self._lock:
                 if not entry.ended:

@@ -1,0 +1,237 @@
+"""What a driver does while N attempts are at work and nothing happens: system calls, and CPU.
+
+    python bench/at_work.py [--quick] [--tasks 200 1000] [--only slurm local] [--seconds 20] [--slow 0.005]
+
+Attempts of SLURM are jobs of a site that has no processes (tests/support/idle_site.py), those of the local launcher
+are processes that sleep; what an attempt writes when it begins is written for them. The driver is the real one, a
+process of its own. `calls/s` is all its system calls, `files/s` those that name something in the workspace or list a
+directory of it: what a metadata server sees (a file that is open already is asked without a name). `CPU %` is
+measured without strace. `end s` is how long the driver takes to write down that an attempt has ended. `watch files/s`
+is one `xpm-alchem watch` on a terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+from common import make_network, options, own_place, print_table, write_campaign
+from idle_site import make_site
+
+THEN = {  # version 0.1.0: files/s, calls/s, CPU %, watch files/s
+    ("slurm", 200): ("970", "2600", "2.5-3.8", "179"),
+    ("slurm", 1000): ("1889", "14800", "7-12", "879"),
+    ("local", 200): ("210", "2600", "2.5-3.8", "179"),
+    ("local", 1000): ("689", "14800", "7-12", "879"),
+}
+FILE_CALL = re.compile(r"^\d+ +[\d.]+ (\w+)\((.*)")
+NAMES = {"openat", "open", "stat", "lstat", "newfstatat", "statx", "access", "faccessat", "faccessat2", "readlink"}
+NAMES |= {"readlinkat", "mkdir", "mkdirat", "unlink", "unlinkat", "rename", "renameat", "renameat2", "link", "linkat"}
+NAMES |= {"symlink", "symlinkat", "chmod", "fchmodat", "utimensat", "utime", "statfs", "getdents64", "rmdir", "creat"}
+
+
+def main() -> None:
+    """Print the table."""
+    parser = options(__doc__)
+    parser.add_argument("--tasks", type=int, nargs="+", help="default 200 1000, quick 20")
+    parser.add_argument("--only", nargs="+", choices=("slurm", "local"), default=("slurm", "local"))
+    parser.add_argument("--seconds", type=float, help="each measurement takes (default 20, quick 5)")
+    parser.add_argument("--calls", action="store_true", help="print which calls there were")
+    parser.add_argument("--drive", nargs=2, metavar=("KIND", "DIR"), help="internal")
+    given = parser.parse_args()
+    if given.drive:
+        drive(given.drive[0], Path(given.drive[1]))
+        return
+    seconds = given.seconds or (5.0 if given.quick else 20.0)
+    rows = []
+    for kind in given.only:
+        for tasks in given.tasks or ([20] if given.quick else [200, 1000]):
+            found = measure(kind, tasks, seconds, given.calls)
+            rows.append((f"{kind}, {tasks}", *found))
+            if then := THEN.get((kind, tasks)):
+                rows.append(("  0.1.0", *then[:3], "", then[3]))
+    print_table(
+        "a driver while nothing happens", ("driver", "files/s", "calls/s", "CPU %", "end s", "watch files/s"), rows
+    )
+
+
+def measure(kind: str, tasks: int, seconds: float, show: bool) -> tuple[str, ...]:
+    """Return the cells of a row."""
+    with own_place() as place:
+        os.environ["PATH"] = os.pathsep.join([str(make_site(place / "bin")), os.environ["PATH"]])
+        launcher = {"kind": "slurm", "time": "24h"} if kind == "slurm" else {}
+        uniform = {"name": "uniform", "settings": {"repeats": 1}, "max_tasks_per_transformation": 1}
+        plan = {"launcher": {**launcher, "slots": tasks}, "strategy": uniform, "trusted_modules": ["dummy_protocol"]}
+        write_campaign(place, make_network(tasks), plan)
+        workspace = (place / "workspace").resolve()
+        with driver(kind, place) as process:
+            begin_all(workspace, tasks, process)
+            time.sleep(15.0)
+            cpu = cpu_share(process, seconds)
+            calls, files = count_calls(process.pid, workspace, seconds, show)
+            watch = watch_calls(workspace / "campaigns" / "bench", workspace, seconds, show)
+            ended = time_of_end(kind, workspace)
+        return f"{files:.1f}", f"{calls:.0f}", f"{100 * cpu:.2f}", f"{ended:.1f}", f"{watch:.1f}"
+
+
+@contextmanager
+def driver(kind: str, place: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Let a driver run; it ends with the block."""
+    with open(place / "driver.out", "wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, __file__, "--drive", kind, str(place)], stdin=subprocess.DEVNULL, stdout=out, stderr=out
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def drive(kind: str, place: Path) -> None:
+    """Run the campaign; the attempts of a local one are processes that only sleep."""
+    from xpm_alchem.client import Campaign
+    from xpm_alchem.launchers import local
+
+    if kind == "local":
+        local.python = lambda *arguments: ["sleep", "100000"]
+    Campaign.create(place / "campaign.yaml").run()
+
+
+def begin_all(workspace: Path, tasks: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait until all attempts are launched, and write what each of them would have written when it began."""
+    from xpm_alchem.execution.attempts import AttemptLog, Launched
+    from xpm_alchem.execution.fence import Orders
+    from xpm_alchem.execution.processes import ProcessIdentity
+
+    jobs = workspace / "jobs" / "xpm_alchem.run"
+    wait_until(lambda: len(list(jobs.glob("*/*.pid"))) == tasks, process)
+    if any((workspace / "slurm").glob("*")):
+        wait_until(
+            lambda: sum(len(json.loads(path.read_text())["scripts"]) for path in batches(workspace)) == tasks, process
+        )
+        time.sleep(5.0)
+    for pid in jobs.glob("*/*.pid"):
+        spec = json.loads(pid.read_text())
+        log = AttemptLog(pid.parent / "attempts.jsonl")
+        log.start(limit=None, launched=Launched(launch=Orders.read(pid.parent).launch), versions={})
+        if "pid" in spec:  # a local one: its process is another one than this
+            record = {**ProcessIdentity.of(spec["pid"]).to_record("pid_start")}
+            lines = (pid.parent / "attempts.jsonl").read_text().splitlines()
+            (pid.parent / "attempts.jsonl").write_text(
+                "\n".join([lines[0], json.dumps(json.loads(lines[1]) | record), ""])
+            )
+
+
+def batches(workspace: Path) -> list[Path]:
+    """Return the records of all batches that were submitted."""
+    return [path for path in (workspace / "slurm").glob("*/batch.json") if path.with_name("job").exists()]
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    """Wait for a condition as long as a driver runs."""
+    while not condition():
+        if process.poll() is not None:
+            raise RuntimeError("the driver has ended: see driver.out")
+        time.sleep(0.5)
+
+
+def cpu_share(process: subprocess.Popen[bytes], seconds: float) -> float:
+    """Return the share of a core that a process uses."""
+    one = psutil.Process(process.pid)
+    before = sum(one.cpu_times()[:2])
+    time.sleep(seconds)
+    return (sum(one.cpu_times()[:2]) - before) / seconds
+
+
+def count_calls(pid: int, workspace: Path, seconds: float, show: bool) -> tuple[float, float]:
+    """Return the system calls of a process a second, and those of them that are about the workspace's files."""
+    strace = shutil.which("strace")
+    if strace is None:
+        return float("nan"), float("nan")
+    out = workspace.parent / "calls"
+    tracer = subprocess.Popen(
+        [strace, "-f", "-y", "-ttt", "-s", "256", "-o", str(out), "-p", str(pid)], stderr=subprocess.DEVNULL
+    )
+    time.sleep(seconds)
+    tracer.send_signal(signal.SIGINT)
+    tracer.wait()
+    calls, files = Counter[str](), Counter[str]()
+    for line in out.read_text(errors="replace").splitlines():
+        if match := FILE_CALL.match(line):
+            calls[match[1]] += 1
+            if match[1] in NAMES and str(workspace) in match[2] and "AT_EMPTY_PATH" not in line:
+                files[f"{match[1]} {shape(match[2], workspace)}"] += 1
+    if show:
+        for what, count in [*calls.most_common(12), *files.most_common(25)]:
+            print(f"{count / seconds:9.1f}/s  {what}")
+    return calls.total() / seconds, files.total() / seconds
+
+
+def shape(arguments: str, workspace: Path) -> str:
+    """Return the path in a call, without what differs from task to task."""
+    path = arguments[arguments.index(str(workspace)) + len(str(workspace)) :]
+    return re.sub(r"[0-9a-f]{32,}|\d{8}-\d{6}-[0-9a-f]+|\d+", "*", re.split(r'[">]', path)[0])
+
+
+def watch_calls(campaign: Path, workspace: Path, seconds: float, show: bool) -> float:
+    """Return how often a second `watch` asks for files of the workspace."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.environ["TERM"] = "xterm"
+        os.execv(sys.executable, [sys.executable, "-m", "xpm_alchem", "watch", str(campaign)])
+    pumping = subprocess.Popen(["cat"], stdin=terminal, stdout=subprocess.DEVNULL)
+    try:
+        time.sleep(10.0)
+        return count_calls(child, workspace, seconds, show)[1]
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        pumping.kill()
+        pumping.wait()
+        os.close(terminal)
+
+
+def time_of_end(kind: str, workspace: Path) -> float:
+    """End an attempt as a kill does, and return the seconds until the campaign's journal tells of it."""
+    journal = workspace / "campaigns" / "bench" / "tasks.jsonl"
+    before = journal.stat().st_size
+    began = time.monotonic()
+    if kind == "slurm":
+        end_job(sorted(batches(workspace))[-1].parent, 0)
+    else:
+        spec = json.loads(next((workspace / "jobs" / "xpm_alchem.run").glob("*/*.pid")).read_text())
+        os.kill(spec["pid"], signal.SIGKILL)
+    while b'"status"' not in journal.read_bytes()[before:]:
+        time.sleep(0.1)
+        if time.monotonic() - began > 120:
+            return float("inf")
+    return time.monotonic() - began
+
+
+def end_job(batch: Path, number: int) -> None:
+    """Write what an attempt that fails and its job write at their ends."""
+    from xpm_alchem.execution.attempts import AttemptLog, Outcome
+    from xpm_alchem.launchers.slurm.batch import Batch
+
+    found = Batch.read(batch)
+    assert found is not None
+    log = AttemptLog(Path(found.scripts[number]).parent / "attempts.jsonl")
+    log.end(log.read()[-1], Outcome.ERROR, reason="made up")
+    getattr(found, "set_ended", lambda *_: None)(number, 1)
+
+
+if __name__ == "__main__":
+    main()

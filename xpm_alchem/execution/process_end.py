@@ -1,0 +1,87 @@
+"""Waiting for the end of a process that may be nobody's child, without asking for it again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+from collections.abc import Callable
+from contextlib import suppress
+
+_RESERVED = 256  # descriptors that are left for all else
+_MOST = 65536  # descriptors that are ever asked for
+_POLL_SECONDS = 0.2  # between two looks at a process that has just ended, or may have
+_SLOW_POLL_SECONDS = 2.0  # between two looks where the system does not tell of an end
+_DOUBT_SECONDS = 300.0  # after which it is looked although the system has told of none
+
+
+async def end_of(pid: int, is_alive: Callable[[], bool]) -> None:
+    """Wait until a process has ended.
+
+    Linux tells of an end by a descriptor (``pidfd_open``, since 5.3); elsewhere it is looked every two seconds.
+
+    Parameters
+    ----------
+    is_alive
+        Whether the process that is meant is alive; the number may have been given to another one.
+    """
+    descriptor = _descriptor(pid)
+    try:
+        while is_alive():
+            if descriptor is None:
+                await asyncio.sleep(_SLOW_POLL_SECONDS)
+            elif await _tells(descriptor):
+                await asyncio.sleep(_POLL_SECONDS)
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _descriptor(pid: int) -> int | None:
+    """Return a descriptor of a process, None where there is none to be had or few are left."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except (OSError, AttributeError, ValueError, OverflowError):
+        return None
+    if descriptor < resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _RESERVED:
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+async def _tells(descriptor: int) -> bool:
+    """Wait until a descriptor tells of its process's end; return False if it has not for minutes."""
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    loop.add_reader(descriptor, told.set)
+    try:
+        await asyncio.wait_for(told.wait(), _DOUBT_SECONDS)
+        return True
+    except TimeoutError:
+        return False
+    finally:
+        loop.remove_reader(descriptor)
+
+
+class Descriptors:
+    """How many files this process may have open: as many as it needs, while its children keep to what it was given."""
+
+    def __init__(self) -> None:
+        self._given: tuple[int, int] | None = None
+
+    def make_room(self, processes: int) -> None:
+        """Allow a descriptor for each of some processes, as far as the system lets."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        needed = processes + 2 * _RESERVED
+        if soft == resource.RLIM_INFINITY or needed <= soft:
+            return
+        most = _MOST if hard == resource.RLIM_INFINITY else min(hard, _MOST)
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(needed, most)), hard))
+            self._given = soft, hard
+
+    def as_given(self, pid: int) -> None:
+        """Set a child's limit to what this process was given: programs may count on a low one."""
+        if self._given is not None:
+            with suppress(OSError, AttributeError):
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, self._given)

@@ -1,0 +1,68 @@
+"""What the disk says of tasks in SLURM's hands: which have ended, by the word of their jobs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from xpm_alchem.launchers.slurm.ended_jobs import EndedJobs
+from xpm_alchem.launchers.slurm.entry import Entry, passing
+
+_FIRST_LOOKS = 100  # in one look, at entries that were not looked at yet
+_ROUND = 1  # at entries of which nothing is told
+
+
+class DiskLook:
+    """Looks for ends: for those that are told at once, for all others in a round, a few at a time.
+
+    Parameters
+    ----------
+    root, campaign
+        As `EndedJobs`.
+    """
+
+    def __init__(self, root: Path, campaign: str) -> None:
+        self._jobs = EndedJobs(root, campaign)
+        self._jobs.open()
+        self._next = 0
+
+    def look(self, entries: Sequence[Entry]) -> bool:
+        """Note which of some entries have ended; return whether any has."""
+        is_open = [entry for entry in entries if not entry.ended]
+        if told := self._jobs.told():
+            self._hear(told, is_open)
+        new = [entry for entry in is_open if not entry.looked][:_FIRST_LOOKS]
+        for entry in [*new, *self._round(is_open)]:
+            with passing(entry):
+                look_at(entry)
+        return any(entry.ended for entry in is_open)
+
+    def _hear(self, told: Sequence[str], entries: Sequence[Entry]) -> None:
+        by_launch = {entry.batch.launch(entry.number): entry for entry in entries if entry.batch is not None}
+        for launch in told:
+            entry = by_launch.get(launch)
+            if entry is None:  # dealt with already, or looked at when it is taken up
+                self._jobs.heard(launch)
+                continue
+            with passing(entry):
+                if look_at(entry):
+                    self._jobs.heard(launch)
+
+    def _round(self, entries: Sequence[Entry]) -> list[Entry]:
+        if not entries:
+            return []
+        first = self._next % len(entries)
+        self._next = first + _ROUND
+        return list(entries[first : first + _ROUND])
+
+
+def look_at(entry: Entry) -> bool:
+    """Note whether the process of a task has ended by the word of its job, and with which code; return it."""
+    assert entry.batch is not None
+    code = entry.batch.ended(entry.number)
+    entry.looked = True
+    if code is None:
+        return False
+    entry.code, entry.seen, entry.ended = code, time.time(), True
+    return True
