@@ -75,9 +75,10 @@ class AllocationState:
         self.covariance = Covariance(self.topology, self.weights)
         edges = len(self.weights)
         expected = self.tau**2 + legs.edge_sums(self._mean / np.maximum(counts, 1.0), edges)
-        factors = np.stack([self.weights**2 * expected, self.weights], axis=1)
-        self.own, self.gains, sums = self.covariance.scan(factors)
-        self.squared_errors, self._diagonal = sums[:, 0], sums[:, 1]
+        self.own = self.covariance.own()
+        self.gains = self.covariance.gains(np.arange(self.topology.nodes), self.nodes)
+        self.squared_errors = self.covariance.spread(self.weights**2 * expected)
+        self._diagonal = self.covariance.variances()
         self._possible = self._quantiles(np.arange(len(counts)))
 
     def _quantiles(self, legs: NDArray[np.int64]) -> Floats:
