@@ -123,7 +123,7 @@ class Elimination:
             first, rest = rest[: len(pivots)], rest[len(pivots) :]
             rest = rest - shares @ first
             parts.append((first.T / pivots).T)
-        found = cho_solve(self._factor, rest, overwrite_b=True, check_finite=False)
+        found = np.ascontiguousarray(cho_solve(self._factor, rest, overwrite_b=True, check_finite=False))
         for (shares, _), part in zip(reversed(self._steps), reversed(parts), strict=True):
             found = np.concatenate([part - shares.T @ found, found])
         solved = np.empty_like(found)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
+from xpm_alchem.estimation.blas_threads import one_blas_thread
 from xpm_alchem.estimation.covariance import Covariance
 from xpm_alchem.estimation.node_values import Legs, NodeValues, edge_weights, fit_nodes, floor_errors
 from xpm_alchem.estimation.repeat_variances import GUESSED_VARIANCE, PROTOCOL_VARIANCE, VariancePrior, fit_prior
@@ -138,6 +139,7 @@ class AllocationState:
                     break
         return np.array(chosen, dtype=np.int64)
 
+    @one_blas_thread
     def add(self, legs: Ints) -> None:
         """Add a repeat of some legs, of different edges: as if it had said what is expected."""
         edges = self.legs.edges[legs]
@@ -151,9 +153,9 @@ class AllocationState:
         along, far = self.topology.differences(columns), self.topology.differences(reach)
         counted = columns.T @ (self.nodes[:, None] * columns)
         scaled = along @ factor
-        self.own -= np.sum(scaled * along, axis=1)
-        self.gains -= np.sum(scaled * (2.0 * far - scaled @ counted), axis=1)
-        lost = np.sum((columns @ factor) * columns, axis=1)
+        self.own -= np.einsum("ij,ij->i", scaled, along)
+        self.gains -= 2.0 * np.einsum("ij,ij->i", scaled, far) - np.einsum("ij,ij->i", scaled, scaled @ counted)
+        lost = np.einsum("ij,ij->i", columns @ factor, columns)
         kept = np.clip(1.0 - lost / np.maximum(self._diagonal, 1e-300), 0.0, 1.0)
         self.squared_errors *= kept
         self._diagonal *= kept
