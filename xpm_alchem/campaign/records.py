@@ -225,14 +225,14 @@ class CampaignRecords:
         if self._state is None:
             self._state = CampaignState(self.index.by_id)
         with self._own(self._journal.path.name, "read"):
-            records, self._offset = self._journal.read(self._offset)
+            records, self._offset = self._journal.stream(self._offset)
         for record in records:
             self._state.apply(record)
         return self._state
 
-    def events(self) -> list[dict[str, Any]]:
-        """Return the whole journal, each event with its `time`."""
-        return self._journal.read()[0]
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Yield the whole journal, each event with its `time`."""
+        yield from self._journal.stream()[0]
 
     @property
     def position(self) -> int:
