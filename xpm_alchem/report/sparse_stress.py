@@ -97,7 +97,9 @@ def _distances(adjacency: Any, nodes: Ints) -> Floats:
 def _pivot_scaling(adjacency: Any) -> Floats:
     """Return points whose distances from some nodes, far from each other, are about as long as theirs, shape (K, 2)."""
     count, node = adjacency.shape[0], 0
-    nearest, rows, pivots = np.full(count, np.inf), [], []
+    nearest = np.full(count, np.inf)
+    rows: list[Floats] = []
+    pivots: list[int] = []
     while len(pivots) < min(_PIVOTS, count):
         pivots.append(node)
         rows.append(_distances(adjacency, np.array([node]))[0])
