@@ -26,7 +26,7 @@ Ints = NDArray[np.int64]
 
 _DENSE_NODES = 300  # up to here the matrix is formed
 _BLOCK = 256  # columns looked at together: bounds the memory
-_MOST_CHANGES = 256  # edges changed before the Laplacian is eliminated anew
+_MOST_CHANGES = 150  # edges changed before the Laplacian is eliminated anew
 
 
 @attrs.frozen(eq=False)
@@ -195,7 +195,10 @@ class Covariance:
         heads, tails = self.topology.heads[edges], self.topology.tails[edges]
         if self._matrix is not None:
             return np.asarray(self._matrix[:, heads] - self._matrix[:, tails])
-        return self.apply(self._units(heads) - self._units(tails))
+        found = (self._sparse or self._settled()).apply(self._units(heads) - self._units(tails))
+        for columns, factor in self._changes:
+            found -= columns @ (factor @ (columns[heads] - columns[tails]).T)
+        return found
 
     def _units(self, nodes: Ints) -> Floats:
         units = np.zeros((self.topology.nodes, len(nodes)))

@@ -94,14 +94,14 @@ class Elimination:
 
     def __init__(self, matrix: sparse.csr_matrix, order: Order) -> None:
         self._order = order
-        self._steps: list[tuple[sparse.csr_matrix, NDArray[Any]]] = []
+        self._steps: list[tuple[sparse.csr_matrix, sparse.csr_matrix, NDArray[Any]]] = []
         rest = matrix[order.nodes][:, order.nodes]
         for size in order.sizes:
             pivots, between = rest.diagonal()[:size], rest[size:, :size]
             shares = between.copy()
             shares.data = shares.data / pivots[shares.indices]
             rest = rest[size:, size:] - shares @ between.T
-            self._steps.append((shares, pivots))
+            self._steps.append((shares, shares.T.tocsr(), pivots))
         self._root = rest.tocsr()
 
     @cached_property
@@ -119,13 +119,13 @@ class Elimination:
         """
         rest = vectors[self._order.nodes]
         parts: list[Floats] = []
-        for shares, pivots in self._steps:
+        for shares, _, pivots in self._steps:
             first, rest = rest[: len(pivots)], rest[len(pivots) :]
             rest = rest - shares @ first
             parts.append((first.T / pivots).T)
         found = np.ascontiguousarray(cho_solve(self._factor, rest, overwrite_b=True, check_finite=False))
-        for (shares, _), part in zip(reversed(self._steps), reversed(parts), strict=True):
-            found = np.concatenate([part - shares.T @ found, found])
+        for (_, turned, _), part in zip(reversed(self._steps), reversed(parts), strict=True):
+            found = np.concatenate([part - turned @ found, found])
         solved = np.empty_like(found)
         solved[self._order.nodes] = found
         return solved
@@ -140,7 +140,7 @@ class Elimination:
             The matrix is not positive definite.
         """
         found = self._of_root()
-        for shares, pivots in reversed(self._steps):
+        for shares, _, pivots in reversed(self._steps):
             where = sparse.csr_matrix((np.ones(shares.nnz), shares.indices, shares.indptr), shape=shares.shape)
             between = -(found @ shares).multiply(where).tocsr()
             own = 1.0 / pivots - np.asarray(shares.multiply(between).sum(axis=0)).ravel()

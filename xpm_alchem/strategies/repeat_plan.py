@@ -233,7 +233,7 @@ class RepeatPlan:
                 reason = f"every value has a standard error of {self.limits.target_standard_error:g} kcal/mol or less"
                 break
             open_legs = ~self._blocked & (state.counts < (self.limits.max_runs or math.inf))
-            found = np.where(open_legs, scores(state), -math.inf)
+            found = np.where(open_legs, _without_noise(scores(state)), -math.inf)
             best = float(found.max())
             if not best > 0:
                 reason = f"no transformation may get more repeats (max_runs {self.limits.max_runs}, or in error)"
@@ -319,6 +319,12 @@ class RepeatPlan:
             unit[node] = 1.0
             shares = weights * self.legs.topology.differences(covariance.apply(unit)) ** 2
             yield [int(edge) for edge in np.argsort(-shares, kind="stable")[:2] if shares[edge] > 0]
+
+
+def _without_noise(numbers: Floats) -> Floats:
+    """Return numbers to nine digits: of legs that are equally good the first is chosen, however it was reckoned."""
+    mantissas, exponents = np.frexp(numbers)
+    return np.asarray(np.ldexp(np.round(mantissas * 2.0**30) / 2.0**30, exponents))
 
 
 def _list(names: Sequence[str]) -> str:
