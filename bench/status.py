@@ -44,7 +44,7 @@ def main() -> None:
     print_table(title, ("command", "min s", "median s", "max s", "peak MiB"), rows)
 
 
-def make_campaign(place: Path, size: int) -> Path:
+def make_campaign(place: Path, size: int, repeats: int = REPEATS) -> Path:
     """Make a campaign with the package's own writers, as if it had run; return its directory."""
     from xpm_alchem.campaign.records import CampaignRecords
     from xpm_alchem.network.loading import load_network
@@ -53,22 +53,22 @@ def make_campaign(place: Path, size: int) -> Path:
     path = write_campaign(
         place,
         make_network(size),
-        {"trusted_modules": ["dummy_protocol"], "strategy": {"name": "uniform", "settings": {"repeats": REPEATS}}},
+        {"trusted_modules": ["dummy_protocol"], "strategy": {"name": "uniform", "settings": {"repeats": repeats}}},
     )
     plan = read_plan(path)
     network = load_network(plan.network, plan.trusted_modules)
     records = CampaignRecords.create(place / "workspace", plan, path.read_text(), network)
     with records.lock():
-        records.write(*events(network.index))
+        records.write(*events(network.index, repeats))
         weights = {record.id: None for record in network.index.transformations}
-        strategy = {"status": "dormant", "iterations": REPEATS, "last_iteration": time.time()}
+        strategy = {"status": "dormant", "iterations": repeats, "last_iteration": time.time()}
         records.set_driver_state({"strategy": strategy, "weights": weights})
     return records.path
 
 
-def events(index: Any) -> Iterator[dict[str, Any]]:
+def events(index: Any, repeats: int = REPEATS) -> Iterator[dict[str, Any]]:
     """Yield the journal of a campaign whose tasks are all complete."""
-    for repeat in range(1, REPEATS + 1):
+    for repeat in range(1, repeats + 1):
         for number, record in enumerate(index.transformations):
             task = f"{record.id}-{repeat}"
             reason = f"strategy uniform, iteration {repeat}"

@@ -2,7 +2,9 @@
 
 Every row is a process of its own. `load` reads and indexes network.json, `decode` makes gufe's objects of it (once per
 driver), `first` is an iteration without any results, `later` one with 10 results for every transformation, `next` one
-after a single further result. The last row has 5,000 ligands: see its peak memory.
+after a single further result; `next cpu` is the CPU seconds of that, `then` those of version 0.1.0 on an idle core, and
+`inverse` those of a peer that only inverts the Laplacian once, dense (numpy). The last row has 5,000 ligands: see its
+peak memory.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ STRATEGIES = {
     "radial-growth": {"max_runs": RESULTS + 3},
     "a-optimal": {"target_standard_error": 0.01},
 }
-HEAD = ("transformations", "strategy", "load", "decode", "first", "later", "next", "journal", "tasks", "peak MiB")
+TIMES = ("load", "decode", "first", "later", "next", "journal", "next cpu", "inverse")
+HEAD = ("transformations", "strategy", *TIMES, "then", "tasks", "peak MiB")
+THEN = {(10_000, "a-optimal"): 8.6}
 MANY_LIGANDS = 15_000  # transformations between 5,000 ligands
 
 
@@ -45,8 +49,9 @@ def main() -> None:
                 out = place / "row.json"
                 measured([sys.executable, __file__, "--one", place / str(size), strategy, out])
                 row = json.loads(out.read_text())
-                seconds = [f"{row[key]:.3f}" for key in ("load", "decode", "first", "later", "next", "state")]
-                cells = (size, strategy, *seconds, row["created"], mebibytes(row["peak"]))
+                seconds = [f"{row[key]:.3f}" if key in row else "" for key in TIMES]
+                then = THEN.get((size, strategy), "")
+                cells = (size, strategy, *seconds, then, row["created"], mebibytes(row["peak"]))
                 print("  ".join(str(cell).rjust(14) for cell in cells), flush=True)
 
 
@@ -68,16 +73,35 @@ def one(directory: Path, strategy: str) -> dict[str, Any]:
     _timed(found, "decode", lambda: network.id_of_key)
     strategist = Strategist(plan, network, directory)
     first = _timed(found, "first", lambda: strategist.iterate(StrategyState(), CampaignState(), 0.0))
-    state = _timed(found, "state", lambda: _with_results(CampaignState(), network.index))
+    state = _timed(found, "journal", lambda: _with_results(CampaignState(), network.index))
     later = _timed(found, "later", lambda: strategist.iterate(first.state, state, 1.0))
     _add_result(state, network.index.transformations[0].id, RESULTS + 1, 0.5)
+    began = time.process_time()
     after = _timed(found, "next", lambda: strategist.iterate(later.state, state, 2.0))
+    found["next cpu"] = time.process_time() - began
     for proposal in (first, later, after):
         if proposal.state.exception:
             raise RuntimeError(proposal.state.traceback)
     found["created"] = f"{len(first.create)} + {len(later.create)}"
     found["peak"] = peak_rss()
+    if strategy == "a-optimal":
+        began = time.process_time()
+        _invert(network)
+        found["inverse"] = time.process_time() - began
     return found
+
+
+def _invert(network: Any) -> None:
+    """Invert the Laplacian of the network, dense and on one thread."""
+    import numpy as np
+    from threadpoolctl import threadpool_limits
+
+    from xpm_alchem.strategies.legs import network_legs
+
+    topology = network_legs(network.alchemical_network).topology
+    laplacian = topology.laplacian(np.ones(len(topology.heads))).toarray()
+    with threadpool_limits(1):
+        np.linalg.inv(laplacian + np.eye(len(laplacian)))
 
 
 def _with_results(state: Any, index: Any) -> Any:

@@ -24,7 +24,7 @@ EVIL = "<script>alert(1)</script>"
 
 def report(records: CampaignRecords) -> str:
     campaign = Campaign(records)
-    return report_page(Material.of(records, campaign.summary(), campaign.budget()))
+    return "".join(report_page(Material.of(records, campaign.summary(), campaign.budget())))
 
 
 def read(records: CampaignRecords) -> ReportPage:

@@ -65,6 +65,6 @@ def test_imported_results_are_told_apart(tmp_path: Path):
     done = {"event": "status", "task": task, "status": "complete", "estimate": 1.0, "reason": "imported from old.json"}
     with records.lock():
         records.write({**made, "directory": directory}, done)
-    page = ReportPage.of(report_page(material(records)))
+    page = ReportPage.of("".join(report_page(material(records))))
     assert "repeats imported 1" in page.text["overview"] and "cost of a result 1 gpu-h" in page.text["overview"]
     assert f"solvent_a_b:2 imported from old.json {hashlib.sha256(b'{}').hexdigest()}" in page.text["provenance"]

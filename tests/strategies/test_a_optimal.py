@@ -17,13 +17,15 @@ from places import python_path
 from proposals import edge, network_of, system
 
 from xpm_alchem import gufe_seam as seam
+from xpm_alchem.estimation import covariance, elimination
 from xpm_alchem.estimation.node_values import Legs
 from xpm_alchem.estimation.repeat_variances import VariancePrior
+from xpm_alchem.results.estimates import CountedResult, TransformationResult
 from xpm_alchem.strategies.a_optimal import AOptimalStrategy, AOptimalStrategySettings
 from xpm_alchem.strategies.choose import make_strategy
 from xpm_alchem.strategies.legs import network_legs
 from xpm_alchem.strategies.netbfe import prior_spread
-from xpm_alchem.strategies.observations import Observation, observe
+from xpm_alchem.strategies.observations import Observation, Observer, observe
 
 
 @attrs.define
@@ -366,3 +368,65 @@ def test_a_cheap_leg_is_taken_for_what_it_costs():
     guessed = {t.name: Result(spread_out(0.5)) for t in network.edges}
     given = a_optimal(target_standard_error=0.01, batch=3.0, costs={"solvent": 100.0, "vacuum": 1.0})
     assert propose(given, network, guessed) == weights
+
+
+# ----------------------------------------------------------------------------------- one strategy for a whole campaign
+def counted(name: str, values: list[float], **more) -> CountedResult:
+    """Return what the strategist shows of a transformation, made anew as it does in every iteration."""
+    mean = math.fsum(values) / len(values) if values else None
+    sd = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    numbers = tuple(range(1, len(values) + 1))
+    given = (0.1,) * len(values)
+    result = TransformationResult(name, name, "solvent", tuple(values), given, mean, sd, None, numbers, "P")
+    return CountedResult(len(values), result, **more)
+
+
+def some_network(choose: np.random.Generator, nodes: int, chords: int):
+    """Return a network of two parts, with cycles and transformations side by side."""
+    pairs = [(int(choose.integers(0, n)), n) for n in range(1, nodes) if n != nodes * 2 // 3]
+    pairs += [(int(a), int(b)) for a, b in choose.integers(0, nodes, (chords, 2)) if a != b]
+    return network_of([edge(a, b, number + 1) for number, (a, b) in enumerate(pairs)])
+
+
+@pytest.mark.parametrize("kind", ["dense", "sparse"])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_results_that_come_one_by_one_lead_where_a_new_strategy_goes(seed, kind, monkeypatch):
+    choose = np.random.default_rng(seed)
+    network = some_network(choose, 14, 8)
+    names = [t.name for t in network.edges]
+    scatter = dict(zip(names, choose.lognormal(-1.0, 0.7, len(names)), strict=True))
+    values = {name: choose.normal(0.0, scatter[name], choose.integers(0, 4)).tolist() for name in names}
+    settings = {"tau": None, "target_standard_error": 0.05, "batch": 0.7, "pilot": 2, "max_runs": 9}
+    kept = a_optimal(**settings)
+    for step in range(25):
+        name = names[int(choose.integers(len(names)))]
+        values[name].append(float(choose.normal(0.0, scatter[name])))
+        if step % 7 == 3:  # a result that was taken back
+            values[names[0]] = values[names[0]][:-1]
+        more = {
+            name: {"to_come": int(choose.integers(0, 2)), "blocked": bool(choose.random() < 0.05)} for name in names
+        }
+        shown = {n: counted(n, values[n], **more[n]).with_more(more[n]["to_come"]) for n in names}
+        with monkeypatch.context() as patch:
+            if kind == "sparse":
+                patch.setattr(covariance, "_DENSE_NODES", 0)
+                patch.setattr(covariance, "_MOST_CHANGES", 2)
+                patch.setattr(elimination, "_FEW", 3)
+            found = propose(kept, network, shown)
+        expected = propose(a_optimal(**settings), network, shown)
+        assert {n for n, w in found.items() if w is None} == {n for n, w in expected.items() if w is None}
+        known = [n for n, weight in expected.items() if weight is not None]
+        assert [found[n] for n in known] == pytest.approx([expected[n] for n in known], rel=1e-9)
+    assert any(found.values())
+
+
+def test_what_has_not_changed_is_read_once_and_what_has_is_read_again(monkeypatch):
+    read = []
+    monkeypatch.setattr("xpm_alchem.strategies.observations.observe", lambda one: (read.append(one), observe(one))[1])
+    observer = Observer()
+    first = observer.known("a", counted("a", [0.1, 0.3]))
+    assert observer.known("a", counted("a", [0.1, 0.3]).with_more(4)) is first and len(read) == 1
+    assert first == observe(counted("a", [0.1, 0.3]))
+    for changed in (counted("a", [0.1, 0.4]), counted("a", [0.1, 0.4], blocked=True), counted("a", [0.1], cost=3.0)):
+        assert observer.known("a", changed) == observe(changed)
+    assert observer.known("a", None) == Observation() and len(read) == 5

@@ -364,7 +364,12 @@ class Journal:
         return lines if out.read(1) == b"\n" else b"\n" + lines
 
     def read(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-        """Return the whole records from byte `offset` on, and the offset to go on from.
+        """Return the whole records from byte `offset` on, and the offset to go on from; raises as `stream`."""
+        records, end = self.stream(offset)
+        return list(records), end
+
+    def stream(self, offset: int = 0) -> tuple[Iterator[dict[str, Any]], int]:
+        """Return the same with every record made when it is asked for: all at once take many times the file's size.
 
         Raises
         ------
@@ -376,21 +381,15 @@ class Journal:
         try:
             data = read_bytes(self.path, offset=offset)
         except FileNotFoundError:
-            return [], 0
-        end = data.rfind(b"\n") + 1
-        records = []
-        for line in data[:end].decode(errors="replace").split("\n"):
-            if not line:
-                continue
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(record, dict):
-                records.append(record)
-        if offset == 0 and records and "format" in records[0]:
-            self._check(records.pop(0))
-        return records, offset + end
+            return iter(()), 0
+        records, end = _records(data), offset + data.rfind(b"\n") + 1
+        first = next(records, None) if offset == 0 else None
+        if first is None:
+            return records, end
+        if "format" in first:
+            self._check(first)
+            return records, end
+        return itertools.chain([first], records), end
 
     def _check(self, header: dict[str, Any]) -> None:
         if header["format"] != self.kind:
@@ -407,3 +406,18 @@ class Journal:
             raise FormatError(
                 self.path, f"damaged: 'format_version' in its first line is {short(found)}. Restore it from a backup."
             )
+
+
+def _records(data: bytes) -> Iterator[dict[str, Any]]:
+    """Yield the records of whole lines; what is none is skipped."""
+    start = 0
+    while (end := data.find(b"\n", start)) >= 0:
+        line, start = data[start:end].decode(errors="replace"), end + 1
+        if not line:
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(record, dict):
+            yield record

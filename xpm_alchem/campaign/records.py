@@ -230,7 +230,7 @@ class CampaignRecords:
             return self._state
         now = time.monotonic()
         with self._own(self._journal.path.name, "read"):
-            records, self._offset = self._journal.read(self._offset)
+            records, self._offset = self._journal.stream(self._offset)
         self._read_at = now
         for record in records:
             self._state.apply(record)
@@ -240,9 +240,9 @@ class CampaignRecords:
         """Whether the journal is as it was read: only the holder of the lock writes; it is looked at all the same."""
         return self._held is not None and time.monotonic() - self._read_at < _LOOK_SECONDS
 
-    def events(self) -> list[dict[str, Any]]:
-        """Return the whole journal, each event with its `time`."""
-        return self._journal.read()[0]
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Yield the whole journal, each event with its `time`."""
+        yield from self._journal.stream()[0]
 
     @property
     def position(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from collections.abc import Callable
@@ -23,6 +24,7 @@ tasks_argument = click.argument("tasks", nargs=-1, required=True, metavar="TRANS
 workspace_option = click.option(
     "-w", "--workspace", metavar="ID|DIR", help="Workspace: an id of settings.yaml, or a directory."
 )
+_AT_ONCE = 10_000  # parts of JSON: all of a large view take ten times the memory of its text
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON (keys: docs/json.md).")
 
 
@@ -42,7 +44,9 @@ def say_tasks(change: TaskChange, done: str, later: str) -> None:
 
 def output_json(view: View) -> None:
     """Print a view as JSON; what it escapes itself is exact, and does nothing to a terminal."""
-    put(json.dumps(view, indent=2).replace("\x7f", "\\u007f") + "\n")
+    parts = itertools.chain(json.JSONEncoder(indent=2).iterencode(view), "\n")
+    while some := "".join(itertools.islice(parts, _AT_ONCE)):
+        put(some.replace("\x7f", "\\u007f"))
 
 
 def say(*lines: str, err: bool = False) -> None:

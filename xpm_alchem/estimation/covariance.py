@@ -7,24 +7,26 @@ arXiv:1906.08599; the maximum-likelihood estimator of cinnabar is the same Lapla
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.linalg import blas, lapack
+from scipy.linalg import blas
 from scipy.sparse import csgraph
-from scipy.sparse.linalg import splu
 
 from xpm_alchem.estimation.blas_threads import one_blas_thread
+from xpm_alchem.estimation.elimination import Order, dense_inverse
+from xpm_alchem.estimation.sparse_covariance import SparseCovariance
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_SMALL_NODES = 300  # up to here the matrix is formed at once
-_DENSE_NODES = 6000  # up to here it is formed when something needs it whole
-_BLOCK = 256  # edges looked at together: bounds the memory
+_DENSE_NODES = 300  # up to here the matrix is formed
+_BLOCK = 256  # columns looked at together: bounds the memory
+_MOST_CHANGES = 150  # edges changed before the Laplacian is eliminated anew
 
 
 @attrs.frozen(eq=False)
@@ -44,11 +46,14 @@ class Topology:
     tails: Ints
 
     _parts: dict[bytes, Ints] = attrs.field(factory=dict, init=False, repr=False)
+    _orders: dict[bytes, Order] = attrs.field(factory=dict, init=False, repr=False)
 
-    def laplacian(self, weights: Floats) -> sparse.csr_matrix:
-        """Return the weighted Laplacian."""
-        rows = np.concatenate([self.heads, self.tails, self.heads, self.tails])
-        columns = np.concatenate([self.tails, self.heads, self.heads, self.tails])
+    def laplacian(self, weights: NDArray[Any]) -> sparse.csr_matrix:
+        """Return the weighted Laplacian, without elements for edges of weight 0."""
+        used = weights != 0
+        heads, tails, weights = self.heads[used], self.tails[used], weights[used]
+        rows = np.concatenate([heads, tails, heads, tails])
+        columns = np.concatenate([tails, heads, heads, tails])
         values = np.concatenate([-weights, -weights, weights, weights])
         return sparse.csr_matrix((values, (rows, columns)), shape=(self.nodes, self.nodes))
 
@@ -63,6 +68,16 @@ class Topology:
             self._parts[name] = np.asarray(csgraph.connected_components(graph, directed=False)[1], dtype=np.int64)
         return self._parts[name]
 
+    def order(self, weights: Floats) -> Order:
+        """Return in which order the nodes are eliminated best; edges of weight 0 join nothing."""
+        used = weights > 0
+        name = used.tobytes()
+        if name not in self._orders:
+            pattern = self.laplacian(used.astype(float)) + sparse.identity(self.nodes, format="csr")
+            self._orders.clear()
+            self._orders[name] = Order.of(pattern)
+        return self._orders[name]
+
     def differences(self, values: Floats) -> Floats:
         """Return value(head) - value(tail) of every edge; `values` has shape (K,)."""
         return np.asarray(values[self.heads] - values[self.tails])
@@ -74,23 +89,19 @@ class Topology:
 
 
 class Covariance:
-    """The covariance matrix for given weights (one over variance, (kcal/mol)^-2), changed edge by edge.
+    """The covariance matrix C for given weights (one over variance, (kcal/mol)^-2), changed edge by edge.
 
-    Up to 6,000 nodes the matrix is formed, part by part, when something is asked that needs it whole: that is several
-    times faster than asking a sparse factorisation for every edge, and at most 288 MB. Beyond that there is only the
-    factorisation, and memory for 256 columns.
+    Up to 300 nodes the matrix is formed. Beyond that it is a `SparseCovariance`, and few changes since that was made.
+    Edges of weight 0 take longer there: what concerns them is looked at edge by edge.
     """
 
     def __init__(self, topology: Topology, weights: Floats) -> None:
         self.topology = topology
         self.parts = topology.parts(weights)
         self._weights = weights.copy()
-        self._sizes = np.bincount(self.parts).astype(float)
-        self._factors: Any = None
-        self._matrix: Floats | None = None
-        self._may_form = topology.nodes <= _DENSE_NODES
-        if self._may_form and topology.nodes <= _SMALL_NODES:
-            self._form()
+        self._changes: list[tuple[Floats, Floats]] = []  # U and S since the elimination: C is less by U S U^T
+        self._matrix = self._formed() if topology.nodes <= _DENSE_NODES else None
+        self._sparse: SparseCovariance | None = None
 
     @one_blas_thread
     def apply(self, vectors: Floats) -> Floats:
@@ -99,62 +110,47 @@ class Covariance:
             if vectors.ndim == 1:
                 return np.asarray(self._matrix @ vectors)
             return np.asarray(blas.dgemm(1.0, self._matrix, vectors))  # for a few columns twice as fast as numpy's
-        if self._factors is None:
-            grounded = np.zeros(self.topology.nodes)
-            laplacian = self.topology.laplacian(self._weights)
-            held = np.unique(self.parts, return_index=True)[1]  # one node of each part
-            grounded[held] = np.maximum(laplacian.diagonal()[held], 1.0)
-            laplacian += sparse.diags(grounded)
-            self._factors = splu(laplacian.tocsc(), permc_spec="MMD_AT_PLUS_A")
-        return self._centred(self._factors.solve(self._centred(vectors)))
+        found = (self._sparse or self._settled()).apply(vectors)
+        for columns, factor in self._changes:
+            found -= columns @ (factor @ (columns.T @ vectors))
+        return found
 
     def own(self) -> Floats:
         """Return b_e^T C b_e of every edge, shape (E,)."""
+        if self._matrix is None:
+            own = self._settled().own()
+            for edges in self._unused():
+                own[edges] = self.topology.differences(self._columns(edges))[edges, np.arange(len(edges))]
+            return own
         heads, tails = self.topology.heads, self.topology.tails
-        if self._may_form:
-            matrix = self._formed()
-            return np.asarray(matrix[heads, heads] + matrix[tails, tails] - 2.0 * matrix[heads, tails])
-        return self.scan(np.zeros((len(heads), 0)))[0]
+        return np.asarray(self._matrix[heads, heads] + self._matrix[tails, tails] - 2.0 * self._matrix[heads, tails])
+
+    def variances(self) -> Floats:
+        """Return the diagonal of C, shape (K,)."""
+        return self._settled().variances() if self._matrix is None else self._matrix.diagonal().copy()
+
+    @one_blas_thread
+    def spread(self, factors: Floats) -> Floats:
+        """Return ``sum_e factor_e (C b_e)^2`` for each node, shape (K,); `factors` has shape (E,)."""
+        if self._matrix is not None:
+            return np.asarray(self._columns(np.arange(len(factors))) ** 2 @ factors)
+        sums = self._settled().spread(factors)
+        for edges in self._unused(factors != 0):
+            sums += self._columns(edges) ** 2 @ factors[edges]
+        return sums
 
     @one_blas_thread
     def gains(self, nodes: Ints, weights: Floats) -> Floats:
         """Return the sum of weight (C b_e)^2 over some nodes for every edge, shape (E,)."""
-        gains = np.zeros(len(self.topology.heads))
-        for start in range(0, len(nodes), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            units = np.zeros((self.topology.nodes, len(nodes[block])))
-            units[nodes[block], np.arange(units.shape[1])] = 1.0
-            rows = self._formed()[:, nodes[block]] if self._may_form else self.apply(units)
-            gains += (rows[self.topology.heads] - rows[self.topology.tails]) ** 2 @ weights[block]
-        return gains
-
-    @one_blas_thread
-    def scan(self, factors: Floats) -> tuple[Floats, Floats, Floats]:
-        """Look at every edge once.
-
-        Parameters
-        ----------
-        factors
-            Of the edges, shape (E, m).
-
-        Returns
-        -------
-        own, gains, sums
-            b_e^T C b_e, and the sum over nodes of (C b_e)^2: shape (E,); and ``sum_e factor_e (C b_e)^2`` for each
-            node: shape (K, m).
-        """
-        edges = len(factors)
-        own, gains = np.zeros(edges), np.zeros(edges)
-        sums = np.zeros((self.topology.nodes, factors.shape[1]))
-        for start in range(0, edges, _BLOCK):
-            block = np.arange(start, min(start + _BLOCK, edges))
-            columns = self._columns(block)
-            index = np.arange(len(block))
-            own[block] = columns[self.topology.heads[block], index] - columns[self.topology.tails[block], index]
-            squared = np.square(columns, out=columns)
-            gains[block] = squared.sum(axis=0)
-            sums += squared @ factors[block]
-        return own, gains, sums
+        if self._matrix is None and len(nodes) > _BLOCK:
+            counted = np.zeros(self.topology.nodes)
+            counted[nodes] = weights
+            gains = self._settled().gains(counted)
+            for edges in self._unused():
+                gains[edges] = counted @ self._columns(edges) ** 2
+            return gains
+        rows = self._matrix[:, nodes] if self._matrix is not None else self.apply(self._units(nodes))
+        return np.asarray(self.topology.differences(rows) ** 2 @ weights)
 
     @one_blas_thread
     def change(self, edges: Ints, by: Floats, nodes: Floats) -> tuple[Floats, Floats, Floats]:
@@ -163,7 +159,7 @@ class Covariance:
         Parameters
         ----------
         edges, by
-            Which edges (m of them, none twice), and by how much their weights change.
+            Which edges (m of them, none twice, none of weight 0), and by how much their weights change.
         nodes
             How much each node counts in `reach`, shape (K,).
 
@@ -175,69 +171,64 @@ class Covariance:
         columns = self._columns(edges)
         reach = self.apply(nodes[:, None] * columns)
         along = columns[self.topology.heads[edges]] - columns[self.topology.tails[edges]]
-        factor = np.linalg.solve(np.eye(len(edges)) + by[:, None] * along, np.diag(by))
+        factor = np.asarray(np.linalg.solve(np.eye(len(edges)) + by[:, None] * along, np.diag(by)))
+        self._weights[edges] += by
         if self._matrix is not None:
             self._matrix = blas.dgemm(
                 -1.0, columns @ factor, columns, beta=1.0, c=self._matrix, trans_b=True, overwrite_c=True
             )
-        else:
-            self._weights[edges] += by
-            self._factors = None
-        return columns, reach, np.asarray(factor)
+            return columns, reach, factor
+        self._changes.append((columns, factor))
+        if sum(len(factor) for _, factor in self._changes) > _MOST_CHANGES:
+            self._settled()
+        return columns, reach, factor
+
+    def _settled(self) -> SparseCovariance:
+        """Return the covariance for the weights as they are now."""
+        if self._sparse is None or self._changes:
+            self._sparse = SparseCovariance(self.topology, self._weights)
+            self._changes.clear()
+        return self._sparse
 
     def _columns(self, edges: Ints) -> Floats:
         """Return the columns C b_e of some edges, shape (K, m)."""
         heads, tails = self.topology.heads[edges], self.topology.tails[edges]
-        if self._may_form:
-            matrix = self._formed()
-            return np.asarray(matrix[:, heads] - matrix[:, tails])
-        vectors = np.zeros((self.topology.nodes, len(edges)))
-        vectors[heads, np.arange(len(edges))] += 1.0
-        vectors[tails, np.arange(len(edges))] -= 1.0
-        return self.apply(vectors)
+        if self._matrix is not None:
+            return np.asarray(self._matrix[:, heads] - self._matrix[:, tails])
+        found = (self._sparse or self._settled()).apply(self._units(heads) - self._units(tails))
+        for columns, factor in self._changes:
+            found -= columns @ (factor @ (columns[heads] - columns[tails]).T)
+        return found
 
-    def _formed(self) -> Floats:
-        return self._form() if self._matrix is None else self._matrix
+    def _units(self, nodes: Ints) -> Floats:
+        units = np.zeros((self.topology.nodes, len(nodes)))
+        units[nodes, np.arange(len(nodes))] = 1.0
+        return units
+
+    def _unused(self, too: NDArray[np.bool_] | bool = True) -> Iterator[Ints]:
+        """Yield blocks of edges of weight 0 (for which something else holds too)."""
+        unused = np.flatnonzero((self._weights == 0) & too)
+        for start in range(0, len(unused), _BLOCK):
+            yield unused[start : start + _BLOCK]
 
     @one_blas_thread
-    def _form(self) -> Floats:
-        """Form the matrix, each part by itself: its inverse with one node held fast, centred."""
-        laplacian = self.topology.laplacian(self._weights)
-        alone = len(self._sizes) == 1
-        whole = np.zeros((0, 0)) if alone else np.zeros((self.topology.nodes, self.topology.nodes), order="F")
-        for part in np.flatnonzero(self._sizes > 1):
-            members = np.flatnonzero(self.parts == part)
-            of_part = laplacian if alone else laplacian[members][:, members]
-            inverse = _centred_inverse(of_part.toarray(order="F"))
-            if alone:
-                whole = inverse
-            else:
-                whole[np.ix_(members, members)] = inverse
-        self._matrix = whole if whole.size else np.zeros((self.topology.nodes, self.topology.nodes), order="F")
-        return self._matrix
-
-    def _centred(self, vectors: Floats) -> Floats:
-        if len(self._sizes) == 1:
-            return np.asarray(vectors - vectors.mean(axis=0))
-        members = sparse.csr_matrix((np.ones(len(self.parts)), (self.parts, np.arange(len(self.parts)))))
-        means = (members @ vectors) / (self._sizes if vectors.ndim == 1 else self._sizes[:, None])
-        return np.asarray(vectors - means[self.parts])
+    def _formed(self) -> Floats:
+        """Return the matrix, each part by itself: its inverse with one node held fast, centred."""
+        laplacian = self.topology.laplacian(self._weights).toarray(order="F")
+        if self.parts.max(initial=0) == 0:
+            return _centred_inverse(laplacian)
+        whole = np.zeros(laplacian.shape, order="F")
+        for part in np.flatnonzero(np.bincount(self.parts) > 1):
+            members = np.ix_(*[np.flatnonzero(self.parts == part)] * 2)
+            whole[members] = _centred_inverse(np.asfortranarray(laplacian[members]))
+        return whole
 
 
 def _centred_inverse(laplacian: Floats) -> Floats:
     """Return the pseudo-inverse of a connected graph's Laplacian, which is overwritten."""
+    if len(laplacian) < 2:
+        return np.zeros_like(laplacian)
     laplacian[0, 0] += laplacian.diagonal().mean()  # one node held fast: which one falls out by centring
-    factor, failed = lapack.dpotrf(laplacian, lower=True, overwrite_a=True, clean=False)
-    inverse, also_failed = lapack.dpotri(factor, lower=True, overwrite_c=True)
-    if failed or also_failed:
-        raise np.linalg.LinAlgError("the Laplacian of a connected part is not positive")
-    for start in range(0, len(inverse), _BLOCK):  # only the lower triangle is there
-        block = slice(start, start + _BLOCK)
-        inverse[block, start + _BLOCK :] = inverse[start + _BLOCK :, block].T
-        lower = np.tril(inverse[block, block])
-        inverse[block, block] = lower + np.tril(lower, -1).T
+    inverse = dense_inverse(laplacian)
     means = inverse.mean(axis=0)
-    inverse -= means[None, :]
-    inverse -= means[:, None]
-    inverse += means.mean()
-    return np.asarray(inverse)
+    return np.asfortranarray(inverse - means[None, :] - means[:, None] + means.mean())

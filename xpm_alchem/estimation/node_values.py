@@ -88,8 +88,8 @@ class NodeValues:
 
     @property
     def standard_errors(self) -> Floats:
-        """Of the values, kcal/mol, shape (K,); every edge is looked at for it, each time."""
-        return np.asarray(np.sqrt(self.covariance.scan((self.weights**2 * self.expected)[:, None])[2][:, 0]))
+        """Of the values, kcal/mol, shape (K,); reckoned anew each time."""
+        return np.asarray(np.sqrt(self.covariance.spread(self.weights**2 * self.expected)))
 
 
 def edge_weights(topology: Topology, legs: Legs, counts: Floats, per_repeat: Floats, tau: float) -> Floats:
@@ -184,4 +184,4 @@ def floor_errors(topology: Topology, usable: NDArray[np.bool_], tau: float) -> F
 @lru_cache(maxsize=4)
 def _floor_of_unit_errors(topology: Topology, usable: bytes) -> Floats:
     weights = np.frombuffer(usable, dtype=bool).astype(float)
-    return np.asarray(np.sqrt(Covariance(topology, weights).scan(weights[:, None])[2][:, 0]))
+    return np.asarray(np.sqrt(np.maximum(Covariance(topology, weights).variances(), 0.0)))

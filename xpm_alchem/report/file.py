@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import attrs
@@ -18,8 +19,8 @@ from xpm_alchem.report.standing import Standing
 _HEAD_BYTES = 2000  # of a page; its generator is named in them
 
 
-def report_page(material: Material) -> str:
-    """Return the report as HTML."""
+def report_page(material: Material) -> Iterator[str]:
+    """Yield the report as HTML, in pieces."""
     name, made = material.status["campaign"], local_time(material.made)
     return render(name, made, Standing.of(material), sections(material))
 
@@ -66,8 +67,8 @@ class ReportFile:
         with open(self.path, "rb") as lines:
             return f'content="{GENERATOR}"'.encode() in lines.read(_HEAD_BYTES)
 
-    def write(self, page: str) -> Path:
-        """Write the page, whole or not at all, and return its absolute path.
+    def write(self, page: Iterable[str]) -> Path:
+        """Write the pieces of a page, all or none, and return its absolute path.
 
         Raises
         ------
@@ -75,5 +76,6 @@ class ReportFile:
             It cannot be written.
         """
         with one_sentence(self.path), atomic_write(self.path, "wb") as out:
-            out.write(page.encode("utf-8", "replace"))  # names may hold what no text can
+            for piece in page:
+                out.write(piece.encode("utf-8", "replace"))  # names may hold what no text can
         return absolute(self.path)

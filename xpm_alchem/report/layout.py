@@ -2,13 +2,15 @@
 
 Each connected part is laid out so that distances in the plane are as near as possible to those along the edges: its
 stress (Kamada & Kawai 1989, doi:10.1016/0020-0190(89)90102-6) is lowered by majorization (Gansner, Koren & North 2005,
-doi:10.1007/978-3-540-31843-9_25), from classical scaling on. Then the parts are put side by side.
+doi:10.1007/978-3-540-31843-9_25), from classical scaling on; of a part with more than 600 nodes a sample of its terms
+(sparse_stress.py). Then the parts are put side by side.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import networkx
 import numpy as np
@@ -16,10 +18,12 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import shortest_path
 
 from xpm_alchem.estimation.blas_threads import one_blas_thread
+from xpm_alchem.report import sparse_stress
 
 Floats = NDArray[np.float64]
 Place = tuple[float, float]
 
+_MANY = 600  # nodes; all pairs of more take too much time and memory
 _STEPS = 150
 _ENOUGH = 1e-4  # a step that moves nodes less, on average, is the last
 _SEED = 7
@@ -41,8 +45,10 @@ def places(nodes: Iterable[str], edges: Iterable[tuple[str, str]]) -> dict[str, 
 
 
 @one_blas_thread
-def _lay_out(adjacency: object) -> Floats:
+def _lay_out(adjacency: Any) -> Floats:
     """Return places of the nodes of a connected graph, shape (N, 2)."""
+    if adjacency.shape[0] > _MANY:
+        return sparse_stress.lay_out(adjacency)
     distances: Floats = shortest_path(adjacency, unweighted=True, directed=False)
     count = len(distances)
     if count < 3:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import attrs
@@ -16,6 +16,7 @@ from xpm_alchem.report.standing import Standing
 from xpm_alchem.views.rows import Rows
 
 GENERATOR = "xpm-alchem report"
+_AT_ONCE = 1000  # parts of the template in a piece
 _LONG = 40  # rows of a table that are shown without being asked for
 
 
@@ -89,8 +90,8 @@ def _shown(value: object) -> object:
     return printable(value, keep="\n\t") if type(value) is str else value
 
 
-def render(title: str, made: str, standing: Standing, sections: Sequence[Section]) -> str:
-    """Return the page; everything that is put into it is escaped.
+def render(title: str, made: str, standing: Standing, sections: Sequence[Section]) -> Iterator[str]:
+    """Yield the page in pieces, as whole it may take much memory; everything that is put into it is escaped.
 
     Parameters
     ----------
@@ -106,7 +107,7 @@ def render(title: str, made: str, standing: Standing, sections: Sequence[Section
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
-    return environment.get_template("page.html").render(
+    stream = environment.get_template("page.html").stream(
         generator=GENERATOR,
         version=__version__,
         title=title,
@@ -115,3 +116,5 @@ def render(title: str, made: str, standing: Standing, sections: Sequence[Section
         sections=sections,
         plotly=Markup(get_plotlyjs()),  # plotly's own
     )
+    stream.enable_buffering(_AT_ONCE)
+    yield from stream

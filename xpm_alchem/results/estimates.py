@@ -226,12 +226,12 @@ class CountedResult:
     def of(cls, result: TransformationResult, tasks: Iterable[TaskState], *, closed: bool = False) -> CountedResult:
         """Return what is known of a transformation with nothing to come; `closed`: by the budget."""
         tasks = list(tasks)
-        seconds = mean_seconds(tasks)
+        seconds, statuses = mean_seconds(tasks), [task.status for task in tasks]
         return cls(
-            n_protocol_dag_results=sum(task.status is TaskStatus.COMPLETE for task in tasks),
+            n_protocol_dag_results=statuses.count(TaskStatus.COMPLETE),
             result=result,
             cost=math.nan if seconds is None else seconds,
-            blocked=closed or any(task.status is TaskStatus.ERROR for task in tasks),
+            blocked=closed or TaskStatus.ERROR in statuses,
         )
 
     def with_more(self, to_come: int) -> CountedResult:

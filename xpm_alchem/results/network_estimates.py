@@ -8,6 +8,8 @@ the whole network, divided by the number of repeats, and an error of the edges' 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import attrs
 import numpy as np
 from numpy.typing import NDArray
@@ -30,30 +32,47 @@ class NetworkEstimate:
     values
         Relative to the mean of the connected part (or to a reference), shape (K,); NaN for a ligand that no edge with
         a result reaches, and for one in another part than the reference.
-    covariance
-        (kcal/mol)^2, shape (K, K).
+    variances
+        The diagonal of the covariance, (kcal/mol)^2, shape (K,).
+    with_others
+        Gives the covariance times vectors, shape (K, m): a large network's is never formed.
     parts
         Number of the connected part, shape (K,); the largest is 0. Values of different parts cannot be compared. -1:
         the ligand has no value.
     """
 
     values: Floats
-    covariance: Floats
+    variances: Floats
+    with_others: Callable[[Floats], Floats]
     parts: Ints
+
+    @property
+    def covariance(self) -> Floats:
+        """The whole covariance, (kcal/mol)^2, shape (K, K); made each time it is asked for."""
+        return self.with_others(np.eye(len(self.values)))
 
     @property
     def errors(self) -> Floats:
         """Their standard errors, kcal/mol, shape (K,)."""
-        return np.where(self.parts < 0, np.nan, np.sqrt(np.maximum(np.diagonal(self.covariance), 0.0)))
+        return np.where(self.parts < 0, np.nan, np.sqrt(np.maximum(self.variances, 0.0)))
 
     def relative_to(self, ligand: int) -> NetworkEstimate:
         """Return the values relative to one of the ligands, whose own is 0 without error."""
         same = (self.parts == self.parts[ligand]) & (self.parts >= 0)
-        with_it = self.covariance[:, ligand]
-        covariance = self.covariance - with_it[:, None] - with_it[None, :] + self.covariance[ligand, ligand]
+        unit = np.zeros((len(same), 1))
+        unit[ligand] = 1.0
+        with_it = self.with_others(unit)[:, 0]
+
+        def with_others(vectors: Floats) -> Floats:
+            inside = vectors * same[:, None]
+            inside[ligand] -= inside.sum(axis=0)
+            found = self.with_others(inside)
+            return np.asarray((found - found[ligand]) * same[:, None])
+
         return NetworkEstimate(
             np.where(same, self.values - self.values[ligand], np.nan),
-            np.where(same[:, None] & same[None, :], covariance, 0.0),
+            np.where(same, self.variances - 2.0 * with_it + with_it[ligand], 0.0),
+            with_others,
             np.where(same, 0, -1),
         )
 
@@ -71,21 +90,27 @@ def estimate_values(topology: Topology, values: Floats, errors: Floats) -> Netwo
     weights = np.where(known, 1.0 / np.maximum(np.where(known, errors, 1.0), LEAST_ERROR) ** 2, 0.0)
     covariance = Covariance(topology, weights)
     estimated = covariance.apply(topology.divergence(weights * np.where(known, values, 0.0)))
-    return _estimate(topology, covariance, estimated, covariance.apply(np.eye(topology.nodes)))
+    return _estimate(estimated, covariance.variances(), covariance.apply, covariance.parts)
 
 
 def steadied_values(topology: Topology, legs: Legs) -> tuple[NetworkEstimate, NodeValues]:
     """Estimate the ligands' values by `node_values.fit_nodes`; one repeat of both legs is enough for an edge."""
     fit = fit_nodes(topology, legs)
-    along = topology.differences(fit.covariance.apply(np.eye(topology.nodes)))  # b_e^T C, shape (E, K)
-    covariance = along.T @ ((fit.weights**2 * fit.expected)[:, None] * along)
-    return _estimate(topology, fit.covariance, fit.values, covariance), fit
+    scatter = topology.laplacian(fit.weights**2 * fit.expected)
+
+    def with_others(vectors: Floats) -> Floats:
+        return fit.covariance.apply(scatter @ fit.covariance.apply(vectors))
+
+    return _estimate(fit.values, fit.standard_errors**2, with_others, fit.covariance.parts), fit
 
 
-def _estimate(topology: Topology, covariance: Covariance, values: Floats, matrix: Floats) -> NetworkEstimate:
-    sizes = np.bincount(covariance.parts, minlength=1)
+def _estimate(
+    values: Floats, variances: Floats, with_others: Callable[[Floats], Floats], parts: Ints
+) -> NetworkEstimate:
+    sizes = np.bincount(parts, minlength=1)
     rank = np.empty(len(sizes), dtype=np.int64)
     rank[np.argsort(-sizes, kind="stable")] = np.arange(len(sizes))
-    reached = sizes[covariance.parts] > 1
-    parts = np.where(reached, rank[covariance.parts], -1)
-    return NetworkEstimate(np.where(reached, values, np.nan), matrix, parts)
+    reached = sizes[parts] > 1
+    return NetworkEstimate(
+        np.where(reached, values, np.nan), variances, with_others, np.where(reached, rank[parts], -1)
+    )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 import numpy as np
@@ -20,6 +19,8 @@ Ints = NDArray[np.int64]
 REPEAT_Z = 3.5
 EDGE_Z = 3.0
 _MOST_EDGES = 20  # named, and taken out one after another
+_ON_A_CYCLE = 1e-9  # an edge that leaves less to the rest of its network lies on no cycle
+_MUCH_LEFT = 1e-3
 
 
 @attrs.frozen
@@ -68,38 +69,46 @@ def repeat_outliers(results: Mapping[str, TransformationResult], scatter: Scatte
     doi:10.2202/1544-6115.1027). t has d0 + n - 2 degrees of freedom; z is the normal deviate as rare as t. Three
     repeats are enough for that, where a median absolute deviation of three says nothing.
     """
-    found: list[RepeatOutlier] = []
+    by_count: dict[int, list[TransformationResult]] = {}
     for result in results.values():
-        if len(result.repeats) < 2:
+        by_count.setdefault(len(result.repeats), []).append(result)
+    found: dict[str, list[RepeatOutlier]] = {}
+    for count, alike in by_count.items():
+        if count < 2:
             continue
-        deviations, z = _deletion_z(result, scatter)
-        worst = int(np.argmax(np.abs(z)))
-        if abs(z[worst]) <= REPEAT_Z:
-            continue
-        if len(z) == 2:
-            found.append(RepeatOutlier(result.id, result.name, result.numbers, deviations[1], z[1]))
-            continue
-        found += [
-            RepeatOutlier(result.id, result.name, (result.numbers[i],), deviations[i], z[i])
-            for i in np.flatnonzero(np.abs(z) > REPEAT_Z)
-        ]
-    return sorted(found, key=lambda one: -abs(one.z))
+        deviations, z = _deletion_z(alike, scatter)
+        for row in np.flatnonzero(np.abs(z).max(axis=1) > REPEAT_Z):
+            found[alike[row].id] = _repeats_apart(alike[row], deviations[row].tolist(), z[row].tolist())
+    return sorted((one for id in results for one in found.get(id, ())), key=lambda one: -abs(one.z))
 
 
-def _deletion_z(result: TransformationResult, scatter: Scatter) -> tuple[list[float], list[float]]:
-    values = np.array(result.repeats)
-    prior = scatter.prior_from_others(result.id)
-    deviations, z = [], []
-    for i in range(len(values)):
-        others = np.delete(values, i)
-        squares = float(np.sum((others - others.mean()) ** 2))
-        degrees = prior.degrees + len(others) - 1
-        variance = (prior.degrees * prior.scale + squares) / degrees
-        deviation = float(values[i] - others.mean())
-        t = deviation / math.sqrt(variance * (1.0 + 1.0 / len(others)))
-        tail = max(float(stdtr(degrees, -abs(t))), 1e-300)
-        deviations.append(deviation)
-        z.append(math.copysign(-float(ndtri(tail)), deviation))
+def _repeats_apart(result: TransformationResult, deviations: list[float], z: list[float]) -> list[RepeatOutlier]:
+    if len(z) == 2:
+        return [RepeatOutlier(result.id, result.name, result.numbers, deviations[1], z[1])]
+    return [
+        RepeatOutlier(result.id, result.name, (number,), deviation, one)
+        for number, deviation, one in zip(result.numbers, deviations, z, strict=True)
+        if abs(one) > REPEAT_Z
+    ]
+
+
+def _deletion_z(results: Sequence[TransformationResult], scatter: Scatter) -> tuple[Floats, Floats]:
+    """Return deviation and z of every repeat of transformations that have n each, shape (m, n)."""
+    values = np.array([result.repeats for result in results])
+    priors = [scatter.prior_from_others(result.id) for result in results]
+    prior_degrees, scales = (np.array([getattr(one, of) for one in priors]) for of in ("degrees", "scale"))
+    n = values.shape[1]
+    deviations, z = np.empty_like(values), np.empty_like(values)
+    for i in range(n):
+        others = np.delete(values, i, axis=1)
+        means = others.mean(axis=1)
+        squares = np.sum((others - means[:, None]) ** 2, axis=1)
+        degrees = prior_degrees + n - 2.0
+        variances = (prior_degrees * scales + squares) / degrees
+        deviations[:, i] = values[:, i] - means
+        t = deviations[:, i] / np.sqrt(variances * (1.0 + 1.0 / (n - 1)))
+        tails = np.maximum(stdtr(degrees, -np.abs(t)), 1e-300)
+        z[:, i] = np.copysign(-ndtri(tails), deviations[:, i])
     return deviations, z
 
 
@@ -128,6 +137,71 @@ class EdgeOutlier:
         return f"one of these edges is {off}; which cannot be told, they lie on the same cycle: {some}"
 
 
+class _Rest:
+    """Edges beside the rest of their network, from which they may be taken out one after another.
+
+    Attributes
+    ----------
+    values, variances, weights
+        Of the edges, shape (E,); the weight is 0 where one is not known.
+    residuals, own
+        Of the fit with all that are not taken out, kcal/mol; b^T C b, (kcal/mol)^2.
+    """
+
+    def __init__(self, topology: Topology, values: Floats, variances: Floats) -> None:
+        known = np.isfinite(values) & np.isfinite(variances)
+        self._topology = topology
+        self.values = np.where(known, values, 0.0)
+        self.variances = np.where(known, variances, 1.0)
+        self.weights = np.where(known, 1.0 / self.variances, 0.0)
+        self._fit()
+
+    def _fit(self) -> None:
+        self._covariance = Covariance(self._topology, self.weights)
+        self._changes: list[tuple[Floats, float]] = []  # C is more by c u u^T for every u and c
+        flow = self._topology.divergence(self.weights * self.values)
+        self.residuals = self.values - self._topology.differences(self._covariance.apply(flow))
+        self.own = self._covariance.own()
+
+    @property
+    def left(self) -> Floats:
+        """1 - w h: what an edge leaves to the rest, shape (E,); 0 for one that lies on no cycle, or is not known."""
+        left = 1.0 - self.weights * self.own
+        return np.where((self.weights > 0) & (left > _ON_A_CYCLE), left, 0.0)
+
+    def deviations_and_z(self) -> tuple[Floats, Floats]:
+        """Return what `edge_residuals` returns."""
+        left = self.left
+        on_cycle = left > 0
+        left = np.where(on_cycle, left, 1.0)
+        deviations = np.where(on_cycle, self.residuals / left, np.nan)
+        return deviations, np.where(on_cycle, self.residuals / np.sqrt(self.variances * left), np.nan)
+
+    def take_out(self, edge: int) -> None:
+        """Go on without an edge (Sherman and Morrison 1950); one on no cycle says nothing of the others."""
+        left, weight = float(self.left[edge]), float(self.weights[edge])
+        self.weights[edge] = 0.0
+        if left == 0.0:
+            return
+        if left < _MUCH_LEFT:  # it carried nearly all: what is left of the digits is too few
+            self._fit()
+            return
+        column = self._column(edge)
+        along = self._topology.differences(column)
+        self.residuals = self.residuals + weight / left * self.residuals[edge] * along
+        self.own = self.own + weight / left * along**2
+        self._changes.append((column, weight / left))
+
+    def _column(self, edge: int) -> Floats:
+        unit = np.zeros(len(self.weights))
+        unit[edge] = 1.0
+        ends = self._topology.divergence(unit)
+        column = self._covariance.apply(ends)
+        for other, factor in self._changes:
+            column = column + other * (factor * float(other @ ends))
+        return column
+
+
 def edge_residuals(topology: Topology, values: Floats, variances: Floats) -> tuple[Floats, Floats]:
     """Return how far each edge is from what the rest of the network says, and that over its standard deviation.
 
@@ -144,16 +218,7 @@ def edge_residuals(topology: Topology, values: Floats, variances: Floats) -> tup
     deviations, z
         Shape (E,), the first in kcal/mol; NaN for an edge that lies on no cycle, or has no value.
     """
-    known = np.isfinite(values) & np.isfinite(variances)
-    weights = np.where(known, 1.0 / np.where(known, variances, 1.0), 0.0)
-    covariance = Covariance(topology, weights)
-    measured = np.where(known, values, 0.0)
-    residuals = measured - topology.differences(covariance.apply(topology.divergence(weights * measured)))
-    left = 1.0 - weights * covariance.own()
-    on_cycle = known & (left > 1e-9)
-    left = np.where(on_cycle, left, 1.0)
-    deviations = np.where(on_cycle, residuals / left, np.nan)
-    return deviations, np.where(on_cycle, residuals / np.sqrt(np.where(known, variances, 1.0) * left), np.nan)
+    return _Rest(topology, values, variances).deviations_and_z()
 
 
 def edge_outliers(topology: Topology, values: Floats, variances: Floats) -> list[EdgeOutlier]:
@@ -162,14 +227,15 @@ def edge_outliers(topology: Topology, values: Floats, variances: Floats) -> list
     The worst edge is taken out before the next one is looked for: one bad edge makes its neighbours look bad.
     """
     found: list[EdgeOutlier] = []
-    values = values.copy()
+    rest = _Rest(topology, values, variances)
     while len(found) < _MOST_EDGES:
-        deviations, z = edge_residuals(topology, values, variances)
+        deviations, z = rest.deviations_and_z()
         if not np.isfinite(z).any() or np.nanmax(np.abs(z)) <= EDGE_Z:
             break
         worst = int(np.nanargmax(np.abs(z)))
         alike = np.flatnonzero(np.isclose(np.abs(z), abs(z[worst]), rtol=1e-6, atol=0.0))
         order = (worst, *(int(edge) for edge in alike if edge != worst))
         found.append(EdgeOutlier(order, float(deviations[worst]), float(z[worst])))
-        values[list(order)] = np.nan
+        for edge in order:
+            rest.take_out(edge)
     return found

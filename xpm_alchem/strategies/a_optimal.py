@@ -16,7 +16,7 @@ from xpm_alchem.estimation.node_values import Legs
 from xpm_alchem.strategies.base import Strategy
 from xpm_alchem.strategies.legs import NetworkLegs, network_legs
 from xpm_alchem.strategies.netbfe import prior_spread
-from xpm_alchem.strategies.observations import Observation, observe
+from xpm_alchem.strategies.observations import Observation, Observer
 from xpm_alchem.strategies.repeat_plan import AllocationState, RepeatPlan, repeats_of
 
 Floats = NDArray[np.float64]
@@ -106,6 +106,7 @@ class AOptimalStrategy(Strategy[AOptimalStrategySettings]):
         super().__init__(settings)
         self._legs: tuple[Any, NetworkLegs, Floats] | None = None
         self._plan: tuple[NetworkLegs, RepeatPlan] | None = None
+        self._observer = Observer()
 
     @classmethod
     def default_settings(cls) -> AOptimalStrategySettings:
@@ -118,11 +119,12 @@ class AOptimalStrategy(Strategy[AOptimalStrategySettings]):
         return type(self)(_WithoutEnd(**{**attrs.asdict(self.settings), **ends}))
 
     def _propose(self, alchemical_network: Any, protocol_results: Mapping[str, Any]) -> dict[str, float | None]:
-        legs, seen = self._observed(alchemical_network, protocol_results)
-        plan = self._planned(seen)
-        weights = {key: plan.weight(leg, seen[key].counted) for leg, key in enumerate(legs.keys)}
+        legs, known = self._observed(alchemical_network, protocol_results)
+        plan = self._planned(known)
+        counted = {key: one.counted + _to_come(protocol_results.get(key)) for key, one in known.items()}
+        weights = {key: plan.weight(leg, counted[key]) for leg, key in enumerate(legs.keys)}
         for key in legs.apart:  # nothing to be learned about differences: the pilot's number, as a user expects
-            missing = self.settings.pilot - seen[key].counted
+            missing = self.settings.pilot - counted[key]
             weights[key] = float(missing) if missing > 0 else None
         return weights
 
@@ -136,13 +138,13 @@ class AOptimalStrategy(Strategy[AOptimalStrategySettings]):
             by_key = {str(t.key): t for t in network.edges}
             self._legs = (network, legs, np.array([prior_spread(by_key[key]) for key in legs.keys]))
         legs = self._legs[1]
-        return legs, {key: observe(results.get(key)) for key in (*legs.keys, *legs.apart)}
+        return legs, {key: self._observer.known(key, results.get(key)) for key in (*legs.keys, *legs.apart)}
 
     def _planned(self, seen: Mapping[str, Observation]) -> RepeatPlan:
         """Return the plan, made anew only if something new is known: what is on its way does not matter."""
         assert self._legs is not None
         _, legs, spreads = self._legs
-        known = [seen[key].without_those_to_come() for key in legs.keys]
+        known = [seen[key] for key in legs.keys]
         if self._plan is None or self._plan[0] is not legs or self._plan[1].known != known:
             repeats = self.repeats(legs, spreads, known)
             self._plan = (legs, RepeatPlan(legs, spreads, known, repeats, self.settings, self.scores))
@@ -165,3 +167,7 @@ class AOptimalStrategy(Strategy[AOptimalStrategySettings]):
     def remarks(self, alchemical_network: Any, protocol_results: Mapping[str, Any]) -> list[str]:
         """Return what is to be said of the whole network: precision reached, and what repeats cannot reach."""
         return self.plan(alchemical_network, protocol_results).remarks()
+
+
+def _to_come(result: Any) -> int:
+    return int(getattr(result, "to_come", 0))

@@ -101,13 +101,15 @@ def counts_of(tasks: list[TaskState], *, closed: bool = False) -> Counts:
     """Return the counts of one transformation; `closed`: the budget gives it nothing new."""
     existing = [task for task in tasks if task.exists]
     extended = {task.extends for task in existing if task.extends is not None}
-    complete = sorted((t for t in existing if t.status is TaskStatus.COMPLETE), key=lambda t: -t.repeat)
+    complete = [task for task in existing if task.status is TaskStatus.COMPLETE]
+    others = [task for task in existing if task.status is not TaskStatus.COMPLETE]
+    complete.sort(key=lambda task: -task.repeat)
     return Counts(
         complete=len(complete),
-        waiting=sum(task.status is TaskStatus.WAITING and task.actioned for task in existing),
-        running=sum(task.status is TaskStatus.RUNNING and task.actioned for task in existing),
-        error=sum(task.status is TaskStatus.ERROR for task in existing),
-        spare=sum(task.spare for task in existing),
+        waiting=sum(task.status is TaskStatus.WAITING and task.actioned for task in others),
+        running=sum(task.status is TaskStatus.RUNNING and task.actioned for task in others),
+        error=sum(task.status is TaskStatus.ERROR for task in others),
+        spare=sum(task.spare for task in others),
         extended=sum(task.extends is not None for task in existing),
         extendable=tuple(task.task for task in complete if task.task not in extended and not task.imported),
         closed=closed,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
+from xpm_alchem.estimation.blas_threads import one_blas_thread
 from xpm_alchem.estimation.covariance import Covariance
 from xpm_alchem.estimation.node_values import Legs, NodeValues, edge_weights, fit_nodes, floor_errors
 from xpm_alchem.estimation.repeat_variances import GUESSED_VARIANCE, PROTOCOL_VARIANCE, VariancePrior, fit_prior
@@ -75,9 +76,10 @@ class AllocationState:
         self.covariance = Covariance(self.topology, self.weights)
         edges = len(self.weights)
         expected = self.tau**2 + legs.edge_sums(self._mean / np.maximum(counts, 1.0), edges)
-        factors = np.stack([self.weights**2 * expected, self.weights], axis=1)
-        self.own, self.gains, sums = self.covariance.scan(factors)
-        self.squared_errors, self._diagonal = sums[:, 0], sums[:, 1]
+        self.own = self.covariance.own()
+        self.gains = self.covariance.gains(np.arange(self.topology.nodes), self.nodes)
+        self.squared_errors = self.covariance.spread(self.weights**2 * expected)
+        self._diagonal = self.covariance.variances()
         self._possible = self._quantiles(np.arange(len(counts)))
 
     def _quantiles(self, legs: NDArray[np.int64]) -> Floats:
@@ -137,6 +139,7 @@ class AllocationState:
                     break
         return np.array(chosen, dtype=np.int64)
 
+    @one_blas_thread
     def add(self, legs: Ints) -> None:
         """Add a repeat of some legs, of different edges: as if it had said what is expected."""
         edges = self.legs.edges[legs]
@@ -150,9 +153,9 @@ class AllocationState:
         along, far = self.topology.differences(columns), self.topology.differences(reach)
         counted = columns.T @ (self.nodes[:, None] * columns)
         scaled = along @ factor
-        self.own -= np.sum(scaled * along, axis=1)
-        self.gains -= np.sum(scaled * (2.0 * far - scaled @ counted), axis=1)
-        lost = np.sum((columns @ factor) * columns, axis=1)
+        self.own -= np.einsum("ij,ij->i", scaled, along)
+        self.gains -= 2.0 * np.einsum("ij,ij->i", scaled, far) - np.einsum("ij,ij->i", scaled, scaled @ counted)
+        lost = np.einsum("ij,ij->i", columns @ factor, columns)
         kept = np.clip(1.0 - lost / np.maximum(self._diagonal, 1e-300), 0.0, 1.0)
         self.squared_errors *= kept
         self._diagonal *= kept
@@ -230,7 +233,7 @@ class RepeatPlan:
                 reason = f"every value has a standard error of {self.limits.target_standard_error:g} kcal/mol or less"
                 break
             open_legs = ~self._blocked & (state.counts < (self.limits.max_runs or math.inf))
-            found = np.where(open_legs, scores(state), -math.inf)
+            found = np.where(open_legs, _without_noise(scores(state)), -math.inf)
             best = float(found.max())
             if not best > 0:
                 reason = f"no transformation may get more repeats (max_runs {self.limits.max_runs}, or in error)"
@@ -316,6 +319,12 @@ class RepeatPlan:
             unit[node] = 1.0
             shares = weights * self.legs.topology.differences(covariance.apply(unit)) ** 2
             yield [int(edge) for edge in np.argsort(-shares, kind="stable")[:2] if shares[edge] > 0]
+
+
+def _without_noise(numbers: Floats) -> Floats:
+    """Return numbers to nine digits: of legs that are equally good the first is chosen, however it was reckoned."""
+    mantissas, exponents = np.frexp(numbers)
+    return np.asarray(np.ldexp(np.round(mantissas * 2.0**30) / 2.0**30, exponents))
 
 
 def _list(names: Sequence[str]) -> str:
