@@ -373,24 +373,45 @@ class Journal:
         WorkspaceError
             It cannot be read (now, or by this user).
         """
+        lines, end = self.whole_lines(offset)
+        return list(self.records(lines, from_start=offset == 0)), end
+
+    def whole_lines(self, offset: int = 0) -> tuple[bytes, int]:
+        """Return the whole lines from byte `offset` on, and the offset to go on from: 0 where there is no file.
+
+        Raises
+        ------
+        WorkspaceError
+            It cannot be read (now, or by this user).
+        """
         try:
             data = read_bytes(self.path, offset=offset)
         except FileNotFoundError:
-            return [], 0
+            return b"", 0
         end = data.rfind(b"\n") + 1
-        records = []
-        for line in data[:end].decode(errors="replace").split("\n"):
-            if not line:
-                continue
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(record, dict):
-                records.append(record)
-        if offset == 0 and records and "format" in records[0]:
-            self._check(records.pop(0))
-        return records, offset + end
+        return data[:end], offset + end
+
+    def records(self, lines: bytes, *, from_start: bool) -> Iterator[dict[str, Any]]:
+        """Return the records of whole lines, one after another: there may be very many.
+
+        Parameters
+        ----------
+        from_start
+            Whether they are the file's first ones, so that the first is to say its kind and version.
+
+        Raises
+        ------
+        FormatError
+            At once: the file is of another kind or of a newer version.
+        """
+        found = _records(lines)
+        first = next(found, None) if from_start else None
+        if first is None:
+            return found
+        if "format" not in first:
+            return itertools.chain((first,), found)
+        self._check(first)
+        return found
 
     def _check(self, header: dict[str, Any]) -> None:
         if header["format"] != self.kind:
@@ -407,3 +428,13 @@ class Journal:
             raise FormatError(
                 self.path, f"damaged: 'format_version' in its first line is {short(found)}. Restore it from a backup."
             )
+
+
+def _records(lines: bytes) -> Iterator[dict[str, Any]]:
+    for line in io.BytesIO(lines):
+        try:
+            record = json.loads(line.decode(errors="replace"))
+        except (ValueError, RecursionError):  # cut short, or empty
+            continue
+        if isinstance(record, dict):
+            yield record
