@@ -33,15 +33,14 @@ from xpm_alchem.base.files import (
 from xpm_alchem.base.passing import passes, patiently
 from xpm_alchem.base.paths import absolute, is_there
 from xpm_alchem.base.permissions import ANYBODY, permissions_of
-from xpm_alchem.base.prefix import Prefix
 from xpm_alchem.base.shell import command_line
 from xpm_alchem.campaign.driver_state import DRIVER, DRIVER_VERSION, read_driver_state
 from xpm_alchem.campaign.experimental import read_text
 from xpm_alchem.campaign.holder import Holder
 from xpm_alchem.campaign.index_record import read_index, write_index
 from xpm_alchem.campaign.queue_record import QueueNote, read_queue, write_queue
-from xpm_alchem.campaign.snapshot import WORTH_LINES, may_leave_one, read_snapshot, write_snapshot
 from xpm_alchem.campaign.task_state import REQUEST, CampaignState, TaskState
+from xpm_alchem.campaign.told_state import ToldState
 from xpm_alchem.network.index import Index
 from xpm_alchem.network.loading import Network, load_network
 from xpm_alchem.plan.campaign_yaml import Plan, read_plan
@@ -65,8 +64,6 @@ class CampaignRecords:
         That directory.
     workspace
         The workspace it is in.
-    has_snapshots
-        Whether what was read of the journal is kept, and what was kept is used; set to False, only the journal counts.
     """
 
     def __init__(self, path: Path) -> None:
@@ -74,10 +71,7 @@ class CampaignRecords:
         self.workspace = self.path.parent.parent
         self._held: filelock.FileLock | None = None
         self._journal = Journal(self.path / "tasks.jsonl", TASKS)
-        self._prefix = Prefix()
-        self._state: CampaignState | None = None
-        self._unspared = 0  # lines read since the last snapshot
-        self.has_snapshots = True
+        self._told = ToldState(self._journal, self.snapshot_path)
 
     # ----------------------------------------------------------------------------------------- making and opening
     @classmethod
@@ -233,34 +227,18 @@ class CampaignRecords:
     # ------------------------------------------------------------------------------------------------- the journal
     def state(self) -> CampaignState:
         """Return the tasks, reading only what the journal gained since the last call."""
-        if self._state is None:
-            self._state, self._prefix = self._from_snapshot() or (CampaignState(self.index.by_id), Prefix())
+        known = self.index.by_id
         with self._own(self._journal.path.name, "read"):
-            lines, offset = self._journal.whole_lines(self._prefix.offset)
-            records = self._journal.records(lines, from_start=self._prefix.offset == 0)
-        if offset < self._prefix.offset:  # there is no journal any more
-            self._prefix, self.has_snapshots = Prefix(), False
-        try:
-            self._prefix.add(lines)
-            for record in records:
-                self._state.apply(record)
-        except BaseException:  # Ctrl-C, say: half of it is not to be taken for all, nor to be kept
-            self._state = None
-            raise
-        self._unspared += lines.count(b"\n")
-        if self._unspared >= max(WORTH_LINES, len(self._state.tasks)):
-            self._leave_snapshot(self._state)
-        return self._state
+            return self._told.now(known, is_holder=self._held is not None)
 
-    def _from_snapshot(self) -> tuple[CampaignState, Prefix] | None:
-        if not self.has_snapshots:
-            return None
-        return read_snapshot(self.snapshot_path, self._journal.path, self.index.by_id)
+    def agrees_with_snapshot(self) -> bool | None:
+        """Return whether the snapshot leads to the state that the journal tells; None where none is fit to be used."""
+        return self._told.agrees_with_snapshot(self.index.by_id)
 
-    def _leave_snapshot(self, state: CampaignState) -> None:
-        self._unspared = 0
-        if self.has_snapshots and (self._held is not None or may_leave_one(self._journal.path)):
-            write_snapshot(self.snapshot_path, self._journal.path, state, self._prefix, self.index.by_id)
+    def by_journal_alone(self) -> CampaignRecords:
+        """Neither use a snapshot of the journal nor leave one, and return these records."""
+        self._told.has_snapshots = False
+        return self
 
     def events(self) -> list[dict[str, Any]]:
         """Return the whole journal, each event with its `time`."""
@@ -269,7 +247,7 @@ class CampaignRecords:
     @property
     def position(self) -> int:
         """How far `state` has read the journal, in bytes."""
-        return self._prefix.offset
+        return self._told.position
 
     def write(self, *events: Mapping[str, Any]) -> None:
         """Append events to the journal; only the holder of the lock may."""
