@@ -175,6 +175,8 @@ class CampaignState:
             raise ValueError("tasks of another version")
         for row in plain["tasks"]:
             row[_STATUS_PLACE] = _STATUSES[row[_STATUS_PLACE]]
+            if len(row) != len(_NAMES):
+                raise ValueError("a task of another version")
             task = TaskState(*row)
             if not state._is_sound(task.task, task.transformation, task.repeat, task.directory):
                 raise ValueError("a task that makes no sense")
