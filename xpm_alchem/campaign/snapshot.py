@@ -21,19 +21,19 @@ the journal does not say, and may be read by nobody who may not read that.
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from xpm_alchem import __version__
 from xpm_alchem.base.files import atomic_write
+from xpm_alchem.base.garbage import without_collecting
 from xpm_alchem.base.permissions import permissions_of
 from xpm_alchem.base.prefix import Prefix
 from xpm_alchem.campaign.task_state import CampaignState
@@ -69,7 +69,7 @@ def read_snapshot(path: Path, journal: Path, transformations: Iterable[str]) -> 
         prefix = Prefix.of(journal, header["offset"])
         if prefix is None or header != _header(prefix, known, state):
             return None
-        with _without_collecting():
+        with without_collecting():
             return CampaignState.from_plain(json.loads(state), known), prefix
     except (OSError, LookupError, TypeError, ValueError, AttributeError, RecursionError, OverflowError):
         return None  # there is none, or it is damaged
@@ -150,15 +150,3 @@ def _folding() -> str:
 
 def _hash(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=20).hexdigest()
-
-
-@contextmanager
-def _without_collecting() -> Iterator[None]:
-    """Make many objects that all stay: looking for garbage among them meanwhile takes longer than making them."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

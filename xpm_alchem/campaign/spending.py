@@ -183,8 +183,12 @@ class Ledger:
 
     def with_ended(self, events: Mapping[str, Mapping[str, Any]]) -> Ledger:
         """Return a ledger that has also taken in these, by task; this one stays as it is."""
-        other = copy.deepcopy(self)
+        other = copy.copy(self)
+        for name in ("in_flight", "_counted", "_costs", "_totals", "_lost", "_ends", "_spans"):
+            setattr(other, name, copy.copy(getattr(self, name)))
         for task, event in events.items():
+            other._counted[task] = set(self._counted.get(task, ()))
+            other._costs[task] = dict(self._costs.get(task, {}))
             other.ended(task, event)
         return other
 

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from xpm_alchem.base.files import Journal
+from xpm_alchem.base.garbage import without_collecting
 from xpm_alchem.base.prefix import Prefix
 from xpm_alchem.campaign.snapshot import WORTH_LINES, may_leave_one, read_snapshot, write_snapshot
 from xpm_alchem.campaign.task_state import CampaignState
@@ -74,8 +75,9 @@ class ToldState:
         if offset < self._prefix.offset:  # there is no journal any more: what it told is kept in mind, but not on disk
             self._prefix, self.has_snapshots = Prefix(), False
         self._prefix.add(lines)
-        for record in records:
-            state.apply(record)
+        with without_collecting():
+            for record in records:
+                state.apply(record)
         self._unspared += lines.count(b"\n")
 
     def agrees_with_snapshot(self, known: Collection[str]) -> bool | None:
