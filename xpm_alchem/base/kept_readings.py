@@ -108,7 +108,7 @@ def _stamp(path: Path) -> _Stamp | None:
         found = patiently(path.stat)
     except OSError:
         return None
-    if time.time() - found.st_mtime < _YOUNG_SECONDS:
+    if time.time() - max(found.st_mtime, found.st_ctime) < _YOUNG_SECONDS:
         return None
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
