@@ -130,17 +130,16 @@ def test_of_a_journal_that_grew_only_the_rest_is_read(journal, offsets):
     assert offsets == [0, size]
 
 
-def test_one_that_has_not_changed_is_not_opened(journal, monkeypatch):
-    monkeypatch.setattr(kept_readings, "_YOUNG_SECONDS", 0.0)
+@pytest.mark.parametrize(("young", "is_read"), [(0.0, False), (1e9, True)])
+def test_one_that_has_not_changed_is_not_read_unless_its_times_are_so_young_that_they_say_nothing(
+    journal, offsets, monkeypatch, young, is_read
+):
+    monkeypatch.setattr(kept_readings, "_YOUNG_SECONDS", young)
     readings = KeptReadings(Listed)
     first = readings.of(journal)
-    monkeypatch.setattr("builtins.open", None)
+    offsets.clear()
     assert readings.of(journal) is first
-    monkeypatch.undo()
-    with pytest.raises(TypeError), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kept_readings, "_YOUNG_SECONDS", 1e9)  # then its times say nothing
-        patch.setattr("builtins.open", None)
-        readings.of(journal)
+    assert bool(offsets) == is_read
 
 
 def test_little_is_kept_and_of_short_journals_nothing(tmp_path, offsets, monkeypatch):

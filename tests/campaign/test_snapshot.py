@@ -13,16 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from histories import PastCampaign
 from hypothesis import event, given
 from hypothesis import strategies as st
 from journal_events import EVENTS, TRANSFORMATIONS, contents
-from ordinary_user import USER, needs_root
+from ordinary_user import USER, needs_root, open_place
 
 from xpm_alchem.base.errors import FormatError, WorkspaceError
 from xpm_alchem.base.files import Journal
 from xpm_alchem.base.prefix import Prefix
 from xpm_alchem.campaign import snapshot, told_state
-from xpm_alchem.campaign.records import TASKS
+from xpm_alchem.campaign.records import TASKS, CampaignRecords
 from xpm_alchem.campaign.snapshot import read_snapshot, write_snapshot
 from xpm_alchem.campaign.task_state import CampaignState
 from xpm_alchem.campaign.told_state import ToldState
@@ -292,6 +293,29 @@ def test_a_snapshot_that_is_to_be_doubted_is_not_used_and_made_again(place, doub
         assert place.look() == place.whole()
 
 
+@given(st.booleans(), st.integers(0, 5000), st.integers(0, 3), st.binary(max_size=3))
+def test_whatever_damage_does_to_the_file_or_the_journal_the_whole_journal_counts(
+    tmp_path_factory, in_journal, at, removed, added
+):
+    place = Place(tmp_path_factory.mktemp("damaged") / "c")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda number: None)
+        place.write(*map(created, range(1, 6)))
+        place.look()
+        damaged = place.journal if in_journal else place.snapshot
+        content = damaged.read_bytes()
+        at %= len(content)
+        damaged.write_bytes(content[:at] + added + content[at + removed :])
+        place.write(created(6))
+        try:
+            whole = place.whole()
+        except FormatError:
+            with pytest.raises(FormatError):
+                place.look()
+        else:
+            assert place.look() == whole
+
+
 def test_other_transformations_make_it_unfit(place):
     assert read_snapshot(place.snapshot, place.journal, TRANSFORMATIONS) is not None
     assert read_snapshot(place.snapshot, place.journal, TRANSFORMATIONS[:1]) is None
@@ -342,6 +366,37 @@ def test_who_looks_leaves_none_beside_a_journal_of_another_user_but_who_drives_d
     assert not place.snapshot.exists()
     place.look(is_holder=True)
     assert place.snapshot.exists()
+
+
+def test_a_user_who_may_only_read_uses_it_and_goes_on_without():
+    needs_root()
+    with open_place() as path:
+        place = Place(path / "c")
+        place.write(*map(created, range(1, 6)))
+        told = place.whole()
+        assert as_ordinary_user(lambda: place.look(is_holder=True) == told)
+        assert not place.snapshot.exists()
+        place.look()
+        before = place.snapshot.read_bytes()
+        assert as_ordinary_user(lambda: place.kept() is not None and place.look(is_holder=True) == told)
+        place.snapshot.chmod(0o600)
+        assert as_ordinary_user(lambda: place.kept() is None and place.look(is_holder=True) == told)
+        assert place.snapshot.read_bytes() == before
+
+
+def as_ordinary_user(question: Callable[[], bool]) -> bool:
+    """Ask in a process of another user."""
+    child = os.fork()
+    if child == 0:
+        code = 2
+        try:
+            os.setgroups([])
+            os.setgid(USER)
+            os.setuid(USER)
+            code = int(not question())
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOSPC])
@@ -440,3 +495,27 @@ def test_without_snapshots_only_the_journal_counts(place):
     told.has_snapshots = False
     assert contents(told.now(TRANSFORMATIONS, is_holder=True)) == place.whole()
     assert told.agrees_with_snapshot(TRANSFORMATIONS) is False
+
+
+def test_a_campaigns_records_leave_one_and_use_it_unless_only_the_journal_is_to_count(tmp_path):
+    past = PastCampaign(tmp_path / "past", [(0, 1), (1, 2)])
+    for repeat in range(1, 4):
+        past.task(0, repeat)
+    path = past.records.path
+    records = CampaignRecords(path)
+    size = (path / "tasks.jsonl").stat().st_size
+    assert len(records.state().tasks) == 3 and records.position == size
+    known = records.index.by_id
+    state, prefix = read_snapshot(records.snapshot_path, path / "tasks.jsonl", known)
+    assert records.agrees_with_snapshot()
+    next(iter(state.tasks.values())).reason = "of nowhere"
+    write_snapshot(records.snapshot_path, path / "tasks.jsonl", state, prefix, known)
+
+    def reasons(records: CampaignRecords) -> list[str]:
+        return [task.reason for task in records.state().tasks.values()]
+
+    assert reasons(CampaignRecords(path)) == ["of nowhere", "", ""]
+    assert CampaignRecords(path).position == 0
+    assert reasons(CampaignRecords(path).by_journal_alone()) == ["", "", ""]
+    assert CampaignRecords(path).by_journal_alone().agrees_with_snapshot() is False
+    assert len(CampaignRecords(path).events()) == 3

@@ -8,6 +8,7 @@ read (prefix.py); one that was cut, replaced or edited is read anew.
 
 from __future__ import annotations
 
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -105,12 +106,21 @@ def _same(before: _Stamp | None, now: _Stamp | None) -> bool:
 def _stamp(path: Path) -> _Stamp | None:
     """Return what changes when a file does; None where it has changed so lately that it may do so unseen."""
     try:
-        found = patiently(path.stat)
+        found = patiently(lambda: _status(path))
     except OSError:
         return None
     if time.time() - max(found.st_mtime, found.st_ctime) < _YOUNG_SECONDS:
         return None
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _status(path: Path) -> os.stat_result:
+    """Return what the file server says now: unlike `stat`, opening a file asks it anew."""
+    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return os.fstat(opened)
+    finally:
+        os.close(opened)
 
 
 def _directory(path: Path) -> _Stamp | None:
