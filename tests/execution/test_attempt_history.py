@@ -24,42 +24,52 @@ def short_ones_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept_readings, "WORTH_BYTES", 1)
 
 
-def _event(kind: str, **facts: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    number = st.integers(1, 6) | st.sampled_from([None, True, "1", -1])
-    needed = {"event": st.just(kind), "attempt": number, "time": st.floats(0, 100)}
-    return st.fixed_dictionaries(needed, optional=facts)
-
-
+_NUMBERS = st.integers(1, 6) | st.sampled_from([None, True, "1", -1])
 _OUTCOMES = st.sampled_from([*map(str, Outcome), "nonsense"])
-EVENTS = st.lists(
-    st.one_of(
-        _event("start", pid=st.sampled_from([0, 7]), began_on_disk=st.floats(0, 100), node=st.just("n1")),
-        _event(
-            "unit",
-            name=st.sampled_from(["u", ALL_UNITS]),
-            ok=st.booleans(),
-            fresh=st.booleans(),
-            set_aside=st.sampled_from(["", "x"]),
-            at=st.floats(0, 9),
-            seconds=st.floats(0, 9),
-            written=st.floats(0, 100),
-        ),
-        _event(
-            "end",
-            outcome=_OUTCOMES,
-            progress=st.booleans(),
-            seconds=st.floats(-1, 100),
-            kept_seconds=st.floats(-1, 100),
-            at_work=st.just("u"),
-        ),
-        _event("told", outcome=_OUTCOMES),
-        _event("verdict", outcome=_OUTCOMES),
-        _event("stderr", text=st.text(max_size=2)),
-        _event("decision", decision=st.sampled_from(["retry", "resume"])),
-        _event("imported"),
-    ),
-    max_size=30,
+
+
+def _event(kind: str, **facts: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({"event": st.just(kind), "time": st.floats(0, 100)}, optional=facts)
+
+
+_START = _event("start", pid=st.sampled_from([0, 7, 7]), began_on_disk=st.floats(0, 100), node=st.just("n1"))
+_UNIT = _event(
+    "unit",
+    name=st.sampled_from(["u", "u", ALL_UNITS]),
+    ok=st.booleans(),
+    fresh=st.booleans(),
+    set_aside=st.sampled_from(["", "x"]),
+    at=st.floats(0, 9),
+    seconds=st.floats(0, 9),
+    written=st.floats(0, 100),
 )
+_END = _event(
+    "end",
+    outcome=_OUTCOMES,
+    progress=st.booleans(),
+    seconds=st.floats(-1, 100),
+    kept_seconds=st.floats(-1, 100),
+    at_work=st.just("u"),
+)
+_OTHERS = [
+    _event("told", outcome=_OUTCOMES),
+    _event("verdict", outcome=_OUTCOMES),
+    _event("stderr", text=st.text(max_size=2)),
+    _event("decision", decision=st.sampled_from(["retry", "resume"])),
+    _event("imported"),
+]
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Draw events of attempts one after another, now and then one of another attempt among them."""
+    found = []
+    for number in range(1, draw(st.integers(1, 6)) + 1):
+        own = [draw(_START), *draw(st.lists(_UNIT, max_size=2)), draw(_END), *draw(st.lists(_OTHERS[3], max_size=1))]
+        found += [{"attempt": number, **event} for event in own]
+        for event in draw(st.lists(st.one_of(_START, _UNIT, _END, *_OTHERS), max_size=1)):
+            found.append({"attempt": draw(_NUMBERS), **event})
+    return found
 
 
 def anew(path: Path) -> list[tuple[Any, ...]]:
@@ -69,12 +79,12 @@ def anew(path: Path) -> list[tuple[Any, ...]]:
     return [attrs.astuple(attempt) for attempt in history.attempts]
 
 
-@given(EVENTS, st.data())
+@given(histories(), st.data())
 def test_a_history_read_bit_by_bit_is_the_one_read_at_once(tmp_path_factory, events, data):
     path = tmp_path_factory.mktemp("task") / "attempts.jsonl"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda number: None)
-        left = list(events)
+        left = events
         while left:
             step = data.draw(st.integers(1, 6))
             match data.draw(st.sampled_from(["append", "append", "append", "cut", "replace", "correct"])):

@@ -23,7 +23,7 @@ _TIMES = st.floats(0, 2e9) | _ANYTHING
 
 def _either(sound: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """Mostly what is sound."""
-    return st.one_of(sound, sound, sound, _ANYTHING)
+    return st.one_of(*[sound] * 9, _ANYTHING)
 
 
 def _event(kind: str, /, **facts: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
@@ -93,7 +93,8 @@ _CHANGES = st.one_of(
     _event("priority", priority=st.integers(1, 20)),
     _event("of a version to come"),
 )
-EVENTS = st.lists(
+_MADE = [_created(task, None, 10, "", f"jobs/x/{place}") for place, task in enumerate(_TASKS)]
+_LINES = st.lists(
     st.one_of(
         _CHANGES,
         st.fixed_dictionaries(
@@ -102,6 +103,29 @@ EVENTS = st.lists(
         ),
     ),
     max_size=40,
+)
+
+
+def _failed(task: str, attempt: int) -> list[dict[str, Any]]:
+    """Return that a task was submitted, and failed."""
+    price = {"attempts": 0, "cost_per_hour": 1.5, "cost_unit": "gpu-h", "longest": 3600.0}
+    spent = {"attempt": attempt, "start": 10.0 - attempt, "seconds": 3.0, "cost": 0.1, "unit": "EUR"}
+    ending = {"machine": "n1", "node": "n1", "outcome": "error", "spent": [spent], "lost": {"EUR": 0.1}}
+    return [
+        {"event": "submitted", "task": task, "time": 5.0, **price},
+        {"event": "status", "task": task, "time": 9.0, "status": "error", "reason": "NaN", **ending},
+    ]
+
+
+_AT_WORK = [{"event": "submitted", "task": task, "time": 5.0, "attempts": 0} for task in _TASKS]
+TROUBLED = [
+    *_MADE,
+    *(event for attempt, task in enumerate(reversed(_TASKS[1:]), 1) for event in _failed(task, attempt)),
+    _failed(_TASKS[0], 1)[0],
+]
+"""Two in a row on a machine, in no order of the alphabet; costs; one at work."""
+EVENTS = st.builds(
+    lambda made, lines: [*made, *lines], st.sampled_from([[], _MADE, [*_MADE, *_AT_WORK], TROUBLED]), _LINES
 )
 
 
