@@ -10,6 +10,8 @@ import time
 import attrs
 import pytest
 from dummy_protocol import dummy_network, times_left
+from hypothesis import given
+from hypothesis import strategies as st
 from patience import wait_for
 
 from xpm_alchem.base.errors import FormatError
@@ -75,6 +77,35 @@ def test_a_checkpoint_that_is_set_aside_of_a_unit_begun_in_the_same_attempt_cost
 def test_from_scratch_all_that_was_kept_is_lost():
     fresh = attrs.evolve(attempt(3, 2.0, kept=2.0), units=({"name": "all units", "fresh": True},))
     assert lost(attempt(1, 10.0, units=[(4.0, "ok")], kept=9.0), attempt(2, 5.0, kept=5.0), fresh) == [10.0, 5.0, 0.0]
+
+
+_UNITS = st.lists(st.sampled_from(["ok", "set_aside", "fresh", "all fresh", "resumed"]), max_size=3)
+
+
+@given(st.lists(st.tuples(_UNITS, st.sampled_from([None, 0.0, 6.0]), st.sampled_from(Outcome)), max_size=12))
+def test_what_is_lost_is_what_going_back_from_each_attempt_tells(drawn):
+    history = []
+    for number, (units, kept, outcome) in enumerate(drawn, 1):
+        made = attempt(number, 10.0, outcome, units=list(enumerate(units, 1)), kept=kept)
+        scratch = {"name": "all units", "fresh": True}
+        history.append(attrs.evolve(made, units=tuple(scratch if "all fresh" in unit else unit for unit in made.units)))
+    left = {a.number: _kept_at_first(a) for a in history}
+    for position, later in enumerate(history):
+        for place, unit in enumerate(later.units):
+            if unit["name"] == "all units":
+                left |= dict.fromkeys(range(1, position + 1), 0.0)
+            elif ("set_aside" in unit or "fresh" in unit) and not any("ok" in u for u in later.units[:place]):
+                for earlier in reversed(history[:position]):
+                    left[earlier.number] = earlier.seconds_in_units
+                    if earlier.units_done:
+                        break
+    assert lost(*history) == [10.0 - left[a.number] for a in history]
+
+
+def _kept_at_first(one: Attempt) -> float:
+    if one.outcome is Outcome.COMPLETE:
+        return one.seconds
+    return one.seconds_in_units if one.kept_seconds is None else one.kept_seconds
 
 
 def test_an_attempt_costs_its_time_at_its_price():

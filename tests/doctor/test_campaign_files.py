@@ -20,8 +20,11 @@ from places import python_path
 
 from xpm_alchem.base.disk_cache import DiskCache
 from xpm_alchem.base.errors import CampaignLockedError
-from xpm_alchem.campaign.records import CampaignRecords
-from xpm_alchem.campaign.task_state import TaskStatus
+from xpm_alchem.base.files import Journal
+from xpm_alchem.base.prefix import Prefix
+from xpm_alchem.campaign.records import TASKS, CampaignRecords
+from xpm_alchem.campaign.snapshot import write_snapshot
+from xpm_alchem.campaign.task_state import CampaignState, TaskStatus
 from xpm_alchem.doctor.campaign_files import CampaignFiles
 from xpm_alchem.doctor.check import CAMPAIGN, perform
 from xpm_alchem.doctor.survey import Survey
@@ -422,6 +425,29 @@ def _cached(p: Patient) -> None:
     (p.records.cache_path / "bad.cached").write_bytes(data)
 
 
+def _snapshot(p: Patient, *, reason: str = "") -> None:
+    """Leave a snapshot; with a `reason` it tells of a task what the journal does not."""
+    journal, state = _journal(p), CampaignState(p.records.index.by_id)
+    lines, _ = Journal(journal, TASKS).whole_lines()
+    for record in Journal(journal, TASKS).records(lines, from_start=True):
+        state.apply(record)
+    next(iter(state.tasks.values())).reason += reason
+    prefix = Prefix.of(journal, len(lines))
+    assert prefix is not None
+    write_snapshot(p.records.snapshot_path, journal, state, prefix, p.records.index.by_id)
+
+
+def test_a_snapshot_that_tells_what_the_journal_tells_is_whole(patient: Patient) -> None:
+    _snapshot(patient)
+    assert "tells what the journal tells" in told(patient.examine(), "tasks.snapshot")
+    append(_journal(patient), {"event": "actioned", "task": "none", "time": 1.0})
+    assert "tells what the journal tells" in told(patient.examine(), "tasks.snapshot")
+    _journal(patient).write_text(_journal(patient).read_text().replace('"time": 1.0', '"time": 2.0'))
+    before = patient.tree()
+    assert wrong(patient.examine()) == {}
+    assert patient.tree() == before
+
+
 def _scratch(p: Patient) -> None:
     (p.files.path / "scratch" / "unit").mkdir()
     (p.files.path / "scratch" / "unit" / "trajectory").write_bytes(b"0" * 1000)
@@ -469,6 +495,14 @@ MENDINGS: list[tuple[Callable[[Patient], object], str, set[str], set[str], set[s
         {"T/attempts.jsonl"},
     ),
     (_cached, "cache", {"C/cache/bad.cached"}, set(), set()),
+    (lambda p: _snapshot(p, reason="of nowhere"), "tasks.snapshot", {"C/tasks.snapshot"}, set(), set()),
+    (
+        lambda p: (_snapshot(p), truncate(p.records.snapshot_path)),
+        "tasks.snapshot",
+        {"C/tasks.snapshot"},
+        set(),
+        set(),
+    ),
     (_scratch, "scratch", {"T/scratch/unit", "T/scratch/unit/trajectory"}, set(), set()),
     (
         _temporaries,

@@ -378,18 +378,45 @@ class Journal:
         WorkspaceError
             It cannot be read (now, or by this user).
         """
+        lines, end = self.whole_lines(offset)
+        return self.records(lines, from_start=offset == 0), end
+
+    def whole_lines(self, offset: int = 0) -> tuple[bytes, int]:
+        """Return the whole lines from byte `offset` on, and the offset to go on from: 0 where there is no file.
+
+        Raises
+        ------
+        WorkspaceError
+            It cannot be read (now, or by this user).
+        """
         try:
             data = read_bytes(self.path, offset=offset)
         except FileNotFoundError:
-            return iter(()), 0
-        records, end = _records(data), offset + data.rfind(b"\n") + 1
-        first = next(records, None) if offset == 0 else None
+            return b"", 0
+        end = data.rfind(b"\n") + 1
+        return data[:end], offset + end
+
+    def records(self, lines: bytes, *, from_start: bool) -> Iterator[dict[str, Any]]:
+        """Return the records of whole lines, one after another: there may be very many.
+
+        Parameters
+        ----------
+        from_start
+            Whether they are the file's first ones, so that the first is to say its kind and version.
+
+        Raises
+        ------
+        FormatError
+            At once: the file is of another kind or of a newer version.
+        """
+        found = _records(lines)
+        first = next(found, None) if from_start else None
         if first is None:
-            return records, end
-        if "format" in first:
-            self._check(first)
-            return records, end
-        return itertools.chain([first], records), end
+            return found
+        if "format" not in first:
+            return itertools.chain((first,), found)
+        self._check(first)
+        return found
 
     def _check(self, header: dict[str, Any]) -> None:
         if header["format"] != self.kind:
@@ -408,16 +435,11 @@ class Journal:
             )
 
 
-def _records(data: bytes) -> Iterator[dict[str, Any]]:
-    """Yield the records of whole lines; what is none is skipped."""
-    start = 0
-    while (end := data.find(b"\n", start)) >= 0:
-        line, start = data[start:end].decode(errors="replace"), end + 1
-        if not line:
-            continue
+def _records(lines: bytes) -> Iterator[dict[str, Any]]:
+    for line in io.BytesIO(lines):
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
+            record = json.loads(line.decode(errors="replace"))
+        except (ValueError, RecursionError):  # cut short, or empty
             continue
         if isinstance(record, dict):
             yield record

@@ -10,6 +10,8 @@ from typing import Any, TypeGuard
 
 def text(value: Any, default: str = "") -> str:
     """Return a text that can be printed; `default` for anything else."""
+    if type(value) is str and value.isascii():  # most are, and there are millions of them
+        return value
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else default
 
 
@@ -31,7 +33,9 @@ def number(value: Any, default: float = 0.0) -> float:
 
 def number_or_none(value: Any) -> float | None:
     """Return a finite number; None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if type(value) is float:  # most are, and there are millions of them
+        return value if math.isfinite(value) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
         return float(value) if math.isfinite(value) else None

@@ -25,7 +25,7 @@ class HostRecord:
     Attributes
     ----------
     failed
-        Different tasks that failed there, in a row, since an attempt got on there.
+        Different tasks that failed there, in a row, since an attempt got on there; the last one at the end.
     last_failure
         Seconds since the epoch.
     succeeded
@@ -34,7 +34,7 @@ class HostRecord:
         Whether the launcher knows it by this name, and can keep tasks away from it.
     """
 
-    failed: list[str] = attrs.field(factory=list)
+    failed: dict[str, None] = attrs.field(factory=dict)  # as a set that keeps the order: all tasks may be in it
     last_failure: float = 0.0
     succeeded: bool = False
     is_node: bool = False
@@ -46,6 +46,27 @@ class HostHistory:
     def __init__(self) -> None:
         self.hosts: dict[str, HostRecord] = {}
 
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> HostHistory:
+        """Return the history of which `to_plain` was made.
+
+        Raises
+        ------
+        LookupError, TypeError, ValueError
+            It was made of none.
+        """
+        history = cls()
+        for name, (failed, *rest) in plain.items():
+            history.hosts[name] = HostRecord(dict.fromkeys(failed), *rest)
+        return history
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return all that is in it, as JSON has it."""
+        return {
+            name: [list(record.failed), record.last_failure, record.succeeded, record.is_node]
+            for name, record in self.hosts.items()
+        }
+
     def note(self, task: str, event: Mapping[str, Any], when: float) -> None:
         """Take in how an attempt ended: 'machine', 'node', 'outcome' and 'progress' of a journal's event."""
         machine, outcome = event.get("machine"), event.get("outcome")
@@ -54,9 +75,10 @@ class HostHistory:
         record = self.hosts.setdefault(machine, HostRecord())
         record.is_node = event.get("node") == machine
         if outcome == Outcome.COMPLETE or (outcome == Outcome.TIMEOUT and event.get("progress")):
-            record.failed, record.succeeded = [], True
+            record.failed, record.succeeded = {}, True
         elif outcome in _FAILURES:
-            record.failed = [*(other for other in record.failed if other != task), task]
+            record.failed.pop(task, None)
+            record.failed[task] = None
             record.last_failure = when
 
     def failing(self) -> dict[str, HostRecord]:

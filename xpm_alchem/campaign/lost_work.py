@@ -6,8 +6,7 @@ lost. When a later attempt sets a checkpoint aside, or begins from scratch, what
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from xpm_alchem.execution.attempts import ALL_UNITS, Attempt, Outcome, within
 
@@ -20,15 +19,56 @@ def lost_seconds(attempts: Sequence[Attempt]) -> dict[int, float]:
     attempts
         The task's, oldest first. One at work has lost nothing yet.
     """
-    kept = {attempt.number: _kept(attempt) for attempt in attempts}
+    kept = _KeptSeconds(attempts)
+    last_done: int | None = None  # the last attempt that had finished a unit when this one began
     for position, attempt in enumerate(attempts):
-        earlier = attempts[:position]
+        has_finished = False  # else earlier attempts worked on the unit that is set aside
         for unit in attempt.units:
             if unit.get("name") == ALL_UNITS and unit.get("fresh"):
-                kept |= {other.number: 0.0 for other in earlier}
-            elif (unit.get("set_aside") or unit.get("fresh")) and not _has_finished_before(attempt, unit):
-                kept |= {other.number: _in_units(other) for other in _at_work_on_it(earlier)}
-    return {attempt.number: max(0.0, attempt.seconds - kept[attempt.number]) for attempt in attempts}
+                kept.lose_all(position)
+            elif (unit.get("set_aside") or unit.get("fresh")) and not has_finished:
+                kept.lose_unit(position, last_done)
+            has_finished = has_finished or bool(unit.get("ok"))
+        last_done = position if attempt.units_done else last_done
+    return {
+        attempt.number: max(0.0, attempt.seconds - seconds)
+        for attempt, seconds in zip(attempts, kept.seconds, strict=True)
+    }
+
+
+class _KeptSeconds:
+    """What is kept of each attempt, as later ones lose it; of none is it taken away twice, as there may be very many.
+
+    Attributes
+    ----------
+    seconds
+        By position.
+    """
+
+    def __init__(self, attempts: Sequence[Attempt]) -> None:
+        self._attempts = attempts
+        self.seconds = [_kept(attempt) for attempt in attempts]
+        self._all_lost = self._unit_lost = 0  # up to which position
+        self._again: set[int] = set()  # of which something is kept again, although all was lost
+
+    def lose_all(self, position: int) -> None:
+        """Lose all that the attempts before a position have left."""
+        for earlier in (*range(self._all_lost, position), *self._again):
+            self.seconds[earlier] = 0.0
+        self._all_lost = position
+        self._again.clear()
+
+    def lose_unit(self, position: int, last_done: int | None) -> None:
+        """Lose what attempts before a position left of the unit that was at work then: they began after `last_done`.
+
+        Of that one what came after the units that it finished is lost.
+        """
+        for earlier in range(max(self._unit_lost, 0 if last_done is None else last_done + 1), position):
+            self.seconds[earlier] = _in_units(self._attempts[earlier])
+        self._unit_lost = position
+        if last_done is not None:
+            self.seconds[last_done] = _in_units(self._attempts[last_done])
+            self._again.add(last_done)
 
 
 def _kept(attempt: Attempt) -> float:
@@ -40,19 +80,3 @@ def _kept(attempt: Attempt) -> float:
 def _in_units(attempt: Attempt) -> float:
     """Return the seconds up to the last unit that it finished."""
     return within(attempt.seconds_in_units, attempt.seconds)
-
-
-def _has_finished_before(attempt: Attempt, unit: Mapping[str, Any]) -> bool:
-    """Whether the attempt had finished another unit by then: earlier attempts did not work on this one."""
-    before = attempt.units[: attempt.units.index(unit)]
-    return any(other.get("ok") for other in before)
-
-
-def _at_work_on_it(earlier: Sequence[Attempt]) -> list[Attempt]:
-    """Return the last attempts that worked on the unit that was at work in the last of them."""
-    found = []
-    for attempt in reversed(earlier):
-        found.append(attempt)
-        if attempt.units_done:
-            break
-    return found

@@ -40,6 +40,7 @@ from xpm_alchem.campaign.holder import Holder
 from xpm_alchem.campaign.index_record import read_index, write_index
 from xpm_alchem.campaign.queue_record import QueueNote, read_queue, write_queue
 from xpm_alchem.campaign.task_state import REQUEST, CampaignState, TaskState
+from xpm_alchem.campaign.told_state import ToldState
 from xpm_alchem.network.index import Index
 from xpm_alchem.network.loading import Network, load_network
 from xpm_alchem.plan.campaign_yaml import Plan, read_plan
@@ -72,8 +73,8 @@ class CampaignRecords:
         self.workspace = self.path.parent.parent
         self._held: filelock.FileLock | None = None
         self._journal = Journal(self.path / "tasks.jsonl", TASKS)
-        self._offset, self._read_at = 0, _NEVER
-        self._state: CampaignState | None = None
+        self._read_at = _NEVER
+        self._told = ToldState(self._journal, self.snapshot_path)
 
     # ----------------------------------------------------------------------------------------- making and opening
     @classmethod
@@ -134,6 +135,11 @@ class CampaignRecords:
     def cache_path(self) -> Path:
         """What may be deleted at any time: it can be made again."""
         return self.path / "cache"
+
+    @property
+    def snapshot_path(self) -> Path:
+        """The state that the journal told up to an offset; may be deleted at any time too."""
+        return self.path / "tasks.snapshot"
 
     @cached_property
     def index(self) -> Index:
@@ -224,17 +230,22 @@ class CampaignRecords:
     # ------------------------------------------------------------------------------------------------- the journal
     def state(self) -> CampaignState:
         """Return the tasks, reading only what the journal gained since the last call."""
-        if self._state is None:
-            self._state = CampaignState(self.index.by_id)
-        elif self._is_as_read():
-            return self._state
-        now = time.monotonic()
+        if self._told.state is not None and self._is_as_read():
+            return self._told.state
+        known, now = self.index.by_id, time.monotonic()
         with self._own(self._journal.path.name, "read"):
-            records, self._offset = self._journal.stream(self._offset)
+            state = self._told.now(known, is_holder=self._held is not None)
         self._read_at = now
-        for record in records:
-            self._state.apply(record)
-        return self._state
+        return state
+
+    def agrees_with_snapshot(self) -> bool | None:
+        """Return whether the snapshot leads to the state that the journal tells; None where none is fit to be used."""
+        return self._told.agrees_with_snapshot(self.index.by_id)
+
+    def by_journal_alone(self) -> CampaignRecords:
+        """Neither use a snapshot of the journal nor leave one, and return these records."""
+        self._told.has_snapshots = False
+        return self
 
     def _is_as_read(self) -> bool:
         """Whether the journal is as it was read: only the holder of the lock writes; it is looked at all the same."""
@@ -247,7 +258,7 @@ class CampaignRecords:
     @property
     def position(self) -> int:
         """How far `state` has read the journal, in bytes."""
-        return self._offset
+        return self._told.position
 
     def write(self, *events: Mapping[str, Any]) -> None:
         """Append events to the journal; only the holder of the lock may."""

@@ -82,7 +82,48 @@ class Ledger:
         self._totals: dict[str, float] = defaultdict(float)
         self._lost: dict[str, dict[str, float]] = {}
         self._ends: list[float] = []
-        self._spans: list[tuple[Span, str]] = []  # by their end
+        self._spans: list[tuple[float, float, str]] = []  # start, cost per hour, unit: by their end
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Ledger:
+        """Return the ledger of which `to_plain` was made.
+
+        Raises
+        ------
+        LookupError, TypeError, ValueError
+            It was made of none.
+        """
+        ledger = cls()
+        ledger.unit = plain["unit"]
+        ledger.in_flight = {task: InFlight(*row) for task, row in plain["in_flight"].items()}
+        ledger._before, ledger._costs, ledger._lost = plain["before"], plain["costs"], plain["lost"]
+        ledger._counted = {task: set(numbers) for task, numbers in plain["counted"].items()}
+        ledger._totals.update(plain["totals"])
+        ledger._ends, units = plain["ends"], plain["units"]
+        starts, rates, places = plain["starts"], plain["rates"], plain["units_of_spans"]
+        ledger._spans = list(zip(starts, rates, [units[place] for place in places], strict=True))
+        if len(ledger._ends) != len(ledger._spans):
+            raise ValueError("spans without an end")
+        return ledger
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return all that is in it, as JSON has it."""
+        starts, rates, units = zip(*self._spans, strict=True) if self._spans else ((), (), ())
+        places = {unit: place for place, unit in enumerate(dict.fromkeys(units))}
+        return {
+            "unit": self.unit,
+            "in_flight": {task: attrs.astuple(attempt) for task, attempt in self.in_flight.items()},
+            "before": self._before,
+            "costs": self._costs,
+            "lost": self._lost,
+            "counted": {task: sorted(numbers) for task, numbers in self._counted.items()},
+            "totals": self._totals,
+            "ends": self._ends,
+            "starts": starts,
+            "rates": rates,
+            "units": list(places),
+            "units_of_spans": [places[unit] for unit in units],
+        }
 
     # --------------------------------------------------------------------------------------- what the journal says
     def submitted(self, task: str, event: Mapping[str, Any], when: float) -> None:
@@ -98,10 +139,10 @@ class Ledger:
         self.in_flight.pop(task, None)
         spent = event.get("spent")
         for one in spent if isinstance(spent, list) else ():
-            if not isinstance(one, Mapping):
+            if not isinstance(one, dict):
                 continue
             number, unit = one.get("attempt"), one.get("unit")
-            start, seconds, cost = (_amount(one.get(key)) for key in ("start", "seconds", "cost"))
+            start, seconds, cost = _amount(one.get("start")), _amount(one.get("seconds")), _amount(one.get("cost"))
             if not is_count(number) or not is_text(unit) or self.has_counted(task, number):
                 continue
             if start is None or seconds is None or cost is None:
@@ -114,9 +155,9 @@ class Ledger:
             if seconds > 0:
                 at = bisect.bisect(self._ends, start + seconds)
                 self._ends.insert(at, start + seconds)
-                self._spans.insert(at, (Span(start, start + seconds, cost / seconds * _HOUR), unit))
+                self._spans.insert(at, (start, cost / seconds * _HOUR, unit))
         lost = event.get("lost")
-        if isinstance(lost, Mapping):
+        if isinstance(lost, dict):
             self._lost[task] = {str(unit): cost for unit, value in lost.items() if (cost := _amount(value)) is not None}
 
     # ------------------------------------------------------------------------------------------------ what is known
@@ -142,8 +183,12 @@ class Ledger:
 
     def with_ended(self, events: Mapping[str, Mapping[str, Any]]) -> Ledger:
         """Return a ledger that has also taken in these, by task; this one stays as it is."""
-        other = copy.deepcopy(self)
+        other = copy.copy(self)
+        for name in ("in_flight", "_counted", "_costs", "_totals", "_lost", "_ends", "_spans"):
+            setattr(other, name, copy.copy(getattr(self, name)))
         for task, event in events.items():
+            other._counted[task] = set(self._counted.get(task, ()))
+            other._costs[task] = dict(self._costs.get(task, {}))
             other.ended(task, event)
         return other
 
@@ -170,7 +215,8 @@ class Ledger:
     def since(self, when: float, unit: str) -> list[Span]:
         """Return when ended attempts were at work that ended after `when`."""
         first = bisect.bisect_right(self._ends, when)
-        return [span for span, own in self._spans[first:] if own == unit or same_unit(own, unit)]
+        found = zip(self._ends[first:], self._spans[first:], strict=True)
+        return [Span(start, end, rate) for end, (start, rate, own) in found if own == unit or same_unit(own, unit)]
 
 
 def cost_between(spans: Iterable[Span], start: float, end: float) -> float:

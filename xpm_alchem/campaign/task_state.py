@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any
 
 import attrs
@@ -26,7 +27,7 @@ class TaskStatus(StrEnum):
     DELETED = "deleted"
 
 
-_STATUSES = tuple(TaskStatus)
+_STATUSES: Mapping[str, TaskStatus] = {str(status): status for status in TaskStatus}  # quicker than TaskStatus(text)
 DEFAULT_PRIORITY, LARGEST_PRIORITY = 10, 2**63 - 1
 REQUEST = "wish"  # the event of a request, and its key in the inbox: a driver of 0.1 may be who reads it
 _SEVERAL = ("iteration", REQUEST)  # events that hold several changes
@@ -121,6 +122,9 @@ class TaskState:
         return self.at_work and not (self.status is TaskStatus.RUNNING and self.actioned)
 
 
+_NAMES = tuple(field.name for field in attrs.fields(TaskState))
+_STATUS_PLACE = _NAMES.index("status")
+_row_of: Callable[[TaskState], tuple[Any, ...]] = attrgetter(*_NAMES)
 _VALUES: Mapping[str, Callable[[Any], Any]] = {
     "seconds": number,
     "attempts": count,
@@ -157,9 +161,47 @@ class CampaignState:
         self.ledger = Ledger()
         self.notified: dict[str, str] = {}
 
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any], transformations: Container[str] | None = None) -> CampaignState:
+        """Return the state of which `to_plain` was made; a task must be as sound as one that the journal creates.
+
+        Raises
+        ------
+        LookupError, TypeError, ValueError
+            It was made of none, or by another version.
+        """
+        state = cls(transformations)
+        if tuple(plain["task_fields"]) != _NAMES:
+            raise ValueError("tasks of another version")
+        for row in plain["tasks"]:
+            row[_STATUS_PLACE] = _STATUSES[row[_STATUS_PLACE]]
+            if len(row) != len(_NAMES):
+                raise ValueError("a task of another version")
+            task = TaskState(*row)
+            if not state._is_sound(task.task, task.transformation, task.repeat, task.directory):
+                raise ValueError("a task that makes no sense")
+            state.tasks[task.task] = task
+        state.requests = {request: tuple(tasks) for request, tasks in plain["requests"].items()}
+        state.hosts = HostHistory.from_plain(plain["hosts"])
+        state.ledger = Ledger.from_plain(plain["ledger"])
+        state.notified = plain["notified"]
+        return state
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return all that is in it, as JSON has it."""
+        return {
+            "task_fields": _NAMES,
+            "tasks": [_row_of(task) for task in self.tasks.values()],
+            "requests": self.requests,
+            "hosts": self.hosts.to_plain(),
+            "ledger": self.ledger.to_plain(),
+            "notified": self.notified,
+        }
+
     def apply(self, record: Mapping[str, Any]) -> None:
         """Take in one record of the journal; one that makes no sense is passed over."""
-        if record.get("event") in _SEVERAL:  # one line of the journal, so that a kill leaves all of it or nothing
+        event = record.get("event")
+        if event in _SEVERAL:  # one line of the journal, so that a kill leaves all of it or nothing
             changes = _changes(record)
             for change in changes:
                 self.apply({"time": record.get("time"), **change})
@@ -168,8 +210,10 @@ class CampaignState:
             return
         task = self.tasks.get(str(record.get("task")))
         when, reason = number(record.get("time")), text(record.get("reason"))
-        match record.get("event"):
-            case "created" if task is None and self._is_sound(record):
+        match event:
+            case "created" if task is None and self._is_sound(
+                record.get("task"), record.get("transformation"), record.get("repeat"), record.get("directory")
+            ):
                 self.tasks[record["task"]] = TaskState(
                     task=record["task"],
                     transformation=record["transformation"],
@@ -182,7 +226,7 @@ class CampaignState:
                     priority=record["priority"] if is_priority(record.get("priority")) else DEFAULT_PRIORITY,
                     imported=text(record.get("imported")),
                 )
-            case "status" if task is not None and record.get("status") in _STATUSES:
+            case "status" if task is not None and text(record.get("status")) in _STATUSES:
                 self.hosts.note(task.task, record, when)
                 task.leaving = task.at_work and record.get("by") == "user"
                 if not task.leaving:
@@ -208,18 +252,17 @@ class CampaignState:
             case "priority" if task is not None and is_priority(record.get("priority")):
                 task.priority = record["priority"]
 
-    def _is_sound(self, record: Mapping[str, Any]) -> bool:
-        """Whether a 'created' record has what it needs, and a directory that stays within the workspace."""
-        texts = [record.get(key) for key in ("task", "transformation", "directory")]
-        if not all(isinstance(item, str) for item in texts) or not is_count(record.get("repeat"), 10**6):
+    def _is_sound(self, task: Any, transformation: Any, repeat: Any, directory: Any) -> bool:
+        """Whether a task has what it needs, and a directory that stays within the workspace."""
+        if not (isinstance(task, str) and isinstance(transformation, str) and isinstance(directory, str)):
             return False
-        task, transformation, directory = map(str, texts)
         known = self._transformations is None or transformation in self._transformations
-        return known and bool(_ID.fullmatch(task)) and bool(_DIRECTORY.fullmatch(directory))
+        sound = bool(_ID.fullmatch(task)) and bool(_DIRECTORY.fullmatch(directory))
+        return known and sound and is_count(repeat, 10**6)
 
 
 def _set_status(task: TaskState, record: Mapping[str, Any], when: float) -> None:
-    task.status, task.reason, task.changed = TaskStatus(record["status"]), text(record.get("reason")), when
+    task.status, task.reason, task.changed = _STATUSES[record["status"]], text(record.get("reason")), when
     task.not_before = number(record.get("not_before"))
     for key, read in _VALUES.items():
         if key in record:

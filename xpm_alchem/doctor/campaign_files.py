@@ -17,6 +17,7 @@ from xpm_alchem.campaign.driver_state import DRIVER, DRIVER_VERSION, read_driver
 from xpm_alchem.campaign.holder import Holder
 from xpm_alchem.campaign.index_record import read_index
 from xpm_alchem.campaign.records import GIVEN, INBOX, TASKS, CampaignRecords
+from xpm_alchem.campaign.snapshot import is_whole as is_whole_snapshot
 from xpm_alchem.doctor import mending
 from xpm_alchem.doctor.check import Check, Finding, fault, ok, warning
 from xpm_alchem.doctor.journals import JournalLines
@@ -53,6 +54,7 @@ class CampaignFiles:
             ("network.json", self.network),
             ("driver.json", self.driver_state),
             ("tasks.jsonl", partial(self.journal, "tasks.jsonl", TASKS)),
+            ("tasks.snapshot", self.snapshot),
             ("inbox.jsonl", partial(self.journal, "inbox.jsonl", INBOX)),
             ("driver", self.driver),
             ("slurm batches", self.slurm_batches),
@@ -184,6 +186,27 @@ class CampaignFiles:
         elif not lines.damaged and lines.records:
             cut = f"; {len(lines.cut)} that a kill cut short are passed over" if lines.cut else ""
             yield ok(f"{lines.records} whole line(s){cut}")
+
+    def snapshot(self) -> Iterator[Finding]:
+        """Check that what is kept of the journal is what the journal tells."""
+        path = self.records.snapshot_path
+        if not path.exists():
+            yield ok("none")
+        elif not is_whole_snapshot(path):
+            yield self._wrong_snapshot("damaged; it is not used", "made again when it is needed")
+        elif (agrees := self.records.agrees_with_snapshot()) is None:
+            yield ok("of the journal as it was, another version or another user: not used, and made again when needed")
+        elif agrees:
+            yield ok("tells what the journal tells")
+        else:
+            yield self._wrong_snapshot(
+                "tells other tasks than the journal", "what commands show may be wrong until then"
+            )
+
+    def _wrong_snapshot(self, what: str, more: str) -> Finding:
+        path = self.records.snapshot_path
+        repairs = (partial(mending.drop_snapshot, path),)
+        return warning(f"{path}: {what}", f"removed with --fix; {more}", places=(str(path),), repairs=repairs)
 
     def driver(self) -> Iterator[Finding]:
         """Tell who drives, or who did and was killed."""

@@ -84,7 +84,7 @@ def _environment(site: Site) -> list[tuple[str, Check]]:
 def _look_at_campaign(
     records: CampaignRecords, holder: Holder | None, progress: Progress, *, is_fixing: bool
 ) -> list[Finding]:
-    fresh = CampaignRecords(records.path)  # nothing that was read before
+    fresh = CampaignRecords(records.path).by_journal_alone()  # nothing that was read before
     checks = CampaignFiles(fresh, holder, is_fixing=is_fixing).checks()
     checks += Survey(fresh, is_driven=holder is not None, progress=progress).checks()
     return list(perform(CAMPAIGN, checks))

@@ -63,6 +63,12 @@ def drop_cache_entry(path: Path) -> str | None:
     return f"removed {path}"
 
 
+def drop_snapshot(path: Path) -> str | None:
+    """Remove a snapshot of tasks that is damaged, or tells another state than the journal; it is made again."""
+    path.unlink(missing_ok=True)
+    return f"removed {path}"
+
+
 def clear_scratch(files: TaskDirectory) -> str | None:
     """Remove what a complete task has left in scratch/."""
     scratch = files.path / "scratch"

@@ -122,7 +122,7 @@ class Survey:
             if entry.name.startswith(".") or not (path / "tasks.jsonl").exists():
                 continue
             try:
-                tasks = CampaignRecords(path).state().tasks.values()
+                tasks = CampaignRecords(path).by_journal_alone().state().tasks.values()
             except Exception:
                 unread.append(entry.name)
                 continue

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import attrs
 
 from xpm_alchem.base.files import Journal
+from xpm_alchem.base.kept_readings import KeptReadings
 from xpm_alchem.base.values import count, is_count, number, number_or_none, text, text_or_none
 from xpm_alchem.execution.place import is_copy, place_of
 from xpm_alchem.execution.processes import HOST, ProcessIdentity
@@ -178,20 +180,7 @@ class AttemptLog:
         FormatError
             The journal was written by a newer version.
         """
-        attempts: dict[int, Attempt] = {}
-        units: dict[int, list[Mapping[str, Any]]] = {}
-        for record in self._journal.read()[0]:
-            number = record.get("attempt")
-            if not is_count(number):
-                continue
-            if record.get("event") == "start":
-                attempts[number] = _started(record, self._journal.path.parent)
-                units[number] = []
-            elif number in attempts and record.get("event") == "unit":
-                units[number].append(_unit(record))
-            elif number in attempts:
-                attempts[number] = _with(attempts[number], record)
-        return with_hindsight([_with_units(attempts[number], units[number]) for number in sorted(attempts)])
+        return list(_HISTORIES.of(self._journal).attempts)
 
     def start(
         self,
@@ -228,7 +217,7 @@ class AttemptLog:
             **attrs.asdict(priced or Priced()),
         }
         self._journal.append(record)
-        return _started(record, self._journal.path.parent)
+        return Attempt(**_started(record, self._journal.path.parent))
 
     def unit(self, attempt: Attempt, **facts: Any) -> None:
         """Note what happened to a unit."""
@@ -276,7 +265,7 @@ class AttemptLog:
         start = {"event": "start", "attempt": number, "time": since, "host": HOST, "pid": 0, "pid_start": since}
         start |= {"launched_as": launched and launched.job, "node": launched and launched.node}
         self._journal.append(start)
-        attempt = _started(start, self._journal.path.parent)
+        attempt = Attempt(**_started(start, self._journal.path.parent))
         self.end(attempt, outcome, reason=reason, traceback=traceback, progress=False, seconds=0.0, kept_seconds=0.0)
         return attempt
 
@@ -301,21 +290,82 @@ class AttemptLog:
         )
 
 
-def _started(record: Mapping[str, Any], directory: Path) -> Attempt:
+class _History:
+    """What attempts.jsonl tells, as far as it was read.
+
+    Attributes
+    ----------
+    attempts
+        In order, with hindsight.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._directory = path.parent
+        self._noted: dict[int, Attempt] = {}  # without hindsight
+        self.attempts: list[Attempt] = []
+
+    def take(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Take in what comes next. There may be very many attempts: each that is told of is made anew once."""
+        drafts: dict[int, dict[str, Any]] = {}
+        for record in records:
+            number = record.get("attempt")
+            if not is_count(number):
+                continue
+            if record.get("event") == "start":
+                drafts[number] = {**_started(record, self._directory), "units": []}
+                continue
+            if number not in drafts:
+                if number not in self._noted:
+                    continue
+                drafts[number] = _draft_of(self._noted[number])
+            if record.get("event") == "unit":
+                drafts[number]["units"].append(_unit(record))
+            else:
+                drafts[number] |= _said(drafts[number], record)
+        if not drafts:
+            return
+        for number, draft in drafts.items():
+            units = tuple(draft.pop("units"))
+            done = sum(bool(unit.get("ok")) for unit in units)
+            self._noted[number] = Attempt(**{**draft, "units": units, "units_done": done})
+        self._look_back(min(drafts))
+
+    def _look_back(self, first: int) -> None:
+        """Give hindsight to the attempts from number `first` on, and to those before that look at them."""
+        order = sorted(self._noted)
+        start = bisect.bisect_left(order, first)
+        while start > 0:
+            start -= 1
+            if self._noted[order[start]].began:
+                break  # what was before it looks no further than at it
+        self.attempts[start:] = with_hindsight([self._noted[number] for number in order[start:]])
+
+
+_HISTORIES = KeptReadings(_History)
+
+
+def _draft_of(attempt: Attempt) -> dict[str, Any]:
+    return {**{name: getattr(attempt, name) for name in _FIELDS}, "units": list(attempt.units)}
+
+
+_FIELDS = tuple(field.name for field in attrs.fields(Attempt))
+
+
+def _started(record: Mapping[str, Any], directory: Path) -> dict[str, Any]:
     versions = record.get("versions")
-    return Attempt(
-        number=record["attempt"],
-        process=ProcessIdentity.from_record(record, "pid_start"),
-        start=number(record.get("time")),
-        limit=number_or_none(record.get("limit")),
-        launched_as=text_or_none(record.get("launched_as")),
-        node=text_or_none(record.get("node")),
-        elsewhere=is_copy(directory, record),
-        versions={text(k): text(v) for k, v in versions.items()} if isinstance(versions, Mapping) else {},
-        cost_per_hour=number_or_none(record.get("cost_per_hour")),
-        cost_unit=text_or_none(record.get("cost_unit")),
-        began_on_disk=number(record.get("began_on_disk"), number(record.get("time"))),
-    )
+    return {
+        "number": record["attempt"],
+        "process": ProcessIdentity.from_record(record, "pid_start"),
+        "start": number(record.get("time")),
+        "limit": number_or_none(record.get("limit")),
+        "launched_as": text_or_none(record.get("launched_as")),
+        "node": text_or_none(record.get("node")),
+        "elsewhere": is_copy(directory, record),
+        "versions": {text(k): text(v) for k, v in versions.items()} if isinstance(versions, dict) else {},
+        "cost_per_hour": number_or_none(record.get("cost_per_hour")),
+        "cost_unit": text_or_none(record.get("cost_unit")),
+        "began_on_disk": number(record.get("began_on_disk"), number(record.get("time"))),
+    }
 
 
 def with_hindsight(attempts: Sequence[Attempt]) -> list[Attempt]:
@@ -331,22 +381,34 @@ def with_hindsight(attempts: Sequence[Attempt]) -> list[Attempt]:
         A task's, oldest first.
     """
     found = list(attempts)
-    for i, attempt in enumerate(attempts):
-        if attempt.outcome is None:
-            continue
-        after = next((later for later in attempts[i + 1 :] if later.began), None)
-        start, at = _goes_on_at(attempt), _goes_on_at(after)
-        if after is not None and attempt.at_work is None and attempt.outcome is not Outcome.COMPLETE:
-            attempt = found[i] = attrs.evolve(attempt, kept_seconds=_kept_until(attempt, after))
-        if attempt.units_done:
-            continue
-        if after is not None and _begins_again(after):
-            found[i] = attrs.evolve(attempt, progress=False, kept_seconds=0.0)
-        elif attempt.at_work is None and at is not None:
-            found[i] = attrs.evolve(attempt, progress=at > (start or 0.0))
-        elif attempt.at_work is None and _begins_again(attempt):
-            found[i] = attrs.evolve(attempt, progress=False)
+    after: Attempt | None = None  # the next one that began
+    for i in range(len(found) - 1, -1, -1):
+        noted = found[i]
+        if noted.outcome is not None:
+            found[i] = _seen_from(noted, after)
+        after = noted if noted.began else after
     return found
+
+
+def _seen_from(attempt: Attempt, after: Attempt | None) -> Attempt:
+    """Return an attempt that has ended as the next one that began shows it."""
+    start, at = _goes_on_at(attempt), _goes_on_at(after)
+    if after is not None and attempt.at_work is None and attempt.outcome is not Outcome.COMPLETE:
+        attempt = _changed(attempt, kept_seconds=_kept_until(attempt, after))
+    if attempt.units_done:
+        return attempt
+    if after is not None and _begins_again(after):
+        return _changed(attempt, progress=False, kept_seconds=0.0)
+    if attempt.at_work is None and at is not None:
+        return _changed(attempt, progress=at > (start or 0.0))
+    if attempt.at_work is None and _begins_again(attempt):
+        return _changed(attempt, progress=False)
+    return attempt
+
+
+def _changed(attempt: Attempt, **values: Any) -> Attempt:
+    """Return an attempt with other values; itself where it has them."""
+    return attempt if all(getattr(attempt, k) == v for k, v in values.items()) else attrs.evolve(attempt, **values)
 
 
 def _kept_until(attempt: Attempt, after: Attempt) -> float | None:
@@ -384,42 +446,35 @@ def _begin_of(attempt: Attempt) -> Mapping[str, Any]:
     return next(found, {})
 
 
-def _with_units(attempt: Attempt, units: Sequence[Mapping[str, Any]]) -> Attempt:
-    """Return an attempt with what happened to its units: there may be many, so that all are added at once."""
-    if not units:
-        return attempt
-    return attrs.evolve(attempt, units=tuple(units), units_done=sum(bool(unit.get("ok")) for unit in units))
-
-
-def _with(attempt: Attempt, record: Mapping[str, Any]) -> Attempt:
+def _said(attempt: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what an event changes of an attempt."""
     match record.get("event"):
-        case "end" if attempt.outcome is None and record.get("outcome") in _OUTCOMES:
-            return attrs.evolve(
-                attempt,
-                end=number(record.get("time"), attempt.start),
-                outcome=Outcome(record["outcome"]),
-                reason=text(record.get("reason")),
-                traceback=text_or_none(record.get("traceback")),
-                progress=bool(record.get("progress")),
-                seconds=max(0.0, number(record.get("seconds"))),  # negative: by a clock that was set back
-                cpu_seconds=number(record.get("cpu_seconds")),
-                peak_memory_bytes=count(record.get("peak_memory_bytes")),
-                stop_seconds=_not_negative(record.get("stop_seconds")),
-                kept_seconds=_not_negative(record.get("kept_seconds")),
-                at_work=text_or_none(record.get("at_work")),
-                reached=count(record["reached"]) if "reached" in record else None,
-                checkpoint_seconds=_not_negative(record.get("checkpoint_seconds")),
-            )
+        case "end" if attempt.get("outcome") is None and record.get("outcome") in _OUTCOMES:
+            return {
+                "end": number(record.get("time"), attempt["start"]),
+                "outcome": Outcome(record["outcome"]),
+                "reason": text(record.get("reason")),
+                "traceback": text_or_none(record.get("traceback")),
+                "progress": bool(record.get("progress")),
+                "seconds": max(0.0, number(record.get("seconds"))),  # negative: by a clock that was set back
+                "cpu_seconds": number(record.get("cpu_seconds")),
+                "peak_memory_bytes": count(record.get("peak_memory_bytes")),
+                "stop_seconds": _not_negative(record.get("stop_seconds")),
+                "kept_seconds": _not_negative(record.get("kept_seconds")),
+                "at_work": text_or_none(record.get("at_work")),
+                "reached": count(record["reached"]) if "reached" in record else None,
+                "checkpoint_seconds": _not_negative(record.get("checkpoint_seconds")),
+            }
         case "told" if record.get("outcome") in _OUTCOMES:
-            return attrs.evolve(attempt, told=(Outcome(record["outcome"]), text(record.get("reason"))))
+            return {"told": (Outcome(record["outcome"]), text(record.get("reason")))}
         case "verdict" if record.get("outcome") in _OUTCOMES:
-            return attrs.evolve(attempt, outcome=Outcome(record["outcome"]), reason=text(record.get("reason")))
+            return {"outcome": Outcome(record["outcome"]), "reason": text(record.get("reason"))}
         case "stderr":
-            return attrs.evolve(attempt, stderr=text(record.get("text")))
+            return {"stderr": text(record.get("text"))}
         case "decision":
             decision, reason = text_or_none(record.get("decision")), text_or_none(record.get("reason"))
-            return attrs.evolve(attempt, decision=decision, decision_reason=reason)
-    return attempt
+            return {"decision": decision, "decision_reason": reason}
+    return {}
 
 
 def _not_negative(value: Any) -> float | None:
