@@ -27,6 +27,7 @@ from xpm_alchem.campaign.snapshot import write_snapshot
 from xpm_alchem.campaign.task_state import CampaignState, TaskStatus
 from xpm_alchem.doctor.campaign_files import CampaignFiles
 from xpm_alchem.doctor.check import CAMPAIGN, perform
+from xpm_alchem.doctor.gufe_files import units_of
 from xpm_alchem.doctor.survey import Survey
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.directory import TaskSummary
@@ -152,7 +153,8 @@ def _fails_on_checkpoints(p: Patient) -> None:
 
 def _dies_on_a_checkpoint(p: Patient) -> None:
     _unfinished(p)
-    unit = next(path for path in (p.files.path / "shared").iterdir() if path.name.startswith("Analyse-"))
+    unit = next(p.files.shared(key) for key in units_of(p.files.dag) if key.startswith("Analyse-"))
+    unit.mkdir(parents=True)
     (unit / "checkpoint").write_bytes(b"poison" * 1000)
     for number in (2, 3):
         start = {"event": "start", "attempt": number, "time": 1.0, "host": HOST, "pid": 5, "pid_start": 1.0}
@@ -180,7 +182,7 @@ def _from_scratch(p: Patient) -> None:
     end = {**place, "event": "end", "outcome": "lost", "progress": False}
     append(p.files.attempts, start, fresh, end)
     checkpoint = p.files.path / "shared" / "Analyse-1" / "checkpoint"
-    checkpoint.parent.mkdir()
+    checkpoint.parent.mkdir(parents=True)
     checkpoint.write_bytes(b"good")
 
 
@@ -449,7 +451,7 @@ def test_a_snapshot_that_tells_what_the_journal_tells_is_whole(patient: Patient)
 
 
 def _scratch(p: Patient) -> None:
-    (p.files.path / "scratch" / "unit").mkdir()
+    (p.files.path / "scratch" / "unit").mkdir(parents=True)
     (p.files.path / "scratch" / "unit" / "trajectory").write_bytes(b"0" * 1000)
 
 

@@ -118,7 +118,7 @@ def test_a_complete_task_is_not_touched_again(task):
 
 def test_scratch_is_removed_and_shared_is_kept(task):
     task.run()
-    assert not list((task.files.path / "scratch").iterdir())
+    assert not (task.files.path / "scratch").exists()
     assert (task.files.shared(task.key("setup")) / "system.json").is_file()
 
 

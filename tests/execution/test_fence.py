@@ -465,17 +465,17 @@ def test_an_attempt_that_was_frozen_while_it_made_the_dag_does_not_replace_the_o
 def test_an_attempt_that_was_frozen_while_it_wrote_a_result_does_not_overwrite_that_of_the_next(
     task, monkeypatch, frozen_at
 ):
-    save, me, newer = gufe_seam.save, os.getpid(), {}
+    save, me, newer = gufe_seam.Parts.save, os.getpid(), {}
 
-    def freezing_save(obj, path, **options) -> None:
+    def freezing_save(parts, obj, path, **options) -> None:
         is_it = path == task.files.result if frozen_at == "the end" else getattr(obj, "name", "") == frozen_at
         if is_it and os.getpid() == me and not newer:
             fence_off(task.files.path)
             assert task.run_forked() == 0
             newer.update(contents(task.files.path))
-        save(obj, path, **options)
+        save(parts, obj, path, **options)
 
-    monkeypatch.setattr(gufe_seam, "save", freezing_save)
+    monkeypatch.setattr(gufe_seam.Parts, "save", freezing_save)
     with pytest.raises(Stopped) as caught:
         task.run()
     assert caught.value.superseded and newer

@@ -96,7 +96,7 @@ def test_what_comes_back_is_equal_and_works(executed, tmp_path):
 
 
 def test_a_chain_has_dependencies_first_and_the_object_last(executed):
-    chain = json.loads(json.dumps(seam.to_chain(executed[3]), cls=seam.JSON_HANDLER.encoder))
+    chain = json.loads(seam.to_text(executed[3]))
     seen = set()
     for key, content in chain:
         text = json.dumps(content)

@@ -29,7 +29,7 @@ TRUSTED = ("dummy_protocol",)
 
 def plain(network) -> list:
     """Return a network's keyed chain as plain JSON data."""
-    return json.loads(json.dumps(seam.to_chain(network), cls=seam.JSON_HANDLER.encoder))
+    return json.loads(seam.to_text(network))
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from dummy_protocol import dummy_network
 from patience import wait_for
 
 from xpm_alchem import gufe_seam as seam
-from xpm_alchem.base.files import write_json
+from xpm_alchem.base.files import names_in, write_json
 from xpm_alchem.execution.attempts import AttemptLog
 from xpm_alchem.execution.dag_run import TaskSpec, UnitsFailed, run
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
@@ -91,7 +91,7 @@ class Task:
         return next(str(unit.key) for unit in dag.protocol_units if unit.name == name)
 
     def failures(self) -> list[str]:
-        return sorted(path.name for path in (self.files.path / "failures").iterdir())
+        return names_in(self.files.path / "failures")
 
 
 def ended(pid: int) -> int:

@@ -46,10 +46,28 @@ def atomic_write(
     out: IO[Any] = content if "b" in mode else io.TextIOWrapper(content)
     yield out
     out.flush()
+    replace_file(path, content.getbuffer(), exclusive=exclusive, permissions=permissions)
+
+
+def replace_file(
+    path: Path,
+    content: bytes | memoryview,
+    *,
+    exclusive: bool = False,
+    permissions: int = ANYBODY,
+    is_synced: bool = True,
+) -> None:
+    """Write a file whole or not at all: beside `path`, fsynced, and renamed to it; see `atomic_write`.
+
+    Parameters
+    ----------
+    is_synced
+        Whether it must outlive a machine that stops; without that it may be empty then.
+    """
     tmp = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     allowed = permissions & permissions_of(path)
     try:
-        patiently(lambda: _write_and_sync(tmp, content.getvalue(), allowed))
+        patiently(lambda: _write(tmp, content, allowed, is_synced))
         if exclusive and _linked(tmp, path):
             remove(tmp)
         else:
@@ -60,11 +78,12 @@ def atomic_write(
         raise
 
 
-def _write_and_sync(path: Path, content: bytes, permissions: int) -> None:
+def _write(path: Path, content: bytes | memoryview, permissions: int, is_synced: bool) -> None:
     with open(path, "wb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, permissions)) as out:
         out.write(content)
         out.flush()
-        os.fsync(out.fileno())
+        if is_synced:
+            os.fsync(out.fileno())
 
 
 def rename(tmp: Path, path: Path) -> None:
@@ -235,6 +254,12 @@ def make_directories(path: Path) -> None:
     patiently(lambda: path.mkdir(parents=True, exist_ok=True))
 
 
+def remove_if_empty(path: Path) -> None:
+    """Remove a directory that has nothing in it; what cannot be removed stays."""
+    with suppress(OSError):
+        path.rmdir()
+
+
 def first_free(path_of: Callable[[int], Path], start: int = 1) -> Path:
     """Return the path of the lowest number, from `start` on, that does not exist."""
     return next(path for path in map(path_of, itertools.count(start)) if not exists(path))
@@ -255,18 +280,24 @@ def copy_file(source: str | Path, target: str | Path) -> None:
     shutil.copystat(source, target)
 
 
-def write_json(path: Path, content: Any, *, permissions: int = ANYBODY) -> None:
-    """Write `content` as JSON, whole or not at all."""
-    with atomic_write(path, permissions=permissions) as out:
-        json.dump(content, out, indent=1, sort_keys=True)
-        out.write("\n")
+def write_json(path: Path, content: Any, *, permissions: int = ANYBODY, is_synced: bool = True) -> None:
+    """Write `content` as JSON, whole or not at all; see `replace_file`."""
+    text = json.dumps(content, indent=1, sort_keys=True) + "\n"
+    replace_file(path, text.encode(), permissions=permissions, is_synced=is_synced)
 
 
 def write_record(
-    path: Path, kind: str, version: int, content: Mapping[str, Any], *, permissions: int = ANYBODY
+    path: Path,
+    kind: str,
+    version: int,
+    content: Mapping[str, Any],
+    *,
+    permissions: int = ANYBODY,
+    is_synced: bool = True,
 ) -> None:
-    """Write a record of ours: JSON that says its kind and the version of its format."""
-    write_json(path, {"format": kind, "format_version": version, **content}, permissions=permissions)
+    """Write a record of ours: JSON that says its kind and the version of its format; see `replace_file`."""
+    whole = {"format": kind, "format_version": version, **content}
+    write_json(path, whole, permissions=permissions, is_synced=is_synced)
 
 
 def read_record(

@@ -20,7 +20,7 @@ import filelock
 from xpm_alchem import gufe_seam
 from xpm_alchem.base.energies import Believed, believed, believed_pairs
 from xpm_alchem.base.errors import FormatError, SupersededError, TaskBusyError
-from xpm_alchem.base.files import exists, names_in, set_aside
+from xpm_alchem.base.files import exists, make_directories, names_in, remove_if_empty, set_aside
 from xpm_alchem.execution.attempts import ALL_UNITS, Attempt, AttemptLog, Launched, Outcome, within
 from xpm_alchem.execution.dag_files import DagFiles
 from xpm_alchem.execution.deadline import Deadline
@@ -214,6 +214,7 @@ class _Execution:
             raise
         self.summary = self.summary.evolve(**found._asdict())
         self._end(Outcome.COMPLETE, "complete", message)
+        self.files.tidy()
         return self.summary
 
     # ---------------------------------------------------------------------------------------------- the fence
@@ -293,7 +294,7 @@ class _Execution:
 
     def _create_dag(self) -> Any:
         spec = self.spec
-        extends = None if spec.extends is None else self.dag_files.load(TaskDirectory(spec.extends).result)
+        extends = None if spec.extends is None else self.dag_files.other_result(spec.extends)
         name = f"{spec.transformation_id} repeat {spec.repeat}"
         return gufe_seam.create_dag(spec.load_transformation(), repeat=spec.repeat, extends=extends, name=name)
 
@@ -330,12 +331,12 @@ class _Execution:
         if not inherit(self.files, key):
             reason = "the checkpoints of an attempt that was fenced off are still written to: started fresh"
             self.log.unit(self.attempt, name=unit.name, fresh=True, reason=reason)
-        inherited = _has_content(self.files.shared(key))
+        inherited = bool(names_in(self.files.shared(key)))
         started = time.monotonic()
         result = self._run_unit(unit, key)
         self._guard()
         if not result.ok() and inherited and not _disk_full(result):
-            gufe_seam.save(result, self.files.next_failure(key))
+            self.dag_files.save_failure(result, key)
             aside = set_aside(self.files.shared(key)).name
             self.log.unit(self.attempt, name=unit.name, ok=False, set_aside=aside, reason=str(result.traceback)[-2000:])
             self.summary = self.summary.evolve(set_aside=self.summary.set_aside + 1)
@@ -350,24 +351,24 @@ class _Execution:
             self.done_here += 1
             self.kept_seconds = time.monotonic() - self.began
         else:
-            gufe_seam.save(result, self.files.next_failure(key))
+            self.dag_files.save_failure(result, key)
             self.failures.append(result)
         seconds = time.monotonic() - started
         kind = type(unit).__name__
         self.log.unit(self.attempt, name=unit.name, kind=kind, ok=ok, seconds=seconds, resumed=inherited)
         self.durations.add(kind, seconds, resumed=inherited, ok=ok)
-        self._write_summary(unit=None)
+        self.summary = self.summary.evolve(unit=None)  # written with the next one, or at the end
         self.on_unit(UnitEvent(str(unit.name), ok, len(self.results), self.summary.units_total))
         return ok
 
     def _run_unit(self, unit: Any, key: str, *, anew: bool = False) -> Any:
         scratch = self.files.scratch(key)
-        shutil.rmtree(scratch, ignore_errors=True)
-        for path in (self.files.shared(key), scratch, self.files.log("stdout", key), self.files.log("stderr", key)):
-            path.mkdir(parents=True, exist_ok=True)
-        context = gufe_seam.make_context(
-            self.files.shared(key), scratch, self.files.log("stdout", key), self.files.log("stderr", key)
-        )
+        if exists(scratch):
+            shutil.rmtree(scratch, ignore_errors=True)
+        logs = {stream: self.files.log(stream, key) for stream in gufe_seam.STREAMS}
+        for path in (self.files.shared(key), scratch, *logs.values()):
+            make_directories(path)
+        context = gufe_seam.make_context(self.files.shared(key), scratch, **logs)
         inputs = gufe_seam.resolve_inputs(unit, self.results)
         self.at_work = UnitAtWork(self.files.shared(key), unit, self.earlier, anew=anew)
         self._note_unit(self.at_work.begins())
@@ -378,6 +379,8 @@ class _Execution:
                 raise self.interrupts.request  # the unit made a failure of our interrupt
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+            for path in logs.values():
+                remove_if_empty(path)
         return result
 
     # ------------------------------------------------------------------------------------------------ the end
@@ -404,7 +407,7 @@ class _Execution:
     def _write_summary(self, **changes: Any) -> None:
         self._guard()
         self.summary = self.summary.evolve(units_done=len(self.results), updated=time.time(), **changes)
-        self.summary.write(self.files.summary)
+        self.summary.write(self.files.summary, is_final="status" in changes)
 
     def _end(self, outcome: Outcome, status: str, reason: str, traceback: str | None = None) -> None:
         self._guard()
@@ -449,10 +452,6 @@ def _superseded() -> Stopped:
 
 def _outcome_of(stop: Stopped) -> Outcome:
     return Outcome.TIMEOUT if stop.timeout else Outcome.CANCELLED
-
-
-def _has_content(path: Path) -> bool:
-    return bool(names_in(path))
 
 
 def _disk_full(failure: Any) -> bool:

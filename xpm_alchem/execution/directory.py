@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,17 @@ import attrs
 
 from xpm_alchem.base.energies import believed, believed_pairs
 from xpm_alchem.base.errors import FormatError
-from xpm_alchem.base.files import exists, first_free, is_directory, names_in, read_record, write_record
+from xpm_alchem.base.files import (
+    exists,
+    first_free,
+    is_directory,
+    make_directories,
+    names_in,
+    read_record,
+    remove,
+    remove_if_empty,
+    write_record,
+)
 from xpm_alchem.base.paths import absolute
 from xpm_alchem.base.values import is_count, number, number_or_none, short, text, text_or_none
 
@@ -146,9 +157,18 @@ class TaskDirectory:
         return path
 
     def make(self) -> None:
-        """Make the directories."""
-        for name in ("results", "failures", "shared", "scratch", "stdout", "stderr"):
-            (self.path / name).mkdir(parents=True, exist_ok=True)
+        """Make the directories that every task has."""
+        make_directories(self.results)
+
+    def tidy(self) -> None:
+        """Remove what a complete task does not need: the sign of life, and directories that have nothing in them."""
+        with suppress(OSError):
+            remove(self.alive)
+        for name in ("shared", "stdout", "stderr", "scratch", "failures"):
+            with suppress(OSError):
+                for unit in names_in(self.path / name):
+                    remove_if_empty(self.path / name / unit)
+            remove_if_empty(self.path / name)
 
 
 @attrs.frozen
@@ -193,9 +213,9 @@ class TaskSummary:
     updated: float = 0.0
     versions: dict[str, str] = attrs.field(factory=dict)
 
-    def write(self, path: Path) -> None:
-        """Write it, whole or not at all."""
-        write_record(path, SUMMARY, SUMMARY_VERSION, attrs.asdict(self))
+    def write(self, path: Path, *, is_final: bool = True) -> None:
+        """Write it, whole or not at all; one of an attempt that goes on may be lost with the machine."""
+        write_record(path, SUMMARY, SUMMARY_VERSION, attrs.asdict(self), is_synced=is_final)
 
     @classmethod
     def of(cls, files: TaskDirectory) -> TaskSummary:

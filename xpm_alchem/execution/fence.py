@@ -8,6 +8,7 @@ and writes nothing. What it still writes into its own directories is never read.
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from pathlib import Path
@@ -127,8 +128,9 @@ class Fence:
     """
 
     def __init__(self, directory: Path, launch: str | None) -> None:
-        self._directory, self._launch = directory, launch
-        orders = Orders.read(directory)
+        self._directory, self._launch, self._path = directory, launch, str(TaskDirectory(directory).orders)
+        self._read: tuple[int, int, int] | None = None
+        self._orders = orders = Orders.read(directory)
         self.generation, self.afresh_after = orders.generation, orders.afresh_after
         self.priced = Priced(orders.cost_per_hour, orders.cost_unit)
         if not self._allowed_by(orders):
@@ -137,8 +139,24 @@ class Fence:
 
     def orders(self) -> Orders | None:
         """Return what this attempt must heed, None if the task was given to another one: it may not go on."""
-        orders = Orders.read(self._directory)
-        return orders if self._allowed_by(orders) else None
+        if (stamp := self._stamp()) is None or stamp != self._read:
+            self._orders = Orders.read(self._directory)
+            self._read = stamp  # of before: what is written meanwhile is read the next time
+        return self._orders if self._allowed_by(self._orders) else None
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        """Return what tells one file of orders from the next, None where that is not known: each is a new file.
+
+        It is opened, so that a file system of another machine is asked anew.
+        """
+        try:
+            with open(self._path, "rb", buffering=0) as file:
+                status = os.fstat(file.fileno())
+        except FileNotFoundError:
+            return 0, 0, 0
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns, status.st_size
 
     def _allowed_by(self, orders: Orders) -> bool:
         return orders.generation == self.generation and orders.launch in (None, self._launch)

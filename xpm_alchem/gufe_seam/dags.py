@@ -41,16 +41,22 @@ def create_dag(transformation: Any, *, repeat: int | None = None, extends: Any =
         _REPEAT.reset(token)
 
 
+STREAMS = tuple(name for name in ("stdout", "stderr") if name in inspect.signature(Context).parameters)
+"""The directories of a Context for what a unit prints: none before gufe 1.7."""
+
+
 def make_context(shared: Path, scratch: Path, stdout: Path | None = None, stderr: Path | None = None) -> Any:
-    """Return gufe's Context; directories it does not know (stdout and stderr before 1.7) are left out."""
-    given = {"shared": shared, "scratch": scratch, "stdout": stdout, "stderr": stderr}
-    known = inspect.signature(Context).parameters
-    return Context(**{key: value for key, value in given.items() if key in known})
+    """Return gufe's Context; directories that are none of `STREAMS` are left out."""
+    streams = {"stdout": stdout, "stderr": stderr}
+    return Context(shared=shared, scratch=scratch, **{name: streams[name] for name in STREAMS})
+
+
+_TAKES_CONTEXT = "context" in inspect.signature(ProtocolUnit.execute).parameters
 
 
 def execute_unit(unit: Any, context: Any, inputs: Mapping[str, Any]) -> Any:
     """Execute one ProtocolUnit; return its ProtocolUnitResult or ProtocolUnitFailure."""
-    if "context" in inspect.signature(unit.execute).parameters:
+    if _TAKES_CONTEXT:
         return unit.execute(context=context, raise_error=False, **inputs)
     return unit.execute(shared=context.shared, scratch=context.scratch, **inputs)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from xpm_alchem.gufe_seam.bases import ProtocolBase, ProtocolResultBase, ProtocolUnitBase, SettingsBase
 from xpm_alchem.gufe_seam.dags import (
+    STREAMS,
     create_dag,
     current_repeat,
     dag_ok,
@@ -33,7 +34,8 @@ from xpm_alchem.gufe_seam.installed import (
     gufe,
 )
 from xpm_alchem.gufe_seam.networks import edge_graph, mapping_of, subgraphs
-from xpm_alchem.gufe_seam.objects import decode, decode_all, load, parse, save, to_chain, to_text
+from xpm_alchem.gufe_seam.objects import decode, decode_all, parse, save, to_text
+from xpm_alchem.gufe_seam.parts import Parts, load
 from xpm_alchem.gufe_seam.results import (
     gather,
     in_kcal_per_mol,
@@ -50,10 +52,12 @@ __all__ = [
     "GUFE_VERSION",
     "IS_GUFE_0_4",
     "JSON_HANDLER",
+    "STREAMS",
     "AlchemicalNetwork",
     "ChemicalSystem",
     "ExecutionInterrupt",
     "NonTransformation",
+    "Parts",
     "ProtocolBase",
     "ProtocolDAG",
     "ProtocolDAGResult",
@@ -89,7 +93,6 @@ __all__ = [
     "resolve_inputs",
     "save",
     "subgraphs",
-    "to_chain",
     "to_text",
     "with_count",
     "with_results_to_come",

@@ -1,16 +1,79 @@
 """gufe's JSON as plain Python data: no gufe is imported here, and nothing a file names is.
 
 A *keyed chain* (gufe >= 1.1) is a list of ``[key, dict]``, dependencies first, in which a dict refers to an earlier
-entry by ``{":gufe-key:": key}``. The older form is one object as nested dicts.
+entry by ``{":gufe-key:": key}``. The older form is one object as nested dicts. Ours beside them, in which other files
+hold a part of the chain, is told of in parts.py.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
+import attrs
+
 Chain = Sequence[Sequence[Any]]
+PARTS, PARTS_VERSION = "xpm-alchem gufe parts", 1
+
+
+class NewerVersionError(ValueError):
+    """A newer version of xpm-alchem has written it; the message is that version's number."""
+
+
+@attrs.frozen
+class Document:
+    """A file of gufe's.
+
+    Attributes
+    ----------
+    chain
+        What it holds itself, what it is about last.
+    parts
+        The files that hold what it refers to beside, relative to `root`, which is relative to the file.
+    is_chain
+        Whether its keys are gufe's, and not made up for the older form.
+    """
+
+    chain: list[list[Any]]
+    parts: tuple[str, ...] = ()
+    root: str = "."
+    is_chain: bool = True
+
+
+def document(content: Any) -> Document:
+    """Return the content of a file, in any of the forms.
+
+    Raises
+    ------
+    NewerVersionError
+        Of a form that is newer than this program.
+    ValueError
+        It is none of them.
+    """
+    if not isinstance(content, dict) or content.get("format") != PARTS:
+        return Document(flatten(content), is_chain=isinstance(content, list))
+    version, parts, root = (content.get(key) for key in ("format_version", "parts", "root"))
+    if isinstance(version, int) and version > PARTS_VERSION:
+        raise NewerVersionError(str(version))
+    if version != PARTS_VERSION or root not in (".", "..") or not isinstance(parts, list):
+        raise ValueError("parts of a chain, but not as they are written")
+    if not all(isinstance(part, str) and _is_below(PurePosixPath(part)) for part in parts):
+        raise ValueError("it names parts elsewhere")
+    if not isinstance(content.get("chain"), list):
+        raise ValueError("parts of a chain without a chain")
+    return Document(flatten(content["chain"]), tuple(parts), root)
+
+
+def _is_below(path: PurePosixPath) -> bool:
+    return not path.is_absolute() and bool(path.parts) and ".." not in path.parts
+
+
+def parts_text(root: str, parts: Sequence[str], chain: Mapping[str, str]) -> str:
+    """Return the JSON of a file with parts; `chain`: its entries as JSON, by their keys."""
+    head = {"format": PARTS, "format_version": PARTS_VERSION, "root": root, "parts": list(parts)}
+    return f'{json.dumps(head)[:-1]}, "chain": [{", ".join(chain.values())}]}}\n'
 
 
 def flatten(document: Any) -> list[list[Any]]:

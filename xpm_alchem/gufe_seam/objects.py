@@ -7,94 +7,127 @@ earlier entries by ``{":gufe-key:": key}``. The older form, nested dicts, is rea
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PosixPath, PurePath
 from typing import Any
 
+import attrs
+
 from xpm_alchem.base.errors import FormatError, XpmAlchemError
-from xpm_alchem.base.files import atomic_write, read_bytes
+from xpm_alchem.base.files import read_bytes, replace_file
 from xpm_alchem.base.quiet import quiet
 from xpm_alchem.base.values import text
 from xpm_alchem.gufe_seam.files_of_gufe_0_4 import read as read_of_gufe_0_4
 from xpm_alchem.gufe_seam.installed import GUFE_VERSION, IS_GUFE_0_4, JSON_HANDLER, GufeKey, GufeTokenizable
-from xpm_alchem.gufe_seam.keyed_chain import Chain, flatten
+from xpm_alchem.gufe_seam.keyed_chain import Chain, Document, NewerVersionError, document, flatten
 
 CheckModule = Callable[[str], None]
 Relocate = Callable[[Path], Path]
 
 
-def to_chain(obj: Any) -> list[list[Any]]:
-    """Return the keyed chain of a gufe object as plain Python data."""
-    order: dict[str, list[Any]] = {}
+def encoded(obj: Any, known: Container[str] = ()) -> tuple[dict[str, str], set[str]]:
+    """Return the keyed chain of a gufe object, dependencies first, and what it refers to beside.
 
-    def visit(node: Any) -> None:
-        if str(node.key) in order:
-            return
-        shallow = node.to_shallow_dict()
-        for child in _gufe_objects(shallow):
-            visit(child)
-        order.setdefault(str(node.key), [str(node.key), node.to_keyed_dict()])
+    gufe's own ``to_keyed_dict`` visits every number of a result twice; here JSON's encoder meets the objects itself.
 
-    visit(obj)
-    return list(order.values())
+    Parameters
+    ----------
+    known
+        Keys of objects that are left out, with all that they are made of.
+
+    Returns
+    -------
+    tuple
+        The JSON of every entry by its key, and the keys of `known` that are referred to.
+    """
+    chain: dict[str, str] = {}
+    named: set[str] = set()
+    begun = [_Entry(obj)]
+    while begun:
+        entry = begun[-1]
+        for child in entry.children:
+            key = str(child.key)
+            if key in known:
+                named.add(key)
+            elif key not in chain:
+                begun.append(_Entry(child))
+                break
+        else:
+            chain[entry.key] = f"[{json.dumps(entry.key)}, {entry.text}]"
+            begun.pop()
+    return chain, named
 
 
-def _gufe_objects(value: Any) -> Iterator[Any]:
-    if isinstance(value, GufeTokenizable):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _gufe_objects(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _gufe_objects(item)
+class _Entry:
+    """A gufe object as JSON that refers to others, and those others, each to be dealt with once."""
+
+    def __init__(self, obj: Any) -> None:
+        encoder = _Encoder(sort_keys=True)
+        self.key, self.text = str(obj.key), encoder.encode(obj.to_shallow_dict())
+        self.children = iter(encoder.met)
+
+
+class _Encoder(JSON_HANDLER.encoder):  # type: ignore[name-defined,misc]
+    """Writes a reference where it meets a gufe object."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.met: list[Any] = []
+
+    def default(self, obj: Any) -> Any:
+        """Return what stands for an object that JSON does not know."""
+        if isinstance(obj, GufeTokenizable):
+            self.met.append(obj)
+            return {":gufe-key:": str(obj.key)}
+        return super().default(obj)
 
 
 def save(obj: Any, path: Path, *, exclusive: bool = False) -> None:
     """Write a gufe object as keyed-chain JSON, atomically; FileExistsError if `exclusive` and the file exists."""
-    with atomic_write(path, exclusive=exclusive) as out:
-        json.dump(to_chain(obj), out, cls=JSON_HANDLER.encoder, sort_keys=True)
+    replace_file(path, to_text(obj).encode(), exclusive=exclusive)
 
 
 def to_text(obj: Any) -> str:
     """Return what `save` writes; `parse` and `decode` read it."""
-    return json.dumps(to_chain(obj), cls=JSON_HANDLER.encoder, sort_keys=True)
+    return f"[{', '.join(encoded(obj)[0].values())}]"
 
 
-def load(path: Path, check_module: CheckModule, relocate: Relocate | None = None) -> Any:
-    """Read one gufe object.
+@contextmanager
+def reading(path: Path) -> Iterator[Callable[[CheckModule, Relocate | None], tuple[Document, int]]]:
+    """Read a file of gufe's; what fails with it in the block is told in one sentence.
 
-    Parameters
-    ----------
-    path
-        A file written by `save` or by gufe.
-    check_module
-        Called with the name of every Python module the file names, before anything is imported; raises to refuse.
-    relocate
-        Called with every path in the file; returns what stands for it now.
+    Yields
+    ------
+    callable
+        Returns the file's content, with gufe's own value types decoded, and its size in bytes; takes what `load` takes.
 
     Raises
     ------
-    FileNotFoundError
-        There is no such file.
-    FormatError
-        It is damaged, or the installed gufe (or its protocol) cannot read it.
-    WorkspaceError
-        It cannot be read (now, or by this user).
-    XpmAlchemError
-        Whatever `check_module` raised.
+    FileNotFoundError, FormatError, WorkspaceError, XpmAlchemError
+        See `load`.
     """
     content = read_bytes(path)
     try:
-        chain = parse(content.decode(), check_module)
-        return decode(chain if relocate is None else _relocated(chain, relocate))
+        yield lambda check_module, relocate: (_document(content.decode(), check_module, relocate), len(content))
     except XpmAlchemError:
         raise
+    except NewerVersionError as error:
+        raise FormatError(
+            path,
+            f"written by a newer xpm-alchem (format {error}). Upgrade xpm-alchem; nothing was changed.",
+            newer=True,
+        ) from None
     except Exception as error:  # whatever gufe and its protocols raise when they decode what is not what they wrote
         said = f"{type(error).__name__}: {' '.join(text(str(error)).split())[:200]}"
         if isinstance(error, UnicodeDecodeError | json.JSONDecodeError):
             raise FormatError(path, f"damaged: not valid JSON ({said}).", broken=True) from None
         raise FormatError(path, f"damaged, or gufe {GUFE_VERSION} cannot read it ({said}).") from error
+
+
+def _document(content: str, check_module: CheckModule, relocate: Relocate | None) -> Document:
+    found = document(_with_values(content, check_module))
+    return found if relocate is None else attrs.evolve(found, chain=_relocated(found.chain, relocate))
 
 
 def _relocated(value: Any, relocate: Relocate) -> Any:
@@ -118,7 +151,10 @@ def parse(content: str, check_module: CheckModule | None) -> list[list[Any]]:
     ValueError
         It is not JSON, or not a gufe object.
     """
+    return flatten(_with_values(content, check_module))
 
+
+def _with_values(content: str, check_module: CheckModule | None) -> Any:
     class Checked(JSON_HANDLER.decoder):  # type: ignore[name-defined,misc]
         def object_hook(self, dct: dict[str, Any]) -> Any:
             if check_module is not None and isinstance(dct.get("__module__"), str):
@@ -126,7 +162,7 @@ def parse(content: str, check_module: CheckModule | None) -> list[list[Any]]:
             return super().object_hook(_path_of_this_python(dct) if ":is_custom:" in dct else dct)
 
     with quiet(*_TALKATIVE):  # protocols' modules are imported here
-        return flatten(json.loads(content, cls=Checked))
+        return json.loads(content, cls=Checked)
 
 
 _PATHS = ("Path", "PosixPath")
@@ -148,12 +184,17 @@ def decode(chain: Chain) -> Any:
     return objects[chain[-1][0]]
 
 
-def decode_all(chain: Chain) -> dict[str, Any]:
+def decode_all(chain: Chain, objects: dict[str, Any] | None = None) -> dict[str, Any]:
     """Return every object of a keyed chain under the key it has *in the chain*.
 
     gufe's keys change between versions, so an object's own ``key`` may differ from the one it is filed under.
+
+    Parameters
+    ----------
+    objects
+        Those of other chains that this one refers to; they gain those of this one.
     """
-    objects: dict[str, Any] = {}
+    objects = {} if objects is None else objects
 
     def resolve(value: Any) -> Any:
         if isinstance(value, dict):
@@ -166,6 +207,8 @@ def decode_all(chain: Chain) -> dict[str, Any]:
 
     with quiet(*_TALKATIVE):  # molecules announce themselves each time they are read
         for key, content in chain:
+            if key in objects:
+                continue
             if IS_GUFE_0_4:
                 content = _for_gufe_0_4(content)
             elif ":version:" not in content:
