@@ -164,7 +164,7 @@ def test_a_killed_attempt_took_until_its_last_sign_of_life(tmp_path):
     task.alive.touch()
     os.utime(task.alive, (began.start + 100.0,) * 2)
     checkpoint = task.shared("unit") / "checkpoint"
-    checkpoint.parent.mkdir()
+    checkpoint.parent.mkdir(parents=True)
     checkpoint.touch()
     os.utime(checkpoint, (began.start + 60.0,) * 2)
     close_lost(task, began, "killed")
