@@ -28,7 +28,7 @@ from pathlib import Path
 
 import psutil
 from common import make_network, options, own_place, print_table, write_campaign
-from idle_site import make_site
+from idle_site import batches, begin_all, end_job, make_site
 
 THEN = {  # version 0.1.0: files/s, calls/s, CPU %, watch files/s
     ("slurm", 200): ("970", "2600", "2.5-3.8", "179"),
@@ -77,7 +77,12 @@ def measure(kind: str, tasks: int, seconds: float, show: bool) -> tuple[str, ...
         write_campaign(place, make_network(tasks), plan)
         workspace = (place / "workspace").resolve()
         with driver(kind, place) as process:
-            begin_all(workspace, tasks, process)
+            jobs = workspace / "jobs" / "xpm_alchem.run"
+            wait_until(lambda: len(list(jobs.glob("*/*.pid"))) == tasks, process)
+            if kind == "slurm":
+                wait_until(lambda: sum(map(len, batches(workspace).values())) == tasks, process)
+                time.sleep(5.0)
+            begin_all(workspace)
             time.sleep(15.0)
             cpu = cpu_share(process, seconds)
             calls, files = count_calls(process.pid, workspace, seconds, show)
@@ -108,36 +113,6 @@ def drive(kind: str, place: Path) -> None:
     if kind == "local":
         local.python = lambda *arguments: ["sleep", "100000"]
     Campaign.create(place / "campaign.yaml").run()
-
-
-def begin_all(workspace: Path, tasks: int, process: subprocess.Popen[bytes]) -> None:
-    """Wait until all attempts are launched, and write what each of them would have written when it began."""
-    from xpm_alchem.execution.attempts import AttemptLog, Launched
-    from xpm_alchem.execution.fence import Orders
-    from xpm_alchem.execution.processes import ProcessIdentity
-
-    jobs = workspace / "jobs" / "xpm_alchem.run"
-    wait_until(lambda: len(list(jobs.glob("*/*.pid"))) == tasks, process)
-    if any((workspace / "slurm").glob("*")):
-        wait_until(
-            lambda: sum(len(json.loads(path.read_text())["scripts"]) for path in batches(workspace)) == tasks, process
-        )
-        time.sleep(5.0)
-    for pid in jobs.glob("*/*.pid"):
-        spec = json.loads(pid.read_text())
-        log = AttemptLog(pid.parent / "attempts.jsonl")
-        log.start(limit=None, launched=Launched(launch=Orders.read(pid.parent).launch), versions={})
-        if "pid" in spec:  # a local one: its process is another one than this
-            record = {**ProcessIdentity.of(spec["pid"]).to_record("pid_start")}
-            lines = (pid.parent / "attempts.jsonl").read_text().splitlines()
-            (pid.parent / "attempts.jsonl").write_text(
-                "\n".join([lines[0], json.dumps(json.loads(lines[1]) | record), ""])
-            )
-
-
-def batches(workspace: Path) -> list[Path]:
-    """Return the records of all batches that were submitted."""
-    return [path for path in (workspace / "slurm").glob("*/batch.json") if path.with_name("job").exists()]
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
@@ -210,7 +185,7 @@ def time_of_end(kind: str, workspace: Path) -> float:
     before = journal.stat().st_size
     began = time.monotonic()
     if kind == "slurm":
-        end_job(sorted(batches(workspace))[-1].parent, 0)
+        end_job(max(batches(workspace)), 0)
     else:
         spec = json.loads(next((workspace / "jobs" / "xpm_alchem.run").glob("*/*.pid")).read_text())
         os.kill(spec["pid"], signal.SIGKILL)
@@ -219,18 +194,6 @@ def time_of_end(kind: str, workspace: Path) -> float:
         if time.monotonic() - began > 120:
             return float("inf")
     return time.monotonic() - began
-
-
-def end_job(batch: Path, number: int) -> None:
-    """Write what an attempt that fails and its job write at their ends."""
-    from xpm_alchem.execution.attempts import AttemptLog, Outcome
-    from xpm_alchem.launchers.slurm.batch import Batch
-
-    found = Batch.read(batch)
-    assert found is not None
-    log = AttemptLog(Path(found.scripts[number]).parent / "attempts.jsonl")
-    log.end(log.read()[-1], Outcome.ERROR, reason="made up")
-    getattr(found, "set_ended", lambda *_: None)(number, 1)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ else: the same repeat of the same transformation is the same task in every campa
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -127,6 +128,9 @@ class RunTransformation(ResumableTask):  # type: ignore[misc]
         from xpm_alchem.execution.dag_run import TaskSpec, run  # gufe takes its time, and a driver does without it
         from xpm_alchem.execution.interrupts import Stopped
 
+        if not gc.isenabled():  # as the attempt's script has it: what was imported is never looked through
+            gc.freeze()
+            gc.enable()
         if self.transformation.network is not None:
             close_to_others(Path(self.transformation.network))  # DAG and results hold what it holds
         for init_task in self.before:

@@ -35,7 +35,7 @@ from xpm_alchem.execution.fence import Orders, give_orders
 from xpm_alchem.execution.interrupts import Stopped
 from xpm_alchem.launchers.choose import choose_launcher
 from xpm_alchem.launchers.local import LocalLauncher, LocalProfile
-from xpm_alchem.launchers.slurm.batch import Batch, set_ended
+from xpm_alchem.launchers.slurm.batch import Batch
 from xpm_alchem.launchers.slurm.commands import Slurm
 from xpm_alchem.launchers.slurm.job import _Worker
 from xpm_alchem.launchers.slurm.queue import SlurmQueue, remove_old
@@ -87,7 +87,7 @@ def make_campaign(path: Path) -> None:
     batch.set_job("4242")
     batch.claim(0, "4242_0", batch.job_name)
     give_orders(records.task_path(task), launch=batch.launch(0))
-    set_ended(batch.path, 0, 0)
+    batch.set_ended(0, 0)
 
 
 def _second_checkpoint(campaign: SmallCampaign) -> bool:

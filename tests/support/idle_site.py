@@ -24,6 +24,41 @@ def make_site(path: Path) -> Path:
     return path
 
 
+# ------------------------------------------------------------------------------- what its attempts and jobs would write
+def batches(workspace: Path) -> dict[Path, list[str]]:
+    """Return the scripts of every batch that was submitted, by the batch's directory."""
+    records = [path for path in (workspace / "slurm").glob("*/batch.json") if path.with_name("job").exists()]
+    return {path.parent: json.loads(path.read_text())["scripts"] for path in records}
+
+
+def begin_all(workspace: Path) -> None:
+    """Write what the attempt of every task that was launched writes when it begins."""
+    from xpm_alchem.execution.attempts import AttemptLog, Launched
+    from xpm_alchem.execution.fence import Orders
+    from xpm_alchem.execution.processes import ProcessIdentity
+
+    for pid in (workspace / "jobs" / "xpm_alchem.run").glob("*/*.pid"):
+        journal = pid.with_name("attempts.jsonl")
+        AttemptLog(journal).start(limit=None, launched=Launched(launch=Orders.read(pid.parent).launch), versions={})
+        if "pid" in (spec := json.loads(pid.read_text())):  # a local one: its process is another one than this
+            header, start = journal.read_text().splitlines()
+            own = ProcessIdentity.of(spec["pid"]).to_record("pid_start")
+            journal.write_text("\n".join([header, json.dumps(json.loads(start) | own), ""]))
+
+
+def end_job(batch: Path, number: int) -> None:
+    """Write what an attempt that fails, and then its job, write at their ends."""
+    from xpm_alchem.execution.attempts import AttemptLog, Outcome
+    from xpm_alchem.launchers.slurm.batch import Batch
+
+    found = Batch.read(batch)
+    assert found is not None
+    log = AttemptLog(Path(found.scripts[number]).parent / "attempts.jsonl")
+    log.end(log.read()[-1], Outcome.ERROR, reason="made up")
+    found.set_ended(number, 1)
+
+
+# --------------------------------------------------------------------------------------------------------- the commands
 def _sbatch(here: Path, arguments: list[str]) -> None:
     if "--test-only" in arguments or "--version" in arguments:
         print("slurm 22.05.8")

@@ -73,6 +73,7 @@ class CampaignRecords:
         self.workspace = self.path.parent.parent
         self._held: filelock.FileLock | None = None
         self._journal = Journal(self.path / "tasks.jsonl", TASKS)
+        self._task_paths: dict[str, Path] = {}  # a driver asks for thousands of them each second
         self._read_at = _NEVER
         self._told = ToldState(self._journal, self.snapshot_path)
 
@@ -273,7 +274,10 @@ class CampaignRecords:
 
     def task_path(self, task: TaskState) -> Path:
         """Return a task's directory."""
-        return self.workspace / task.directory
+        path = self._task_paths.get(task.directory)
+        if path is None:
+            path = self._task_paths[task.directory] = self.workspace / task.directory
+        return path
 
     def name_of(self, task: TaskState) -> str:
         """Return what people call a task: 'TRANSFORMATION:REPEAT'."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -83,10 +83,19 @@ class Harvest:
         at_work = [task for task in self.records.state().tasks.values() if task.at_work]
         self._rounds.take_turns(at_work)
         self.resting = {task.task for task in at_work if self._rests(task)}
+        ended = self.launcher.ended()
         for task in at_work:
-            if not self.troubles.wait(task) and task.task not in self.resting:
-                with self.troubles.of(task, self.give_up):
-                    self._look_at(task)
+            if self._goes_on(task, ended) or task.task in self.resting or self.troubles.wait(task):
+                continue
+            with self.troubles.of(task, self.give_up):
+                self._look_at(task, is_ended=self.records.task_path(task) in ended)
+
+    def _goes_on(self, task: TaskState, ended: Collection[Path]) -> bool:
+        """Whether nothing has happened to a task of this session, as far as is known at no cost."""
+        job = self._jobs.get(task.task)
+        if job is None or job.ended or self._rounds.is_to_be_looked_at(task) or self.troubles.is_known(task):
+            return False
+        return not ended or self.records.task_path(task) not in ended
 
     def _rests(self, task: TaskState) -> bool:
         """Whether there is nothing to be learned of a task now: its attempt is not this session's, and out of sight."""
@@ -111,10 +120,10 @@ class Harvest:
         self._over(task, TaskStatus.ERROR, sentence)
         return True
 
-    def _look_at(self, task: TaskState) -> None:
+    def _look_at(self, task: TaskState, *, is_ended: bool) -> None:
         job = self._jobs.get(task.task)
         directory = self.records.task_path(task)
-        if job is not None and not job.ended and not self._is_stuck(task, directory) and not self._is_overdue(task):
+        if job is not None and not job.ended and not (is_ended and self._is_stuck(task)) and not self._is_overdue(task):
             return
         files = TaskDirectory(directory)
         log = AttemptLog(files.attempts)
@@ -188,10 +197,8 @@ class Harvest:
             log.correct(last, cause.outcome, cause.reason)
         return True
 
-    def _is_stuck(self, task: TaskState, directory: Path) -> bool:
+    def _is_stuck(self, task: TaskState) -> bool:
         """Whether experimaestro waits in vain: for a lock, say, that an orphan holds of an attempt known to be over."""
-        if not self.launcher.has_ended(directory):
-            return False
         since = self._ended.setdefault((task.task, task.submitted), time.time())
         return time.time() - since > _STUCK_SECONDS
 

@@ -376,22 +376,24 @@ class Driver:
         at_work = [task for task in tasks.values() if task.at_work]
         troubles = self._harvest.troubles
         for task in at_work:
-            if troubles.wait(task):
+            is_ours = task.task in self._jobs or task.task in self._harvest.resting
+            if (is_ours and not task.is_to_end) or troubles.wait(task):
                 continue
             with troubles.of(task, _never):
                 if task.is_to_end:
                     self._withdrawal.end(task, task.reason, since=task.changed)
-                elif task.task not in self._jobs and task.task not in self._harvest.resting:
+                else:
                     self._adopt(session, task)
         free = self.launcher.slots - len(at_work)
         self._budget.pass_begins()
-        for task in sorted(tasks.values(), key=lambda task: task.priority):
+        waiting = [task for task in tasks.values() if task.status is TaskStatus.WAITING and task.actioned]
+        for task in sorted(waiting, key=lambda task: task.priority):
             if free <= 0:
                 break
             other = tasks.get(task.extends or "")
             ready = (other is None or other.status is TaskStatus.COMPLETE) and not task.leaving
             ready = ready and task.waits_until(time.time()) is None and not troubles.wait(task)
-            if task.status is TaskStatus.WAITING and task.actioned and ready:
+            if ready and task.status is TaskStatus.WAITING and task.actioned:
                 word = self._budget.may_start(task)
                 if word is Word.WAIT:
                     break

@@ -20,7 +20,7 @@ from xpm_alchem.campaign.task_state import TaskState
 from xpm_alchem.execution.attempts import Attempt, AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 
-_LOOKS_A_SECOND = 2.0
+_LOOKS_A_SECOND = 1.0
 _IN_VAIN_SECONDS = 20.0  # after which an attempt that cannot be taken up is looked at in its turn only
 
 
@@ -32,7 +32,8 @@ class _Seen:
     attempt: Attempt | None = None
     stamp: tuple[int, int] = (0, 0)  # of its journal
     units_told: int | None = None
-    over_since: float | None = None  # by a clock that nobody sets
+    over_since: float | None = None  # by a clock that nobody sets, as is
+    due: float = float("inf")  # when its time limit is over
     since: float = attrs.field(factory=time.monotonic)
 
 
@@ -69,6 +70,13 @@ class Rounds:
                 self._of(task).stamp = stamp
         return self._of(task).attempt
 
+    def is_to_be_looked_at(self, task: TaskState) -> bool:
+        """Whether it is a task's turn, or its attempt has ended or should have, as it was seen last."""
+        seen = self._seen.get(task.task)
+        if seen is None or task.task in self._turn or seen.submitted != task.submitted:
+            return task.task in self._turn
+        return seen.over_since is not None or time.monotonic() > seen.due
+
     def rests(self, task: TaskState) -> bool:
         """Whether an attempt that nobody waits for was looked at often enough, and it is not its turn now."""
         if task.task in self._turn:
@@ -82,6 +90,9 @@ class Rounds:
         if attempt is None or (seen.attempt is not None and seen.attempt.number != attempt.number):
             seen.units_told = None
         seen.attempt = attempt
+        seen.due = float("inf")
+        if attempt is not None and attempt.limit is not None and attempt.outcome is None:
+            seen.due = time.monotonic() + attempt.limit - attempt.age()
         if attempt is None or attempt.end is None:
             seen.over_since = None
         elif seen.over_since is None:

@@ -173,11 +173,12 @@ class Job:
 
     def __init__(self, job: Any, causes: _Causes) -> None:
         self._job, self._causes = job, causes
+        self._end = job.finalState()
 
     @property
     def ended(self) -> bool:
         """Whether experimaestro is through with it."""
-        return bool(self._job.finalState().done())
+        return bool(self._end.done())
 
     @property
     def launched(self) -> bool:

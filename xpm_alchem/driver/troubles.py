@@ -43,6 +43,11 @@ class Troubles:
         found = self._found.get(task.task)
         return found is not None and time.monotonic() < found.until
 
+    def is_known(self, task: TaskState) -> bool:
+        """Whether a task is in trouble that was told, and not yet over."""
+        found = self._found.get(task.task)
+        return found is not None and bool(found.sentence)
+
     @contextmanager
     def of(self, task: TaskState, give_up: Callable[[TaskState, str], bool]) -> Iterator[None]:
         """Take it as the trouble of one task if the block fails with its files.

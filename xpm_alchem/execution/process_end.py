@@ -25,13 +25,15 @@ async def end_of(pid: int, is_alive: Callable[[], bool]) -> None:
     is_alive
         Whether the process that is meant is alive; the number may have been given to another one.
     """
-    descriptor = _descriptor(pid)
+    descriptor, is_told = _descriptor(pid), False
     try:
         while is_alive():
             if descriptor is None:
                 await asyncio.sleep(_SLOW_POLL_SECONDS)
-            elif await _tells(descriptor):
+            elif is_told:
                 await asyncio.sleep(_POLL_SECONDS)
+            else:
+                is_told = await _tells(descriptor)
     finally:
         if descriptor is not None:
             os.close(descriptor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,9 @@ class Ending:
     is_certain: bool = True
 
 
+_COLLECT_NOTHING = "import gc\n\ngc.disable()  # of what is imported nothing is garbage; `execute` enables it again\n\n"
+
+
 class ScriptBuilder(PythonScriptBuilder):  # type: ignore[misc]
     """Writes an attempt's script; it holds the variables of settings.yaml, which may be secret."""
 
@@ -51,6 +55,7 @@ class ScriptBuilder(PythonScriptBuilder):  # type: ignore[misc]
         permissions = script.stat().st_mode
         super().write(job)
         script.chmod(permissions)  # experimaestro lets everybody execute it
+        script.write_text(f"{_COLLECT_NOTHING}{script.read_text()}")
         return Path(script)
 
 
@@ -161,9 +166,9 @@ class AttemptLauncher(Launcher):
         """Return whether `is_running` could say more than None now, at no cost."""
         return True
 
-    def has_ended(self, directory: Path) -> bool:
-        """Return whether an attempt is known to have ended, at no cost, whatever experimaestro still waits for."""
-        return False
+    def ended(self) -> Collection[Path]:
+        """Return the tasks whose attempts are known to have ended, at no cost, whatever experimaestro waits for."""
+        return ()
 
     @abstractmethod
     def ending(self, directory: Path, attempt: Attempt | None) -> Ending:

@@ -99,7 +99,7 @@ def test_a_task_that_is_cancelled_while_sbatch_runs_is_not_run(
     (batch,) = (path.name for path in (tmp_path / "slurm").iterdir())
     assert Orders.read(unwanted).launch == "withdrawn/0"
     assert Orders.read(wanted).launch == f"{batch}/1"
-    assert queue.has_ended(unwanted) and not queue.has_ended(wanted)
+    assert queue.ended() == {unwanted}
     later = submit("c", SlurmProfile(partition="main"))
     wait_for(lambda: is_submitted(queue, later), what="a later task's submission, a step after what is cancelled")
     wait_for(lambda: scancelled(tmp_path) == cancelled, what="the cancelled task's job being ended")

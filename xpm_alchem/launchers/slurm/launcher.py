@@ -7,6 +7,7 @@ import copy
 import tempfile
 import threading
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -175,9 +176,9 @@ class SlurmLauncher(AttemptLauncher):
         """Return whether SLURM has said anything of the task's job."""
         return self.queue.is_known(directory)
 
-    def has_ended(self, directory: Path) -> bool:
-        """Return whether the queue's thread has seen the end."""
-        return self.queue.has_ended(directory)
+    def ended(self) -> Collection[Path]:
+        """Return the tasks of which the queue's thread has seen the end."""
+        return self.queue.ended()
 
     def ending(self, directory: Path, attempt: Attempt | None) -> Ending:
         """Return what SLURM says of the job."""

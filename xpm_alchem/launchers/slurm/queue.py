@@ -97,11 +97,10 @@ class SlurmQueue:
             entry = self._entries.get(directory)
             return entry is None or entry.ended or entry.batch is None or entry.state is not None
 
-    def has_ended(self, directory: Path) -> bool:
-        """Return whether the end of a task's attempt was seen."""
+    def ended(self) -> set[Path]:
+        """Return the tasks of whose attempts the end was seen."""
         with self._lock:
-            entry = self._entries.get(directory)
-            return entry is not None and entry.ended
+            return {directory for directory, entry in self._entries.items() if entry.ended}
 
     async def end_of(self, entry: Entry) -> None:
         """Wait until an entry has ended, or is held no more."""
@@ -160,7 +159,8 @@ class SlurmQueue:
         """Return the tasks whose jobs wait, and why, by their directories."""
         now = time.time()
         with self._lock:
-            found = {entry.directory: self._why_it_waits(entry, now) for entry in self._entries.values()}
+            may_wait = [one for one in self._entries.values() if one.state is None or one.state.state in WAITING_STATES]
+            found = {entry.directory: self._why_it_waits(entry, now) for entry in may_wait}
         return {directory: waiting for directory, waiting in found.items() if waiting is not None}
 
     def _why_it_waits(self, entry: Entry, now: float) -> Waiting | None:
