@@ -26,6 +26,7 @@ def test_from_whole_to_broken_to_mended(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 fault(s), 0 warning(s)" in done.stdout and done.stderr == ""
 
+    (patient.files.path / "scratch").mkdir()
     (patient.files.path / "scratch" / "left").write_bytes(b"0" * 1000)
     done = campaign.call("doctor", "small", "--workspace", "./workspace")
     assert done.returncode == 0 and "--fix mends what 1 check(s) found" in done.stdout

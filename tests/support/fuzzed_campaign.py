@@ -286,14 +286,17 @@ class Fuzz:
         return found
 
     def looks(self, path: Path, damages: Iterable[Damage], *readers: Callable[[Path], None]) -> None:
-        """Apply damages to a file, and call readers that may change nothing."""
+        """Apply damages to a file, and call readers that may change nothing but a cache of what they have read."""
         content, name = path.read_bytes(), str(path.relative_to(self.path))
+        cache = self.campaign / "tasks.snapshot"
         others = snapshot(self.path, but=name)
         for damage in damages:
             damage.apply(path)
             before = _stamp(path)
             for reader in readers:
                 self._try(path, damage, reader)
+            if str(cache.relative_to(self.path)) not in others:
+                cache.unlink(missing_ok=True)
             if (after := snapshot(self.path, but=name)) != others or _stamp(path) != before:
                 changed = sorted({changed for changed, _ in others.items() ^ after.items()}) or [name]
                 self.failures.append(f"{name}, {damage.name}: changed {changed}")
