@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import time
 from collections.abc import Collection
 
@@ -18,7 +19,8 @@ class Turns:
 
     def __init__(self, a_second: float) -> None:
         self._a_second = a_second
-        self._looked: dict[str, float] = {}
+        self._looked: dict[str, int] = {}  # by the number of the last look at it
+        self._looks = itertools.count(1)
         self._taken = time.monotonic() - 1.0
 
     def take(self, names: Collection[str]) -> set[str]:
@@ -30,6 +32,6 @@ class Turns:
         self._taken = now
         for gone in self._looked.keys() - set(names):
             del self._looked[gone]
-        turn = heapq.nsmallest(count, names, key=lambda name: self._looked.get(name, 0.0))
-        self._looked.update(dict.fromkeys(turn, now))
+        turn = heapq.nsmallest(count, names, key=lambda name: self._looked.get(name, 0))
+        self._looked.update(zip(turn, self._looks, strict=False))
         return set(turn)

@@ -80,7 +80,7 @@ class Descriptors:
         most = _MOST if hard == resource.RLIM_INFINITY else min(hard, _MOST)
         with suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(needed, most)), hard))
-            self._given = soft, hard
+            self._given = self._given or (soft, hard)
 
     def as_given(self, pid: int) -> None:
         """Set a child's limit to what this process was given: programs may count on a low one."""
