@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from xpm_alchem.launchers.slurm.ended_jobs import EndedJobs
 from xpm_alchem.launchers.slurm.entry import Entry, passing
@@ -18,36 +17,37 @@ class DiskLook:
 
     Parameters
     ----------
-    root, campaign
-        As `EndedJobs`.
+    jobs
+        Who tells of ends; None where that is for others, as for a monitor that only looks.
     """
 
-    def __init__(self, root: Path, campaign: str) -> None:
-        self._jobs = EndedJobs(root, campaign)
-        self._jobs.open()
-        self._next = 0
+    def __init__(self, jobs: EndedJobs | None) -> None:
+        self._jobs, self._next = jobs, 0
+        if jobs is not None:
+            jobs.open()
 
     def look(self, entries: Sequence[Entry]) -> bool:
         """Note which of some entries have ended; return whether any has."""
         is_open = [entry for entry in entries if not entry.ended]
-        if told := self._jobs.told():
-            self._hear(told, is_open)
+        if self._jobs is not None and (told := self._jobs.told()):
+            self._hear(self._jobs, told, is_open)
         new = [entry for entry in is_open if not entry.looked][:_FIRST_LOOKS]
         for entry in [*new, *self._round(is_open)]:
             with passing(entry):
                 look_at(entry)
         return any(entry.ended for entry in is_open)
 
-    def _hear(self, told: Sequence[str], entries: Sequence[Entry]) -> None:
+    @staticmethod
+    def _hear(jobs: EndedJobs, told: Sequence[str], entries: Sequence[Entry]) -> None:
         by_launch = {entry.batch.launch(entry.number): entry for entry in entries if entry.batch is not None}
         for launch in told:
             entry = by_launch.get(launch)
             if entry is None:  # dealt with already, or looked at when it is taken up
-                self._jobs.heard(launch)
+                jobs.heard(launch)
                 continue
             with passing(entry):
                 if look_at(entry):
-                    self._jobs.heard(launch)
+                    jobs.heard(launch)
 
     def _round(self, entries: Sequence[Entry]) -> list[Entry]:
         if not entries:

@@ -39,7 +39,7 @@ def _queue(root: Path) -> SlurmQueue:
     """Return this process's queue of a workspace: the driver's, or one for a monitor that only looks."""
     with _queues_lock:
         if root not in _queues:
-            _queues[root] = SlurmQueue(root, "xpm-alchem", Slurm())
+            _queues[root] = SlurmQueue(root, "xpm-alchem", Slurm(), is_drivers=False)
         return _queues[root]
 
 

@@ -21,6 +21,7 @@ from xpm_alchem.launchers.slurm.batch import Batch, parse_launch
 from xpm_alchem.launchers.slurm.cancellation import Cancellations
 from xpm_alchem.launchers.slurm.commands import WAITING_STATES, Slurm
 from xpm_alchem.launchers.slurm.disk_look import DiskLook
+from xpm_alchem.launchers.slurm.ended_jobs import EndedJobs
 from xpm_alchem.launchers.slurm.entry import Entry
 from xpm_alchem.launchers.slurm.findings import Findings
 from xpm_alchem.launchers.slurm.profile import SlurmProfile
@@ -47,9 +48,11 @@ class SlurmQueue:
         Begins the jobs' names.
     slurm
         The cluster.
+    is_drivers
+        Whether it belongs to the campaign's driver, and not to a monitor that only looks.
     """
 
-    def __init__(self, root: Path, campaign: str, slurm: Slurm) -> None:
+    def __init__(self, root: Path, campaign: str, slurm: Slurm, *, is_drivers: bool = True) -> None:
         self._root, self._slurm = root, slurm
         self._lock = threading.RLock()
         self._submission = Submission(root, campaign, slurm, self._lock, self._tell)
@@ -60,7 +63,7 @@ class SlurmQueue:
         self._wake, self._closed = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._interval, self._poll_at = _POLL_LEAST, 0.0
-        self._disk = DiskLook(root, campaign)
+        self._disk = DiskLook(EndedJobs(root, campaign) if is_drivers else None)
         self._waiting: list[tuple[Entry, asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
         self._findings = Findings(root, slurm, self._lock, self._cancellations, self._tell)
 
