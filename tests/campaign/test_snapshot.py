@@ -18,6 +18,7 @@ from hypothesis import event, example, given
 from hypothesis import strategies as st
 from journal_events import EVENTS, TRANSFORMATIONS, TROUBLED, contents
 from ordinary_user import USER, needs_root, open_place
+from patience import wait_for
 
 from xpm_alchem.base.errors import FormatError, WorkspaceError
 from xpm_alchem.base.files import Journal
@@ -130,10 +131,12 @@ def test_a_snapshot_is_left_when_many_lines_were_read_without_one_and_not_before
     told.now(TRANSFORMATIONS, is_holder=True)
     assert not place.snapshot.exists()
     place.write(created(3))
+    told.look_again()
     told.now(TRANSFORMATIONS, is_holder=True)  # four lines with the first one
     assert place.snapshot.exists()
     before = place.snapshot.read_bytes()
     place.write(created(4))
+    told.look_again()
     told.now(TRANSFORMATIONS, is_holder=True)
     place.look()
     assert place.snapshot.read_bytes() == before
@@ -470,11 +473,26 @@ def test_a_journal_that_vanishes_under_a_driver_is_not_kept(place):
     told.now(TRANSFORMATIONS, is_holder=True)
     before = place.snapshot.read_bytes()
     place.journal.unlink()
+    told.look_again()
     told.now(TRANSFORMATIONS, is_holder=True)
     place.write(*map(created, range(30, 40)), *[{"event": "actioned", "task": created(30)["task"]}] * 20)
+    told.look_again()
     assert len(told.now(TRANSFORMATIONS, is_holder=True).tasks) == 16
     assert place.snapshot.read_bytes() == before
     assert place.look() == place.whole()
+
+
+def test_the_only_writer_looks_once_a_second_and_after_what_it_has_written(place):
+    told = place.told()
+    before = contents(told.now(TRANSFORMATIONS, is_holder=True))
+    place.write(created(30))
+    assert contents(told.now(TRANSFORMATIONS, is_holder=True)) == before
+    told.look_again()
+    assert contents(told.now(TRANSFORMATIONS, is_holder=True)) == place.whole() != before
+    place.write(created(31))
+    assert contents(told.now(TRANSFORMATIONS, is_holder=False)) == place.whole()
+    place.write(created(32))
+    wait_for(lambda: contents(told.now(TRANSFORMATIONS, is_holder=True)) == place.whole())
 
 
 def test_a_line_that_is_cut_short_is_read_when_it_is_whole(place):

@@ -50,8 +50,6 @@ if TYPE_CHECKING:
 
 GIVEN = "given.yaml"  # the plan as a file gave it last
 EXPERIMENTAL, EXPERIMENTAL_VERSION = "xpm-alchem experimental values", 1
-_LOOK_SECONDS = 1.0  # between two looks whether the journal has gained what its only writer did not write
-_NEVER = float("-inf")
 TASKS, INBOX = "xpm-alchem tasks", "xpm-alchem inbox"
 _BRIEF_SECONDS = 30.0  # how long a command that makes one change is waited for
 _HEARTBEAT_SECONDS = 90.0  # a driver on another host whose heartbeat is younger than this is taken to be alive
@@ -74,7 +72,6 @@ class CampaignRecords:
         self._held: filelock.FileLock | None = None
         self._journal = Journal(self.path / "tasks.jsonl", TASKS)
         self._task_paths: dict[str, Path] = {}  # a driver asks for thousands of them each second
-        self._read_at = _NEVER
         self._told = ToldState(self._journal, self.snapshot_path)
 
     # ----------------------------------------------------------------------------------------- making and opening
@@ -231,13 +228,9 @@ class CampaignRecords:
     # ------------------------------------------------------------------------------------------------- the journal
     def state(self) -> CampaignState:
         """Return the tasks, reading only what the journal gained since the last call."""
-        if self._told.state is not None and self._is_as_read():
-            return self._told.state
-        known, now = self.index.by_id, time.monotonic()
+        known = self.index.by_id
         with self._own(self._journal.path.name, "read"):
-            state = self._told.now(known, is_holder=self._held is not None)
-        self._read_at = now
-        return state
+            return self._told.now(known, is_holder=self._held is not None)
 
     def agrees_with_snapshot(self) -> bool | None:
         """Return whether the snapshot leads to the state that the journal tells; None where none is fit to be used."""
@@ -247,10 +240,6 @@ class CampaignRecords:
         """Neither use a snapshot of the journal nor leave one, and return these records."""
         self._told.has_snapshots = False
         return self
-
-    def _is_as_read(self) -> bool:
-        """Whether the journal is as it was read: only the holder of the lock writes; it is looked at all the same."""
-        return self._held is not None and time.monotonic() - self._read_at < _LOOK_SECONDS
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield the whole journal, each event with its `time`."""
@@ -264,7 +253,8 @@ class CampaignRecords:
     def write(self, *events: Mapping[str, Any]) -> None:
         """Append events to the journal; only the holder of the lock may."""
         self._require_lock()
-        now, self._read_at = time.time(), _NEVER
+        now = time.time()
+        self._told.look_again()
         with self._own(self._journal.path.name, "written"):
             self._journal.append(*({"time": now, **event} for event in events))
 
@@ -388,7 +378,8 @@ class CampaignRecords:
         self._acquire(lock)
         try:
             Holder.write(self._holder_path, is_brief=is_brief)
-            self._held, self._read_at = lock, _NEVER
+            self._held = lock
+            self._told.look_again()
             yield
         finally:
             self._held = None

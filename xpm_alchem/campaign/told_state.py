@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from xpm_alchem.base.garbage import without_collecting
 from xpm_alchem.base.prefix import Prefix
 from xpm_alchem.campaign.snapshot import WORTH_LINES, may_leave_one, read_snapshot, write_snapshot
 from xpm_alchem.campaign.task_state import CampaignState
+
+_LOOK_SECONDS = 1.0  # between two looks whether the journal has gained what its only writer did not write
+_NEVER = float("-inf")
 
 
 class ToldState:
@@ -31,17 +35,17 @@ class ToldState:
         self._prefix = Prefix()
         self._state: CampaignState | None = None
         self._unspared = 0  # lines that were read since the last snapshot
+        self._read_at = _NEVER
         self.has_snapshots = True
-
-    @property
-    def state(self) -> CampaignState | None:
-        """What `now` returned last, None before that."""
-        return self._state
 
     @property
     def position(self) -> int:
         """How far the journal was read, in bytes."""
         return self._prefix.offset
+
+    def look_again(self) -> None:
+        """Read what the journal has gained when `now` is called next, whoever asks."""
+        self._read_at = _NEVER
 
     def now(self, known: Collection[str], *, is_holder: bool) -> CampaignState:
         """Return the state, reading only what the journal gained since the last call.
@@ -51,7 +55,8 @@ class ToldState:
         known
             Stable ids of the transformations there are.
         is_holder
-            Whether this process holds the campaign's lock, so that it may leave a snapshot whoever began the journal.
+            Whether this process holds the campaign's lock: it may leave a snapshot whoever began the journal, and as
+            nobody else writes, it is enough to look once a second.
 
         Raises
         ------
@@ -60,6 +65,9 @@ class ToldState:
         WorkspaceError
             It cannot be read (now, or by this user).
         """
+        began = time.monotonic()
+        if is_holder and self._state is not None and began - self._read_at < _LOOK_SECONDS:
+            return self._state
         if self._state is None:
             found = read_snapshot(self._snapshot, self._journal.path, known) if self.has_snapshots else None
             self._state, self._prefix = found or (CampaignState(known), Prefix())
@@ -68,6 +76,7 @@ class ToldState:
         except BaseException:  # Ctrl-C, say: half of what was read is not to be taken for all of it, nor to be kept
             self._state = None
             raise
+        self._read_at = began
         if self._unspared >= max(WORTH_LINES, len(self._state.tasks)):
             self._unspared = 0
             if self.has_snapshots and (is_holder or may_leave_one(self._journal.path)):
