@@ -1,6 +1,6 @@
 """What a driver does while N attempts are at work and nothing happens: system calls, and CPU.
 
-    python bench/at_work.py [--quick] [--tasks 200 1000] [--only slurm local] [--seconds 20] [--slow 0.005]
+    python bench/at_work.py [--quick] [--tasks 200 1000] [--only slurm local] [--seconds 20]
 
 Attempts of SLURM are jobs of a site that has no processes (tests/support/idle_site.py), those of the local launcher
 are processes that sleep; what an attempt writes when it begins is written for them. The driver is the real one, a
@@ -141,11 +141,13 @@ def count_calls(pid: int, workspace: Path, seconds: float, show: bool) -> tuple[
         [strace, "-f", "-y", "-ttt", "-s", "256", "-o", str(out), "-p", str(pid)], stderr=subprocess.DEVNULL
     )
     time.sleep(seconds)
+    threads = {int(path.name) for path in Path(f"/proc/{pid}/task").iterdir()}
     tracer.send_signal(signal.SIGINT)
     tracer.wait()
     calls, files = Counter[str](), Counter[str]()
     for line in out.read_text(errors="replace").splitlines():
-        if match := FILE_CALL.match(line):
+        match = FILE_CALL.match(line)
+        if match and int(line.split()[0]) in threads:  # and not of a command that it runs
             calls[match[1]] += 1
             if match[1] in NAMES and str(workspace) in match[2] and "AT_EMPTY_PATH" not in line:
                 files[f"{match[1]} {shape(match[2], workspace)}"] += 1
