@@ -1,17 +1,19 @@
 """What a driver does while N attempts are at work and nothing happens: system calls, and CPU.
 
-    python bench/at_work.py [--quick] [--tasks 200 1000] [--only slurm local] [--seconds 20]
+    python bench/at_work.py [--quick] [--tasks 200 1000] [--only slurm local] [--seconds 20] [--slow 0.005]
 
 Attempts of SLURM are jobs of a site that has no processes (tests/support/idle_site.py), those of the local launcher
 are processes that sleep; what an attempt writes when it begins is written for them. The driver is the real one, a
 process of its own. `calls/s` is all its system calls, `files/s` those that name something in the workspace or list a
 directory of it: what a metadata server sees (a file that is open already is asked without a name). `CPU %` is
 measured without strace. `end s` is how long the driver takes to write down that an attempt has ended. `watch files/s`
-is one `xpm-alchem watch` on a terminal.
+is one `xpm-alchem watch` on a terminal, `loop s` the longest that the driver took from one look for requests to the
+next. With `--slow` every call of the driver on a name in the workspace takes so many seconds (slow_names.c; needs gcc).
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pty
@@ -27,7 +29,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-from common import make_network, options, own_place, print_table, write_campaign
+from common import BENCH, make_network, options, own_place, print_table, write_campaign
 from idle_site import batches, begin_all, end_job, make_site
 
 THEN = {  # version 0.1.0: files/s, calls/s, CPU %, watch files/s
@@ -48,6 +50,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, nargs="+", help="default 200 1000, quick 20")
     parser.add_argument("--only", nargs="+", choices=("slurm", "local"), default=("slurm", "local"))
     parser.add_argument("--seconds", type=float, help="each measurement takes (default 20, quick 5)")
+    parser.add_argument("--slow", type=float, default=0.0, help="seconds that each call on a name takes")
     parser.add_argument("--calls", action="store_true", help="print which calls there were")
     parser.add_argument("--drive", nargs=2, metavar=("KIND", "DIR"), help="internal")
     given = parser.parse_args()
@@ -58,16 +61,18 @@ def main() -> None:
     rows = []
     for kind in given.only:
         for tasks in given.tasks or ([20] if given.quick else [200, 1000]):
-            found = measure(kind, tasks, seconds, given.calls)
+            found = measure(kind, tasks, seconds, given.calls, slow=given.slow)
             rows.append((f"{kind}, {tasks}", *found))
             if then := THEN.get((kind, tasks)):
-                rows.append(("  0.1.0", *then[:3], "", then[3]))
+                rows.append(("  0.1.0", *then[:3], "", "", then[3]))
     print_table(
-        "a driver while nothing happens", ("driver", "files/s", "calls/s", "CPU %", "end s", "watch files/s"), rows
+        "a driver while nothing happens",
+        ("driver", "files/s", "calls/s", "CPU %", "end s", "loop s", "watch files/s"),
+        rows,
     )
 
 
-def measure(kind: str, tasks: int, seconds: float, show: bool) -> tuple[str, ...]:
+def measure(kind: str, tasks: int, seconds: float, show: bool, *, slow: float) -> tuple[str, ...]:
     """Return the cells of a row."""
     with own_place() as place:
         os.environ["PATH"] = os.pathsep.join([str(make_site(place / "bin")), os.environ["PATH"]])
@@ -76,7 +81,7 @@ def measure(kind: str, tasks: int, seconds: float, show: bool) -> tuple[str, ...
         plan = {"launcher": {**launcher, "slots": tasks}, "strategy": uniform, "trusted_modules": ["dummy_protocol"]}
         write_campaign(place, make_network(tasks), plan)
         workspace = (place / "workspace").resolve()
-        with driver(kind, place) as process:
+        with driver(kind, place, slowed(place, workspace, slow)) as process:
             jobs = workspace / "jobs" / "xpm_alchem.run"
             wait_until(lambda: len(list(jobs.glob("*/*.pid"))) == tasks, process)
             if kind == "slurm":
@@ -85,18 +90,22 @@ def measure(kind: str, tasks: int, seconds: float, show: bool) -> tuple[str, ...
             begin_all(workspace)
             time.sleep(15.0)
             cpu = cpu_share(process, seconds)
-            calls, files = count_calls(process.pid, workspace, seconds, show)
+            calls, files, loop = count_calls(process.pid, workspace, seconds, show)
             watch = watch_calls(workspace / "campaigns" / "bench", workspace, seconds, show)
             ended = time_of_end(kind, workspace)
-        return f"{files:.1f}", f"{calls:.0f}", f"{100 * cpu:.2f}", f"{ended:.1f}", f"{watch:.1f}"
+        return f"{files:.1f}", f"{calls:.0f}", f"{100 * cpu:.2f}", f"{ended:.1f}", f"{loop:.1f}", f"{watch:.1f}"
 
 
 @contextmanager
-def driver(kind: str, place: Path) -> Iterator[subprocess.Popen[bytes]]:
+def driver(kind: str, place: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """Let a driver run; it ends with the block."""
     with open(place / "driver.out", "wb") as out:
         process = subprocess.Popen(
-            [sys.executable, __file__, "--drive", kind, str(place)], stdin=subprocess.DEVNULL, stdout=out, stderr=out
+            [sys.executable, __file__, "--drive", kind, str(place)],
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
         )
     try:
         yield process
@@ -131,11 +140,20 @@ def cpu_share(process: subprocess.Popen[bytes], seconds: float) -> float:
     return (sum(one.cpu_times()[:2]) - before) / seconds
 
 
-def count_calls(pid: int, workspace: Path, seconds: float, show: bool) -> tuple[float, float]:
-    """Return the system calls of a process a second, and those of them that are about the workspace's files."""
+def slowed(place: Path, workspace: Path, seconds: float) -> dict[str, str]:
+    """Return the variables with which every call on a name in the workspace takes a while."""
+    if not seconds:
+        return {}
+    library = place / "slow_names.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-O2", "-o", library, BENCH / "slow_names.c", "-ldl"], check=True)
+    return {"LD_PRELOAD": str(library), "SLOW_ROOT": str(workspace), "SLOW_NANOSECONDS": str(int(seconds * 1e9))}
+
+
+def count_calls(pid: int, workspace: Path, seconds: float, show: bool) -> tuple[float, float, float]:
+    """Return the system calls of a process a second, those about the workspace's files, and its longest turn (s)."""
     strace = shutil.which("strace")
     if strace is None:
-        return float("nan"), float("nan")
+        return float("nan"), float("nan"), float("nan")
     out = workspace.parent / "calls"
     tracer = subprocess.Popen(
         [strace, "-f", "-y", "-ttt", "-s", "256", "-o", str(out), "-p", str(pid)], stderr=subprocess.DEVNULL
@@ -144,17 +162,20 @@ def count_calls(pid: int, workspace: Path, seconds: float, show: bool) -> tuple[
     threads = {int(path.name) for path in Path(f"/proc/{pid}/task").iterdir()}
     tracer.send_signal(signal.SIGINT)
     tracer.wait()
-    calls, files = Counter[str](), Counter[str]()
+    calls, files, turns = Counter[str](), Counter[str](), list[float]()
     for line in out.read_text(errors="replace").splitlines():
         match = FILE_CALL.match(line)
         if match and int(line.split()[0]) in threads:  # and not of a command that it runs
             calls[match[1]] += 1
             if match[1] in NAMES and str(workspace) in match[2] and "AT_EMPTY_PATH" not in line:
                 files[f"{match[1]} {shape(match[2], workspace)}"] += 1
+                if "/inbox.jsonl" in match[2]:
+                    turns.append(float(line.split()[1]))
     if show:
         for what, count in [*calls.most_common(12), *files.most_common(25)]:
             print(f"{count / seconds:9.1f}/s  {what}")
-    return calls.total() / seconds, files.total() / seconds
+    longest = max((after - before for before, after in itertools.pairwise(turns)), default=float("nan"))
+    return calls.total() / seconds, files.total() / seconds, longest
 
 
 def shape(arguments: str, workspace: Path) -> str:
