@@ -11,7 +11,7 @@ import pytest
 from campaigns import SmallCampaign
 from click.testing import CliRunner
 from filled_campaign import filled_campaign, network_index, scattered
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from xpm_alchem.campaign.records import CampaignRecords
@@ -103,6 +103,7 @@ ERROR = st.one_of(st.none(), st.floats(), st.sampled_from([0.0, 1e-12, 5e-324, 1
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(st.tuples(ENERGY, ERROR), max_size=4), min_size=6, max_size=6))
+@example([[], [], *[[(0.0, None), (0.0, None)]] * 3, [(0.0, None), (185364.0, None)]])  # weights of 1e12 and 1e-10
 def test_whatever_is_believed_can_be_analysed(repeats: list[list[tuple[float, float | None]]]) -> None:
     from xpm_alchem.base.energies import believed
 

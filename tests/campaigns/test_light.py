@@ -16,18 +16,17 @@ from patience import wait_for
 from places import SUPPORT
 
 pytestmark = pytest.mark.slow
-TASKS = 60
-MANY = [(0, n + 1) for n in range(TASKS)]
+TASKS, FEW = 60, 20
 
 
 class Light:
     """A campaign whose attempts are at work for ever, on a site that has no processes."""
 
-    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch, *, seconds: float = 0.0) -> None:
+    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch, *, tasks: int, seconds: float = 0.0) -> None:
         monkeypatch.setenv("PATH", os.pathsep.join([str(make_site(path / "bin")), os.environ["PATH"]]))
-        launcher = {"kind": "slurm", "time": "24h", "slots": TASKS}
-        self.campaign = SmallCampaign(path / "c", edges=MANY, plan={"launcher": launcher})
-        self.workspace = (path / "c" / "workspace").resolve()
+        launcher = {"kind": "slurm", "time": "24h", "slots": tasks}
+        self.campaign = SmallCampaign(path / "c", edges=[(0, n + 1) for n in range(tasks)], plan={"launcher": launcher})
+        self.tasks, self.workspace = tasks, (path / "c" / "workspace").resolve()
         self.counts = path / "counts.json"
         order = {"root": str(self.workspace), "seconds": seconds, "counts": str(self.counts)}
         self.command = [sys.executable, str(SUPPORT / "slow_file_system.py"), json.dumps(order)]
@@ -39,8 +38,8 @@ class Light:
                 [*self.command, "run", str(self.campaign.file)], cwd=self.campaign.path, stdout=out, stderr=out
             )
         jobs = self.workspace / "jobs" / "xpm_alchem.run"
-        wait_for(lambda: sum(map(len, batches(self.workspace).values())) == TASKS)
-        wait_for(lambda: len(list(jobs.glob("*/*.pid"))) == TASKS)
+        wait_for(lambda: sum(map(len, batches(self.workspace).values())) == self.tasks)
+        wait_for(lambda: len(list(jobs.glob("*/*.pid"))) == self.tasks)
         begin_all(self.workspace)
         return self
 
@@ -64,7 +63,7 @@ class Light:
 
 
 def test_a_driver_asks_no_more_for_many_attempts_than_for_few(tmp_path, monkeypatch):
-    with Light(tmp_path, monkeypatch) as light:
+    with Light(tmp_path, monkeypatch, tasks=TASKS) as light:
         light.calls_of(TASKS)  # until all attempts were looked at once
         calls = light.calls_of(20)
         assert calls.total() < 20 * TASKS / 2, calls.most_common(5)  # it was three for each attempt in each turn
@@ -73,7 +72,7 @@ def test_a_driver_asks_no_more_for_many_attempts_than_for_few(tmp_path, monkeypa
 @pytest.mark.parametrize("seconds", [0.0, 0.005])
 def test_ends_are_noticed_told_or_not_also_where_every_call_takes_a_while(tmp_path, monkeypatch, seconds):
     """Jobs of version 0.1, and of other campaigns, tell nobody: the round finds them."""
-    with Light(tmp_path, monkeypatch, seconds=seconds) as light:
+    with Light(tmp_path, monkeypatch, tasks=FEW, seconds=seconds) as light:
         batch, scripts = max(batches(light.workspace).items(), key=lambda item: len(item[1]))
         end_job(batch, 0)
         wait_for(lambda: light.ended() == 1)
@@ -91,7 +90,7 @@ def test_a_watch_asks_for_the_files_of_a_few_attempts_only(tmp_path, monkeypatch
     from xpm_alchem.client import Campaign
     from xpm_alchem.watch.picture import Watcher
 
-    with Light(tmp_path, monkeypatch) as light:
+    with Light(tmp_path, monkeypatch, tasks=TASKS) as light:
         watcher = Watcher(Campaign(light.campaign.records))
         picture = watcher.look()
         assert picture is not None and picture.summary["running"] == TASKS

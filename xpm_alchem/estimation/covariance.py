@@ -24,6 +24,7 @@ from xpm_alchem.estimation.sparse_covariance import SparseCovariance
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+_LEAST_WEIGHT = 1e-11  # of the largest
 _DENSE_NODES = 300  # up to here the matrix is formed
 _BLOCK = 256  # columns looked at together: bounds the memory
 _MOST_CHANGES = 150  # edges changed before the Laplacian is eliminated anew
@@ -86,6 +87,14 @@ class Topology:
         """Return the sum over edges of b_e times `flows`, shape (K,)."""
         out = np.bincount(self.heads, weights=flows, minlength=self.nodes)
         return np.asarray(out - np.bincount(self.tails, weights=flows, minlength=self.nodes))
+
+
+def comparable(weights: Floats) -> Floats:
+    """Return weights (E,) of which none but 0 is less than 1e-11 of the largest.
+
+    A smaller one is lost beside that in the last digits of doubles, and the matrix of both is not positive any more.
+    """
+    return np.where(weights > 0, np.maximum(weights, _LEAST_WEIGHT * weights.max(initial=0.0)), 0.0)
 
 
 class Covariance:

@@ -18,7 +18,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from xpm_alchem.estimation.covariance import Covariance, Topology
+from xpm_alchem.estimation.covariance import Covariance, Topology, comparable
 from xpm_alchem.estimation.repeat_variances import VariancePrior, Variances
 
 Floats = NDArray[np.float64]
@@ -97,7 +97,8 @@ def edge_weights(topology: Topology, legs: Legs, counts: Floats, per_repeat: Flo
     edges = len(topology.heads)
     variance = legs.edge_sums(per_repeat / np.maximum(counts, 1.0), edges)
     complete = legs.edge_sums((counts == 0).astype(float), edges) == 0
-    return np.where(complete, 1.0 / (tau**2 + np.maximum(variance, 1e-9)), 0.0)
+    weights = np.where(complete, 1.0 / (tau**2 + np.maximum(variance, 1e-9)), 0.0)
+    return comparable(weights)
 
 
 def fit_nodes(topology: Topology, legs: Legs, tau: float | None = None, *, iterations: int = _ITERATIONS) -> NodeValues:

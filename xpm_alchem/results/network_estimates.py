@@ -14,7 +14,7 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from xpm_alchem.estimation.covariance import Covariance, Topology
+from xpm_alchem.estimation.covariance import Covariance, Topology, comparable
 from xpm_alchem.estimation.node_values import Legs, NodeValues, fit_nodes
 
 Floats = NDArray[np.float64]
@@ -87,7 +87,7 @@ def estimate_values(topology: Topology, values: Floats, errors: Floats) -> Netwo
         counts as that.
     """
     known = np.isfinite(values) & np.isfinite(errors)
-    weights = np.where(known, 1.0 / np.maximum(np.where(known, errors, 1.0), LEAST_ERROR) ** 2, 0.0)
+    weights = comparable(np.where(known, 1.0 / np.maximum(np.where(known, errors, 1.0), LEAST_ERROR) ** 2, 0.0))
     covariance = Covariance(topology, weights)
     estimated = covariance.apply(topology.divergence(weights * np.where(known, values, 0.0)))
     return _estimate(estimated, covariance.variances(), covariance.apply, covariance.parts)

@@ -57,3 +57,13 @@ def test_a_job_that_fails_early_tells_its_code_where_slurm_does_not(tmp_path: Pa
 def test_what_sbatch_or_scancel_had_to_do_with_an_end_is_named(state: str, by: int | None, words: str) -> None:
     entry = Entry(Path("/w/jobs/a/b/run.py"), None, state=JobState("7", "c-1", state, by=by))
     assert f"SLURM job 7 {words}" in outcome_of(entry, begun=True)[1]
+
+
+def test_what_slurm_said_before_somebody_wanted_to_know_is_no_answer():
+    """A job that waited when it was listed last, and has been cancelled since, was not requeued."""
+    entry = Entry(Path("/x/run.py"), heard=10.0)
+    assert not entry.is_answered
+    entry.asked, entry.asked_since = True, 11.0
+    assert not entry.is_answered
+    entry.heard = 11.5
+    assert entry.is_answered

@@ -49,8 +49,10 @@ class Entry:
         Whether no job will ever come of its launch.
     code, seen
         The exit code of its process, where its job could note it, and when that was seen.
-    asked
-        Whether somebody wants to know how its job ended although the attempt has said that it did.
+    asked, asked_since
+        Whether somebody wants to know how its job ended although the attempt has said that it did, and since when.
+    heard
+        When SLURM was asked for what it said last; both by a clock that nobody sets.
     absence
         Of its job in what SLURM lists; None while it is listed.
     given_up
@@ -69,6 +71,8 @@ class Entry:
     ended: bool = False
     lost: bool = False
     asked: bool = False
+    asked_since: float = float("inf")
+    heard: float = 0.0
     code: int | None = None
     seen: float = 0.0
     absence: Absence | None = None
@@ -98,6 +102,11 @@ class Entry:
     def is_undecided(self) -> bool:
         """Whether SLURM has not said that its job has ended."""
         return self.state is None or self.state.is_alive
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether SLURM has said something of its job since somebody wants to know how that ended."""
+        return self.asked and self.heard >= self.asked_since
 
     @property
     def is_open(self) -> bool:

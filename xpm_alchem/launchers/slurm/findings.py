@@ -55,6 +55,7 @@ class Findings:
         self._slurm, self._lock, self._cancellations, self._tell = slurm, lock, cancellations, tell
         self._inquiry, self._clock = Inquiry(slurm), FileClock(root / "clock")
         self._withdrawn: dict[str, Batch] = {}
+        self._asked = 0.0  # when SLURM was asked last
 
     def poll(self, entries: Sequence[Entry]) -> tuple[bool, bool]:
         """Ask the controller for all jobs, and in every other way for those of the entries that it does not list.
@@ -64,7 +65,7 @@ class Findings:
         tuple
             Whether anything changed, and whether all jobs were found.
         """
-        asked = time.monotonic()
+        asked = self._asked = time.monotonic()
         try:
             found = self._slurm.queue()
         except SlurmError as error:
@@ -104,7 +105,7 @@ class Findings:
         """Note what SLURM says of an entry's job; return whether that is news."""
         is_news = entry.state is None or entry.state.state != state.state
         entry.is_steady = entry.state is not None and entry.state.reason == state.reason
-        entry.state, entry.absence = state, None
+        entry.state, entry.absence, entry.heard = state, None, self._asked
         entry.asked &= state.is_alive
         if not state.is_alive and not entry.ended:
             look_at(entry)  # its own word, where it could leave one
@@ -119,6 +120,7 @@ class Findings:
         """
         if not absent:
             return False
+        self._asked = time.monotonic()
         quiet = {id(entry): self._clock.quiet(entry.signs()) for entry in absent}
         if not any(is_sign_of_life(quiet[id(entry)]) for entry in absent if not entry.ended):
             for entry in absent:

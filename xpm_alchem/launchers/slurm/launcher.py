@@ -200,7 +200,7 @@ class SlurmLauncher(AttemptLauncher):
         if entry is None:
             return super().cause(directory, attempt)
         if entry.is_undecided:
-            if entry.state is not None and entry.asked and entry.state.state in _WAITING_AGAIN:
+            if entry.state is not None and entry.is_answered and entry.state.state in _WAITING_AGAIN:
                 self.queue.cancel(directory)
                 return Ending(Outcome.CANCELLED, f"{attempt.reason}: its SLURM job was requeued from outside")
             self.queue.ask(entry)

@@ -143,7 +143,7 @@ class SlurmQueue:
         """Find out how an entry's job ended, although its attempt has ended by its own word."""
         with self._lock:
             if not entry.asked:
-                entry.asked = True
+                entry.asked, entry.asked_since = True, time.monotonic()
                 self._hurry()
         self._start()
 
