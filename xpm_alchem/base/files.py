@@ -46,12 +46,12 @@ def atomic_write(
     out: IO[Any] = content if "b" in mode else io.TextIOWrapper(content)
     yield out
     out.flush()
-    replace_file(path, content.getbuffer(), exclusive=exclusive, permissions=permissions)
+    replace_file(path, content.getvalue(), exclusive=exclusive, permissions=permissions)
 
 
 def replace_file(
     path: Path,
-    content: bytes | memoryview,
+    content: bytes,
     *,
     exclusive: bool = False,
     permissions: int = ANYBODY,
@@ -78,7 +78,7 @@ def replace_file(
         raise
 
 
-def _write(path: Path, content: bytes | memoryview, permissions: int, is_synced: bool) -> None:
+def _write(path: Path, content: bytes, permissions: int, is_synced: bool) -> None:
     with open(path, "wb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, permissions)) as out:
         out.write(content)
         out.flush()
