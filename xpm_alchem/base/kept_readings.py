@@ -8,7 +8,6 @@ read (prefix.py); one that was cut, replaced or edited is read anew.
 
 from __future__ import annotations
 
-import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -20,8 +19,8 @@ import attrs
 
 from xpm_alchem.base.files import Journal
 from xpm_alchem.base.garbage import without_collecting
-from xpm_alchem.base.passing import patiently
 from xpm_alchem.base.prefix import Prefix
+from xpm_alchem.base.stamps import Stamp, stamp_of
 
 KEPT = 4  # journals
 WORTH_BYTES = 1 << 16
@@ -36,7 +35,6 @@ class Reading(Protocol):
 
 
 R = TypeVar("R", bound=Reading)
-_Stamp = tuple[int, ...]
 
 
 @attrs.define
@@ -44,9 +42,9 @@ class _Kept(Generic[R]):
     """What was made of the first bytes of a file in a directory; `stamp` is the file's where that says enough."""
 
     reading: R
-    place: _Stamp | None
+    place: tuple[int, int] | None
     prefix: Prefix = attrs.field(factory=Prefix)
-    stamp: _Stamp | None = None
+    stamp: Stamp | None = None
 
 
 class KeptReadings(Generic[R]):
@@ -99,33 +97,24 @@ def _is_of(prefix: Prefix, path: Path) -> bool:
     return now is not None and now.digest == prefix.digest
 
 
-def _same(before: _Stamp | None, now: _Stamp | None) -> bool:
+def _same(before: Stamp | None, now: Stamp | None) -> bool:
     return before is not None and before == now
 
 
-def _stamp(path: Path) -> _Stamp | None:
+def _stamp(path: Path) -> Stamp | None:
     """Return what changes when a file does; None where it has changed so lately that it may do so unseen."""
     try:
-        found = patiently(lambda: _status(path))
+        found = stamp_of(path, is_asked_anew=True)
     except OSError:
         return None
-    if time.time() - max(found.st_mtime, found.st_ctime) < _YOUNG_SECONDS:
-        return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    is_young = time.time() - max(found.modified_ns, found.changed_ns) / 1e9 < _YOUNG_SECONDS
+    return None if is_young else found
 
 
-def _status(path: Path) -> os.stat_result:
-    """Return what the file server says now: unlike `stat`, opening a file asks it anew."""
-    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+def _directory(path: Path) -> tuple[int, int] | None:
+    """Return which directory it is, whatever changes in it."""
     try:
-        return os.fstat(opened)
-    finally:
-        os.close(opened)
-
-
-def _directory(path: Path) -> _Stamp | None:
-    try:
-        found = path.stat()
+        found = stamp_of(path)
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return found.device, found.inode

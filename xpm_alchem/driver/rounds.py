@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from pathlib import Path
 
 import attrs
 
-from xpm_alchem.base.passing import patiently
+from xpm_alchem.base.stamps import NO_FILE, Stamp, stamp_of
 from xpm_alchem.base.turns import Turns
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState
@@ -30,7 +29,7 @@ class _Seen:
 
     submitted: float
     attempt: Attempt | None = None
-    stamp: tuple[int, int] = (0, 0)  # of its journal
+    stamp: Stamp = NO_FILE  # of its journal
     units_told: int | None = None
     over_since: float | None = None  # by a clock that nobody sets, as is
     due: float = float("inf")  # when its time limit is over
@@ -64,7 +63,7 @@ class Rounds:
         if task.task in self._turn:
             self._turn.discard(task.task)
             path = TaskDirectory(self._records.task_path(task)).attempts
-            if (stamp := _stamp(path)) != self._of(task).stamp:
+            if (stamp := stamp_of(path)) != self._of(task).stamp:
                 attempts = AttemptLog(path).read()
                 self.found(task, attempts[-1] if len(attempts) > task.attempts_before else None)
                 self._of(task).stamp = stamp
@@ -122,11 +121,3 @@ class Rounds:
         if seen is None or seen.submitted != task.submitted:
             seen = self._seen[task.task] = _Seen(task.submitted)
         return seen
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    try:
-        status = patiently(path.stat)
-    except FileNotFoundError:
-        return 0, 0
-    return status.st_mtime_ns, status.st_size

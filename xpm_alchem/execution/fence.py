@@ -8,7 +8,6 @@ and writes nothing. What it still writes into its own directories is never read.
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ import attrs
 
 from xpm_alchem.base.errors import FormatError, SupersededError
 from xpm_alchem.base.files import copy_file, exists, is_directory, read_record, write_record
+from xpm_alchem.base.stamps import Stamp, stamp_of
 from xpm_alchem.base.values import is_count, is_text, number_or_none, short
 from xpm_alchem.execution.attempts import Priced
 from xpm_alchem.execution.directory import TaskDirectory
@@ -128,8 +128,8 @@ class Fence:
     """
 
     def __init__(self, directory: Path, launch: str | None) -> None:
-        self._directory, self._launch, self._path = directory, launch, str(TaskDirectory(directory).orders)
-        self._read: tuple[int, int, int] | None = None
+        self._directory, self._launch, self._path = directory, launch, TaskDirectory(directory).orders
+        self._read: Stamp | None = None
         self._orders = orders = Orders.read(directory)
         self.generation, self.afresh_after = orders.generation, orders.afresh_after
         self.priced = Priced(orders.cost_per_hour, orders.cost_unit)
@@ -144,19 +144,12 @@ class Fence:
             self._read = stamp  # of before: what is written meanwhile is read the next time
         return self._orders if self._allowed_by(self._orders) else None
 
-    def _stamp(self) -> tuple[int, int, int] | None:
-        """Return what tells one file of orders from the next, None where that is not known: each is a new file.
-
-        It is opened, so that a file system of another machine is asked anew.
-        """
+    def _stamp(self) -> Stamp | None:
+        """Return what tells one file of orders from the next, None where that is not known: each is a new file."""
         try:
-            with open(self._path, "rb", buffering=0) as file:
-                status = os.fstat(file.fileno())
-        except FileNotFoundError:
-            return 0, 0, 0
+            return stamp_of(self._path, is_asked_anew=True)
         except OSError:
             return None
-        return status.st_ino, status.st_mtime_ns, status.st_size
 
     def _allowed_by(self, orders: Orders) -> bool:
         return orders.generation == self.generation and orders.launch in (None, self._launch)
@@ -183,7 +176,7 @@ def inherit(files: TaskDirectory, unit: str) -> bool:
 def _copy_at_rest(source: Path, target: Path) -> bool:
     """Copy a directory; one that changes meanwhile would give a torn checkpoint, so wait for its writer to stop."""
     partial = target.with_name(f"{target.name}.partial")
-    last_time: dict[str, tuple[int, int]] | None = None
+    last_time: dict[str, Stamp] | None = None
     for _ in range(_COPY_TRIES):
         shutil.rmtree(partial, ignore_errors=True)
         before = _stamps(source)
@@ -193,7 +186,7 @@ def _copy_at_rest(source: Path, target: Path) -> bool:
             continue  # a file vanished while it was copied
         finally:
             after = _stamps(source)
-        newest = max((nanoseconds for nanoseconds, _ in before.values()), default=0) / 1e9
+        newest = max((stamp.modified_ns for stamp in before.values()), default=0) / 1e9
         if before == after and (before == last_time or time.time() - newest > _COPY_PAUSE):
             partial.rename(target)
             return True
@@ -203,13 +196,12 @@ def _copy_at_rest(source: Path, target: Path) -> bool:
     return False
 
 
-def _stamps(directory: Path) -> dict[str, tuple[int, int]]:
+def _stamps(directory: Path) -> dict[str, Stamp]:
     stamps = {}
     for path in directory.rglob("*"):
         try:
             if path.is_file():
-                stat = path.stat()
-                stamps[str(path)] = (stat.st_mtime_ns, stat.st_size)
+                stamps[str(path)] = stamp_of(path)
         except OSError:
             continue
     return stamps

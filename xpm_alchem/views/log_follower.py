@@ -11,6 +11,7 @@ from typing import IO
 import attrs
 
 from xpm_alchem.base.errors import FormatError
+from xpm_alchem.base.stamps import NO_FILE, stamp_of
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.execution.attempts import Attempt, AttemptLog
@@ -101,7 +102,7 @@ class LogFollower:
         self._passed: dict[tuple[int, int] | None, int] = {}  # how far files were read that are closed
         self._listed = 0.0
         self._watched: set[Path] | None = None
-        self._stamp: tuple[int, int] | None = None
+        self._stamp = NO_FILE  # of the journal of attempts
         self._attempts: list[Attempt] = []
         self._began = False
 
@@ -183,10 +184,9 @@ class LogFollower:
     def _history(self) -> Iterator[Piece]:
         """Yield a line for what the journal of attempts has gained."""
         try:
-            found = self._files.attempts.stat()
-            if (found.st_mtime_ns, found.st_size) == self._stamp:
+            if (stamp := stamp_of(self._files.attempts)) in (self._stamp, NO_FILE):
                 return
-            self._stamp = found.st_mtime_ns, found.st_size
+            self._stamp = stamp
             attempts = AttemptLog(self._files.attempts).read()
         except (OSError, FormatError):
             return

@@ -11,6 +11,7 @@ from pathlib import Path
 import attrs
 
 from xpm_alchem.base.errors import FormatError
+from xpm_alchem.base.stamps import NO_FILE, Stamp, stamp_of
 from xpm_alchem.campaign.task_state import TaskState, grouped
 from xpm_alchem.client import Campaign
 from xpm_alchem.execution.fence import current
@@ -55,7 +56,7 @@ class Watcher:
     def __init__(self, campaign: Campaign) -> None:
         self.campaign = campaign
         self._seen: Hashable = None
-        self._looks, self._stamped = SparingLooks(), dict[str, Hashable]()
+        self._looks, self._stamped = SparingLooks(), dict[str, Stamp | None]()
         self._changes = 0
 
     def look(self) -> Picture | None:
@@ -90,7 +91,7 @@ class Watcher:
         for task in self._looks.begin(at_work):
             with suppress(FormatError):
                 stamp = _stamp(current(self.campaign.records.task_path(by_id[task])).summary)
-                if stamp != self._stamped.get(task):
+                if stamp != self._stamped.get(task, NO_FILE):
                     self._looks.forget(task)
                     self._changes += task in self._stamped
                 self._stamped[task] = stamp
@@ -111,9 +112,9 @@ class Watcher:
         )
 
 
-def _stamp(path: Path) -> Hashable:
+def _stamp(path: Path) -> Stamp | None:
+    """Return what tells one state of a file from the next, None where that cannot be known."""
     try:
-        found = path.stat()
+        return stamp_of(path)
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
