@@ -12,12 +12,10 @@ from typing import Any
 
 from experimaestro.settings import WorkspaceSettings
 
-from xpm_alchem.base.files import exists, write_json
 from xpm_alchem.base.passing import patiently
 from xpm_alchem.base.streams import wait_at_most
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, without_tasks
-from xpm_alchem.costs.admission import Word
 from xpm_alchem.driver.budget_watch import USED_UP, BudgetWatch
 from xpm_alchem.driver.endurance import Endurance, Unwritable
 from xpm_alchem.driver.harvest import DriverEvent, Harvest
@@ -25,17 +23,14 @@ from xpm_alchem.driver.log import Teller
 from xpm_alchem.driver.notices import Notices
 from xpm_alchem.driver.planning import Planning
 from xpm_alchem.driver.queue_watch import QueueWatch
-from xpm_alchem.driver.submission import Job, Session, clear_markers, pid_file, quiet_experimaestro
+from xpm_alchem.driver.starts import Starts
+from xpm_alchem.driver.submission import Job, Session, quiet_experimaestro
+from xpm_alchem.driver.troubles import never
 from xpm_alchem.driver.withdrawal import Withdrawal
-from xpm_alchem.execution.attempts import AttemptLog
-from xpm_alchem.execution.demand import demand
-from xpm_alchem.execution.directory import TaskDirectory
-from xpm_alchem.execution.fence import give_orders
 from xpm_alchem.failures.restarts import RestartPolicy
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.requests.inbox import STOPPED
 from xpm_alchem.strategy import AWAKE, ERROR
-from xpm_alchem.tasks import make_task
 
 _TICK_SECONDS = 1.0
 _SETTLE_SECONDS = 60.0
@@ -51,10 +46,6 @@ class ExitCode(IntEnum):
     DETACHED = 3
     BUDGET = 4
     UNWRITABLE = 5
-
-
-def _never(task: TaskState, sentence: str) -> bool:
-    return False
 
 
 class Driver:
@@ -193,13 +184,14 @@ class Driver:
         self.launcher.check()
         with ExitStack() as opened:
             session = do(lambda: opened.enter_context(self._session()))
-            do(lambda: self._submit(session))
+            starts = Starts(session, self._planning, self._harvest, self._budget, self._withdrawal, self._jobs)
+            do(starts.look)
             if once:
                 do(self._settle)
                 return do(self._ending)
             while not do(self._is_over):
                 self._wait()
-                if (ending := do(lambda: self._turn(session))) is not None:
+                if (ending := do(lambda: self._turn(starts))) is not None:
                     return self._stop(ending)
             return do(self._ending)
 
@@ -218,7 +210,7 @@ class Driver:
             init_tasks=self._init_tasks,
         )
 
-    def _turn(self, session: Session) -> str | None:
+    def _turn(self, starts: Starts) -> str | None:
         """Look at what happened and do what is to be done; return why all attempts are to end, if they are."""
         self._tell()
         self._take_requests()
@@ -228,7 +220,7 @@ class Driver:
         if self._budget.must_stop():
             return USED_UP
         self._plan()
-        self._submit(session)
+        starts.look()
         return None
 
     def _tell(self) -> None:
@@ -284,7 +276,7 @@ class Driver:
         began = time.time()
         while tasks := do(self._at_work):
             for task in tasks:
-                with self._harvest.troubles.of(task, _never):
+                with self._harvest.troubles.of(task, never):
                     self._withdrawal.end(task, reason, since=began)
             self._wait()
             do(self._take_requests)  # to end some of them at once, for example
@@ -307,7 +299,7 @@ class Driver:
             if not tasks:
                 break
             for task in tasks:
-                with self._harvest.troubles.of(task, _never):
+                with self._harvest.troubles.of(task, never):
                     self._withdrawal.end(task, task.reason, since=task.changed)
             self._wait()
         return ExitCode.DETACHED
@@ -368,91 +360,6 @@ class Driver:
         self.observe.look()
         for sentence in self.launcher.news():
             self.observe(DriverEvent(sentence))
-
-    # ----------------------------------------------------------------------------------------------------- submit
-    def _submit(self, session: Session) -> None:
-        """Take up what runs already, then start waiting tasks, the most urgent first, as slots and budget allow."""
-        tasks = self.records.state().tasks
-        at_work = [task for task in tasks.values() if task.at_work]
-        troubles = self._harvest.troubles
-        for task in at_work:
-            is_ours = task.task in self._jobs or task.task in self._harvest.resting
-            if (is_ours and not task.is_to_end) or troubles.wait(task):
-                continue
-            with troubles.of(task, _never):
-                if task.is_to_end:
-                    self._withdrawal.end(task, task.reason, since=task.changed)
-                else:
-                    self._adopt(session, task)
-        free = self.launcher.slots - len(at_work)
-        self._budget.pass_begins()
-        waiting = [task for task in tasks.values() if task.status is TaskStatus.WAITING and task.actioned]
-        for task in sorted(waiting, key=lambda task: task.priority):
-            if free <= 0:
-                break
-            other = tasks.get(task.extends or "")
-            ready = (other is None or other.status is TaskStatus.COMPLETE) and not task.leaving
-            ready = ready and task.waits_until(time.time()) is None and not troubles.wait(task)
-            if ready and task.status is TaskStatus.WAITING and task.actioned:
-                word = self._budget.may_start(task)
-                if word is Word.WAIT:
-                    break
-                if word is Word.OK:
-                    with troubles.of(task, self._harvest.give_up):
-                        free -= self._start(session, task)
-        self._budget.pass_ends()
-
-    def _adopt(self, session: Session, task: TaskState) -> None:
-        """Let experimaestro wait for an attempt that an earlier driver (or another campaign's) started."""
-        directory = self.records.task_path(task)
-        attempts = AttemptLog(TaskDirectory(directory).attempts).read()
-        attempt = attempts[-1] if attempts and attempts[-1].outcome is None else None
-        if not self.launcher.is_running(directory, attempt):
-            return
-        if not exists(pid_file(directory)):
-            write_json(pid_file(directory), self.launcher.process_spec(directory, attempt))
-        self._jobs[task.task] = session.submit(self._configuration(task), self.launcher)
-        self.observe(DriverEvent("taken up again", task))
-
-    def _start(self, session: Session, task: TaskState) -> int:
-        """Start an attempt; return how many slots it takes (none where the result is there already)."""
-        files = TaskDirectory(self.records.task_path(task))
-        attempts = AttemptLog(files.attempts).read()
-        if attempts and self._harvest.complete(task, files, attempts):
-            return 0  # another campaign of this workspace has computed it, or an attempt that was given up
-        unended = attempts[-1] if attempts and attempts[-1].outcome is None and not attempts[-1].elsewhere else None
-        alive = self.launcher.is_running(files.path, unended) is not False
-        if not alive:
-            if len(attempts) > task.attempts_before and attempts[-1].decision is None:
-                self._harvest.take_in(task)
-                return 0
-            self.launcher.prepare(files.path)
-            clear_markers(files.path, attempts[-1].number if attempts else 0)
-        self._withdrawal.forget(task)
-        before = len(attempts) - (alive and unended is not None)
-        launcher = self.launcher.for_task(demand(attempts, self.records.state().hosts.avoided_nodes(time.time())))
-        price = {"cost_per_hour": launcher.cost_per_hour, "cost_unit": launcher.cost_unit}
-        if not alive:
-            give_orders(files.path, **price)
-        what = {"event": "submitted", "task": task.task, "attempts": before, "reason": task.reason}
-        self.records.write({**what, **price, "longest": launcher.longest})
-        task = self.records.state().tasks[task.task]
-        if alive:
-            self._adopt(session, task)
-        else:
-            self._jobs[task.task] = session.submit(self._configuration(task), launcher)
-            self.observe(DriverEvent("submitted", task))
-        return 1
-
-    def _configuration(self, task: TaskState) -> Any:
-        other = self.records.state().tasks.get(task.extends or "")
-        return make_task(
-            self.records.index.by_id[task.transformation],
-            task.repeat,
-            network=self.records.network_path,
-            trusted=self._planning.plan.trusted_modules,
-            extends=None if other is None else self.records.task_path(other),
-        )
 
     def _settle(self) -> None:
         """Wait until the launcher knows what became of everything and has started what was submitted."""

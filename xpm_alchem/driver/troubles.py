@@ -110,3 +110,8 @@ def _sentence(error: OSError) -> str:
     if error.errno is None or not error.strerror:
         return str(error)
     return f"{error.filename or 'a file'}: cannot be used ({error.strerror})."
+
+
+def never(task: TaskState, sentence: str) -> bool:
+    """Give up nothing: a task is left as it is, whatever is wrong with its files."""
+    return False
