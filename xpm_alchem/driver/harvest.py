@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -85,17 +85,19 @@ class Harvest:
         self.resting = {task.task for task in at_work if self._rests(task)}
         ended = self.launcher.ended()
         for task in at_work:
-            if self._goes_on(task, ended) or task.task in self.resting or self.troubles.wait(task):
+            is_ended = self.records.task_path(task) in ended
+            goes_on = not is_ended and self._goes_on(task)
+            if goes_on or task.task in self.resting or self.troubles.wait(task):
                 continue
             with self.troubles.of(task, self.give_up):
-                self._look_at(task, is_ended=self.records.task_path(task) in ended)
+                self._look_at(task, is_ended=is_ended)
 
-    def _goes_on(self, task: TaskState, ended: Collection[Path]) -> bool:
+    def _goes_on(self, task: TaskState) -> bool:
         """Whether nothing has happened to a task of this session, as far as is known at no cost."""
         job = self._jobs.get(task.task)
-        if job is None or job.ended or self._rounds.is_to_be_looked_at(task) or self.troubles.is_known(task):
+        if job is None or job.ended or self._rounds.is_to_be_looked_at(task):
             return False
-        return not ended or self.records.task_path(task) not in ended
+        return not self.troubles.is_known(task)
 
     def _rests(self, task: TaskState) -> bool:
         """Whether there is nothing to be learned of a task now: its attempt is not this session's, and out of sight."""
