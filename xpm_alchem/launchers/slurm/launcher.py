@@ -301,8 +301,7 @@ class SlurmAttempt(Process):  # type: ignore[misc]
         return _spec(self._root, self._directory)
 
     def _has_ended(self) -> bool:
-        entry = self._entry
-        return entry is None or entry.ended or not self._queue.holds(entry)
+        return self._entry is None or self._queue.is_over(self._entry)
 
     async def aio_state(self, timeout: float | None = None) -> ProcessState:
         """Return whether it waits or runs, as far as is known."""

@@ -6,12 +6,10 @@ whatever SLURM says. "The query failed", "not listed" and "not known" never mean
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import shutil
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 
 from xpm_alchem.base.errors import FormatError
@@ -27,6 +25,7 @@ from xpm_alchem.launchers.slurm.findings import Findings
 from xpm_alchem.launchers.slurm.profile import SlurmProfile
 from xpm_alchem.launchers.slurm.reasons import reason_of
 from xpm_alchem.launchers.slurm.submission import Submission
+from xpm_alchem.launchers.slurm.waiters import Waiters
 
 _log = logging.getLogger("xpm.alchem.slurm")
 
@@ -64,7 +63,7 @@ class SlurmQueue:
         self._thread: threading.Thread | None = None
         self._interval, self._poll_at = _POLL_LEAST, 0.0
         self._disk = DiskLook(EndedJobs(root, campaign) if is_drivers else None)
-        self._waiting: list[tuple[Entry, asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._waiters = Waiters(self._lock)
         self._findings = Findings(root, slurm, self._lock, self._cancellations, self._tell)
 
     # ------------------------------------------------------------------------------------------- for other threads
@@ -89,10 +88,10 @@ class SlurmQueue:
             self._start()
         return entry
 
-    def holds(self, entry: Entry) -> bool:
-        """Whether an entry was neither forgotten nor replaced."""
+    def is_over(self, entry: Entry) -> bool:
+        """Whether an entry has ended, was forgotten, or replaced."""
         with self._lock:
-            return self._entries.get(entry.directory) is entry
+            return entry.ended or self._entries.get(entry.directory) is not entry
 
     def is_known(self, directory: Path) -> bool:
         """Return False if a task's job is one of which SLURM has said nothing yet."""
@@ -106,11 +105,8 @@ class SlurmQueue:
             return {directory for directory, entry in self._entries.items() if entry.ended}
 
     async def end_of(self, entry: Entry) -> None:
-        """Wait until an entry has ended, or is held no more."""
-        loop = asyncio.get_running_loop()
-        with self._lock:
-            end = loop.create_future()
-            self._waiting.append((entry, loop, end))
+        """Wait until an entry is over."""
+        end = self._waiters.add(entry)
         self._start()
         self._wake.set()
         await end
@@ -216,7 +212,7 @@ class SlurmQueue:
                 _log.exception("a step of the SLURM queue failed")
                 self._tell("something is wrong with the bookkeeping of SLURM jobs: see driver.log")
                 self._closed.wait(5.0)
-            self._tell_who_waits()
+            self._waiters.tell(self.is_over)
             self._wake.wait(_SHORT_STEP_SECONDS if self._is_busy() else _STEP_SECONDS)
             self._wake.clear()
 
@@ -236,16 +232,6 @@ class SlurmQueue:
         with self._lock:
             to_submit = any(entry.batch is None and not entry.ended for entry in self._entries.values())
         return to_submit or not self._cancellations.are_issued
-
-    def _tell_who_waits(self) -> None:
-        """Wake those who wait for the end of an entry."""
-        with self._lock:
-            over = [(loop, end) for entry, loop, end in self._waiting if entry.ended or not self.holds(entry)]
-            if over:
-                self._waiting = [one for one in self._waiting if not (one[0].ended or not self.holds(one[0]))]
-        for loop, end in over:
-            with suppress(RuntimeError):  # its loop is closed
-                loop.call_soon_threadsafe(_settle, end)
 
     def _launched(self) -> list[Entry]:
         with self._lock:
@@ -293,11 +279,6 @@ class SlurmQueue:
         most = _POLL_MOST if are_all_found else _UNFOUND_MOST
         self._interval = _POLL_LEAST if changed else min(most, self._interval * _POLL_GROWTH)
         self._poll_at = time.monotonic() + self._interval
-
-
-def _settle(end: asyncio.Future[None]) -> None:
-    if not end.done():
-        end.set_result(None)
 
 
 def remove_old(root: Path, days: float = 60.0) -> None:
