@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +12,8 @@ import psutil
 import pytest
 from patience import scaled, wait_for
 
-from xpm_alchem.execution import process_end
-from xpm_alchem.execution.process_end import Descriptors, end_of
+from xpm_alchem.execution import descriptors, process_end
+from xpm_alchem.execution.process_end import end_of
 
 SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(600)"]
 
@@ -90,32 +89,6 @@ def test_nothing_stays_open():
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
-LIMITS = """
-import resource, subprocess, sys
-from xpm_alchem.execution.process_end import Descriptors
-soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (300, hard))
-limits = Descriptors()
-limits.make_room(1)
-few = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-limits.make_room(500)
-many = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-child = subprocess.Popen([sys.executable, "-c", "input(); import resource; print(resource.getrlimit(7)[0])"],
-                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-limits.as_given(child.pid)
-print(few, many, child.communicate("\\n")[0].strip())
-"""
-
-
-def test_room_is_made_for_many_processes_and_their_children_keep_the_limit():
-    if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 1100:
-        pytest.skip("this machine's hard limit leaves no room")
-    done = subprocess.run([sys.executable, "-c", LIMITS], capture_output=True, text=True, check=True)
-    few, many, childs = map(int, done.stdout.split())
-    assert few >= 513 and many >= 1012 and childs == 300
-
-
 def test_no_descriptor_is_taken_where_few_are_left(monkeypatch):
-    monkeypatch.setattr(process_end, "_RESERVED", 10**9)
+    monkeypatch.setattr(descriptors, "_RESERVED", 10**9)
     assert process_end._descriptor(os.getpid()) is None
-    assert Descriptors()._given is None

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 from collections.abc import Callable
-from contextlib import suppress
 
-_RESERVED = 256  # descriptors that are left for all else
-_MOST = 65536  # descriptors that are ever asked for
+from xpm_alchem.execution.descriptors import is_to_spare
+
 _POLL_SECONDS = 0.2  # between two looks at a process that has just ended, or may have
 _SLOW_POLL_SECONDS = 2.0  # between two looks where the system does not tell of an end
 _DOUBT_SECONDS = 300.0  # after which it is looked although the system has told of none
@@ -45,7 +43,7 @@ def _descriptor(pid: int) -> int | None:
         descriptor = os.pidfd_open(pid)
     except (OSError, AttributeError, ValueError, OverflowError):
         return None
-    if descriptor < resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _RESERVED:
+    if is_to_spare(descriptor):
         return descriptor
     os.close(descriptor)
     return None
@@ -63,27 +61,3 @@ async def _tells(descriptor: int) -> bool:
         return False
     finally:
         loop.remove_reader(descriptor)
-
-
-class Descriptors:
-    """How many files this process may have open: as many as it needs, while its children keep to what it was given."""
-
-    def __init__(self) -> None:
-        self._given: tuple[int, int] | None = None
-
-    def make_room(self, processes: int) -> None:
-        """Allow a descriptor for each of some processes, as far as the system lets."""
-        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        needed = processes + 2 * _RESERVED
-        if soft == resource.RLIM_INFINITY or needed <= soft:
-            return
-        most = _MOST if hard == resource.RLIM_INFINITY else min(hard, _MOST)
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(needed, most)), hard))
-            self._given = self._given or (soft, hard)
-
-    def as_given(self, pid: int) -> None:
-        """Set a child's limit to what this process was given: programs may count on a low one."""
-        if self._given is not None:
-            with suppress(OSError, AttributeError):
-                resource.prlimit(pid, resource.RLIMIT_NOFILE, self._given)

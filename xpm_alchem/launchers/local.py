@@ -26,11 +26,12 @@ from xpm_alchem.base.files import exists, names_in, not_through_links, read_byte
 from xpm_alchem.base.interpreter import python
 from xpm_alchem.base.passing import passes, patiently
 from xpm_alchem.execution.attempts import Attempt, Launched, Outcome
+from xpm_alchem.execution.descriptors import Descriptors
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import Orders, give_orders
 from xpm_alchem.execution.life_signs import FileClock, files_of
 from xpm_alchem.execution.place import is_copy, place_of
-from xpm_alchem.execution.process_end import Descriptors, end_of
+from xpm_alchem.execution.process_end import end_of
 from xpm_alchem.execution.processes import HOST, ProcessIdentity, kill_own_session, kill_session
 from xpm_alchem.launchers.base import AttemptLauncher, AttemptLimits, Ending
 from xpm_alchem.launchers.connector import this_machine
