@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from xpm_alchem.base import kept_readings
 from xpm_alchem.base.errors import FormatError
-from xpm_alchem.base.files import Journal
+from xpm_alchem.base.journal import Journal
 from xpm_alchem.base.kept_readings import KEPT, KeptReadings
 from xpm_alchem.base.prefix import Prefix
 

@@ -14,6 +14,7 @@ from faults import Faults
 
 from xpm_alchem.base import files, passing
 from xpm_alchem.base.errors import WorkspaceError
+from xpm_alchem.base.journal import Journal
 
 OWN_OPEN = open  # not the one that fails
 PASSING = (errno.ESTALE, errno.EIO, errno.ETIMEDOUT, errno.ENOLCK, errno.EAGAIN, errno.ENOSPC)
@@ -94,7 +95,7 @@ def test_an_exclusive_file_is_written_once_whatever_fails(root: Path, number: in
 @pytest.mark.parametrize("number", PASSING)
 @pytest.mark.parametrize("times", [1, 4])
 def test_a_journal_has_each_record_once_whatever_fails(root: Path, number: int, times: int) -> None:
-    journal, turn = files.Journal(root / "j.jsonl", "test"), iter(range(10_000))
+    journal, turn = Journal(root / "j.jsonl", "test"), iter(range(10_000))
 
     def append() -> None:
         journal.append({"at": next(turn)}, {"more": "of it"})
@@ -109,7 +110,7 @@ def test_a_journal_has_each_record_once_whatever_fails(root: Path, number: int, 
 
 def test_what_others_append_between_two_tries_stays_whole(tmp_path: Path) -> None:
     path = tmp_path / "j.jsonl"
-    mine, others = files.Journal(path, "test"), files.Journal(path, "test")
+    mine, others = Journal(path, "test"), Journal(path, "test")
     others.append({"of": "another"})
     failing = iter((True,))
 

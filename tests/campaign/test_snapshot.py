@@ -21,7 +21,7 @@ from ordinary_user import USER, needs_root, open_place
 from patience import wait_for
 
 from xpm_alchem.base.errors import FormatError, WorkspaceError
-from xpm_alchem.base.files import Journal
+from xpm_alchem.base.journal import Journal
 from xpm_alchem.base.prefix import Prefix
 from xpm_alchem.campaign import snapshot, told_state
 from xpm_alchem.campaign.records import TASKS, CampaignRecords

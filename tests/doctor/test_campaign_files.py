@@ -20,7 +20,7 @@ from places import python_path
 
 from xpm_alchem.base.disk_cache import DiskCache
 from xpm_alchem.base.errors import CampaignLockedError
-from xpm_alchem.base.files import Journal
+from xpm_alchem.base.journal import Journal
 from xpm_alchem.base.prefix import Prefix
 from xpm_alchem.campaign.records import TASKS, CampaignRecords
 from xpm_alchem.campaign.snapshot import write_snapshot

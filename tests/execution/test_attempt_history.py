@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xpm_alchem.base import kept_readings
-from xpm_alchem.base.files import Journal
+from xpm_alchem.base.journal import Journal
 from xpm_alchem.execution import attempts as attempts_module
 from xpm_alchem.execution.attempts import ALL_UNITS, ATTEMPTS, AttemptLog, Outcome
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from xpm_alchem.base import files
+from xpm_alchem.base.journal import Journal
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.workspace import find_workspace, read_settings
 from xpm_alchem.driver.loop import Driver
@@ -65,7 +65,7 @@ def after(function: Callable[..., Any]) -> Callable[..., Any]:
 def torn(append: Callable[..., Any]) -> Callable[..., Any]:
     """Return an append that dies after a part of its bytes, as many as chance will have it."""
 
-    def call(self: files.Journal, *records: Any) -> None:
+    def call(self: Journal, *records: Any) -> None:
         text = "".join(json.dumps(record, sort_keys=True) + "\n" for record in records)
         header = json.dumps({"format": self.kind, "format_version": self.version}) + "\n"
         data = (header + text).encode()
@@ -79,9 +79,9 @@ def torn(append: Callable[..., Any]) -> Callable[..., Any]:
 POINTS = [
     (Strategist, "iterate", before),
     (Strategist, "iterate", after),  # between computing and writing
-    (files.Journal, "append", before),
-    (files.Journal, "append", torn),
-    (files.Journal, "append", after),
+    (Journal, "append", before),
+    (Journal, "append", torn),
+    (Journal, "append", after),
     (os, "replace", before),  # driver.json is written beside, not yet renamed
     (os, "replace", after),
     (Planning, "_save", after),

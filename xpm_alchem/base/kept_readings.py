@@ -17,8 +17,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import attrs
 
-from xpm_alchem.base.files import Journal
 from xpm_alchem.base.garbage import without_collecting
+from xpm_alchem.base.journal import Journal
 from xpm_alchem.base.prefix import Prefix
 from xpm_alchem.base.stamps import Stamp, stamp_of
 

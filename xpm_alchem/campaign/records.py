@@ -20,7 +20,6 @@ from xpm_alchem.base.errors import (
     WorkspaceError,
 )
 from xpm_alchem.base.files import (
-    Journal,
     atomic_write,
     exists,
     make_directories,
@@ -30,6 +29,7 @@ from xpm_alchem.base.files import (
     rename,
     write_record,
 )
+from xpm_alchem.base.journal import Journal
 from xpm_alchem.base.passing import passes, patiently
 from xpm_alchem.base.paths import absolute, is_there
 from xpm_alchem.base.permissions import ANYBODY, permissions_of

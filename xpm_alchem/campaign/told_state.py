@@ -6,8 +6,8 @@ import time
 from collections.abc import Collection
 from pathlib import Path
 
-from xpm_alchem.base.files import Journal
 from xpm_alchem.base.garbage import without_collecting
+from xpm_alchem.base.journal import Journal
 from xpm_alchem.base.prefix import Prefix
 from xpm_alchem.campaign.snapshot import WORTH_LINES, may_leave_one, read_snapshot, write_snapshot
 from xpm_alchem.campaign.task_state import CampaignState

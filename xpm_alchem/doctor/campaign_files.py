@@ -12,7 +12,7 @@ import attrs
 
 from xpm_alchem.base.disk_cache import is_whole
 from xpm_alchem.base.errors import CampaignError, FormatError, NetworkError, UntrustedModuleError, XpmAlchemError
-from xpm_alchem.base.files import Journal
+from xpm_alchem.base.journal import Journal
 from xpm_alchem.campaign.driver_state import DRIVER, DRIVER_VERSION, read_driver_state
 from xpm_alchem.campaign.holder import Holder
 from xpm_alchem.campaign.index_record import read_index

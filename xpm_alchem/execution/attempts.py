@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.base.files import Journal
+from xpm_alchem.base.journal import Journal
 from xpm_alchem.base.kept_readings import KeptReadings
 from xpm_alchem.base.values import count, is_count, number, number_or_none, text, text_or_none
 from xpm_alchem.execution.place import is_copy, place_of
