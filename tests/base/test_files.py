@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from xpm_alchem.base.errors import FormatError
-from xpm_alchem.base.files import atomic_write, read_record, write_json, write_record
+from xpm_alchem.base.files import atomic_write, read_bytes, read_record, write_json, write_record
 
 KIND = "xpm-alchem test"
 
@@ -58,6 +58,19 @@ def test_kill_9_in_the_middle_of_a_write_leaves_the_old_content(tmp_path):
     assert ended.returncode == -signal.SIGKILL
     assert json.loads(path.read_text()) == {"old": 1}
     assert len(list(tmp_path.glob(".a.json.*.tmp"))) == 1  # the half is there, beside, under a name nobody reads
+
+
+# ---------------------------------------------------------------------------------------------------- read_bytes
+@pytest.mark.parametrize("size", [0, 1, 65536, 200_003])
+def test_all_that_is_left_from_an_offset_on_is_read(tmp_path, size):
+    content = bytes(n % 251 for n in range(size))
+    (tmp_path / "a").write_bytes(content)
+    for offset in (0, 1, size, size + 7):
+        assert read_bytes(tmp_path / "a", offset=offset) == content[offset:]
+
+
+def test_a_file_that_does_not_say_how_large_it_is_is_read():
+    assert read_bytes(Path("/proc/self/cmdline")) == Path("/proc/self/cmdline").read_bytes() != b""
 
 
 # ------------------------------------------------------------------------------------------------------- records

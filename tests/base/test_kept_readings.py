@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from faults import BY_PATH, Faults
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,6 +31,13 @@ class Listed:
 
     def take(self, records: Iterable[dict[str, Any]]) -> None:
         self.records.extend(records)
+
+
+class Anywhere(Listed):
+    """The same wherever they are."""
+
+    def __init__(self, path: Path) -> None:
+        self.records = []
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +135,7 @@ def test_of_a_journal_that_grew_only_the_rest_is_read(journal, offsets):
     size = journal.path.stat().st_size
     journal.append({"n": 3})
     assert [record["n"] for record in readings.of(journal).records] == [1, 2, 3]
-    assert offsets == [0, size]
+    assert offsets == [0, 0, size]  # at first to see that it is long
 
 
 @pytest.mark.parametrize(("young", "is_read"), [(0.0, False), (1e9, True)])
@@ -151,13 +159,21 @@ def test_little_is_kept_and_of_short_journals_nothing(tmp_path, offsets, monkeyp
     offsets.clear()
     for journal in reversed(journals):
         readings.of(journal)
-    assert [offset > 0 for offset in offsets] == [True] * KEPT + [False]
+    assert [offset > 0 for offset in offsets] == [True] * KEPT + [False, False]
     monkeypatch.setattr(kept_readings, "WORTH_BYTES", 10_000)
     readings = KeptReadings(Listed)
     offsets.clear()
     readings.of(journals[0])
     readings.of(journals[0])
-    assert offsets == [0, 0]
+    assert offsets == [0, 0] and not readings._kept
+
+
+def test_a_file_system_is_asked_once_for_a_short_journal(journal, tmp_path, monkeypatch):
+    monkeypatch.setattr(kept_readings, "WORTH_BYTES", 10_000)
+    calls = []
+    with Faults(tmp_path, lambda number, name, path: calls.append((name, path))).in_force():
+        assert len(KeptReadings(Anywhere).of(journal).records) == 2
+    assert [call for call in calls if call[0] in BY_PATH] == [("open", str(journal.path))]
 
 
 def test_a_directory_that_is_another_one_is_looked_at_anew(journal, tmp_path):

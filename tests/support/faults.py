@@ -134,6 +134,10 @@ class _File(io.FileIO):
         self._faults.look("read", self._path)
         return super().readinto(buffer)
 
+    def read(self, size: int | None = -1) -> Any:
+        self._faults.look("read", self._path)
+        return super().read(size)
+
     def readall(self) -> Any:
         self._faults.look("read", self._path)
         return super().readall()

@@ -15,11 +15,14 @@ PROGRAMS = ("sbatch", "squeue", "sacct", "scancel", "scontrol", "sinfo")
 
 
 def make_site(path: Path) -> Path:
-    """Make the commands of a site, and return the directory that is to be first on PATH."""
+    """Make the commands of a site, and return the directory that is to be first on PATH.
+
+    What they print comes in large pieces, as from SLURM's own, whatever PYTHONUNBUFFERED says.
+    """
     path.mkdir(parents=True)
     for name in PROGRAMS:
         program = path / name
-        program.write_text(f"#!{sys.executable} -S\n" + Path(__file__).read_text())
+        program.write_text(f"#!{sys.executable} -SE\n" + Path(__file__).read_text())
         program.chmod(0o755)
     return path
 

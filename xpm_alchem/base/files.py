@@ -21,6 +21,7 @@ from xpm_alchem.base.permissions import ANYBODY, make_file, permissions_of
 from xpm_alchem.base.values import is_count, short
 
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+_CHUNK = 1 << 16
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -160,14 +161,15 @@ def read_bytes(path: Path, *, offset: int = 0, most: int | None = None) -> bytes
     """
 
     def read() -> bytes:
-        with open(path, "rb", opener=_without_waiting) as lines:
-            status = os.fstat(lines.fileno())
+        with open(path, "rb", buffering=0, opener=_without_waiting) as content:
+            status = os.fstat(content.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise FormatError(path, "not a file. Put the file back, from a backup if there is one.")
             if most is not None and status.st_size > most:
                 raise FormatError(path, f"damaged: it has {status.st_size} bytes. Restore it from a backup.")
-            lines.seek(offset)
-            return lines.read()
+            if offset:
+                content.seek(offset)
+            return _rest(content, status.st_size - offset)
 
     try:
         return patiently(read)
@@ -178,6 +180,15 @@ def read_bytes(path: Path, *, offset: int = 0, most: int | None = None) -> bytes
         raise FormatError(path, message, broken=True) from None
     except OSError as error:
         raise WorkspaceError(f"{path}: cannot be read ({error.strerror}).").because(error) from None
+
+
+def _rest(content: io.FileIO, size: int) -> bytes:
+    """Return what is left of a file, about so many bytes; `read` of all would ask for their number again."""
+    parts = []
+    while part := content.read(max(size, _CHUNK)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
 
 
 def _without_waiting(path: str, flags: int) -> int:

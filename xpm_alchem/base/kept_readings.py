@@ -1,9 +1,9 @@
 """What was made of journals that were read last, so that of one that grew only the rest is read.
 
 In memory, for one process: a driver looks at the same long history many times in a step. Little is kept: of the
-journals that were read last, and of short ones nothing, which are read anew in no time. What is kept is doubted: it is
-used if the file has not changed at all, by its inode, size and times, or if it begins with the very bytes that were
-read (prefix.py); one that was cut, replaced or edited is read anew.
+journals that were read last, and of short ones nothing: a file system is asked less to read one anew than to doubt it.
+What is kept is doubted: it is used if the file has not changed at all, by its inode, size and times, or if it begins
+with the very bytes that were read (prefix.py); one that was cut, replaced or edited is read anew.
 """
 
 from __future__ import annotations
@@ -70,8 +70,11 @@ class KeptReadings(Generic[R]):
         WorkspaceError
             It cannot be read (now, or by this user).
         """
-        path, place, stamp = journal.path, _directory(journal.path.parent), _stamp(journal.path)
+        path = journal.path
         kept = self._kept.pop(path, None)  # nobody else has it then; if this is interrupted, nobody has it any more
+        if kept is None and len(lines := journal.whole_lines()[0]) < WORTH_BYTES:
+            return self._short(journal, lines)  # a long one is read once more, after what tells that it changes
+        place, stamp = _directory(path.parent), _stamp(path)
         if kept is None or kept.place != place or not (_same(kept.stamp, stamp) or _is_of(kept.prefix, path)):
             kept = _Kept(self._make(path), place)
         if not _same(kept.stamp, stamp):
@@ -83,6 +86,11 @@ class KeptReadings(Generic[R]):
                 while len(self._kept) > KEPT:
                     self._kept.popitem(last=False)
         return kept.reading
+
+    def _short(self, journal: Journal, lines: bytes) -> R:
+        reading = self._make(journal.path)
+        reading.take(journal.records(lines, from_start=True))
+        return reading
 
     def _read_on(self, kept: _Kept[R], journal: Journal) -> None:
         start = kept.prefix.offset

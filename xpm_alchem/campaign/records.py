@@ -21,7 +21,6 @@ from xpm_alchem.base.errors import (
 )
 from xpm_alchem.base.files import (
     atomic_write,
-    exists,
     make_directories,
     not_through_links,
     read_record,
@@ -34,6 +33,7 @@ from xpm_alchem.base.passing import passes, patiently
 from xpm_alchem.base.paths import absolute, is_there
 from xpm_alchem.base.permissions import ANYBODY, permissions_of
 from xpm_alchem.base.shell import command_line
+from xpm_alchem.base.stamps import stamp_of
 from xpm_alchem.campaign.driver_state import DRIVER, DRIVER_VERSION, read_driver_state
 from xpm_alchem.campaign.experimental import read_text
 from xpm_alchem.campaign.holder import Holder
@@ -331,8 +331,7 @@ class CampaignRecords:
         """Return the requests from byte `offset` on, each under 'request', and the offset to go on from."""
         path = self.path / "inbox.jsonl"
         with self._own(path.name, "read"):
-            size = patiently(path.stat).st_size if exists(path) else 0
-            if size == offset:
+            if (size := stamp_of(path).size) == offset:
                 return [], offset
             lines, offset = Journal(path, INBOX).read(min(offset, size))  # one that was lost and began anew is shorter
         return [_renamed(line, REQUEST, "request") for line in lines], offset
