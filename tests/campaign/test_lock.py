@@ -56,7 +56,7 @@ def test_a_driver_is_not_waited_for(records: CampaignRecords) -> None:
 
 
 def test_a_command_that_holds_the_lock_for_ever_is_told(records: CampaignRecords, monkeypatch) -> None:
-    monkeypatch.setattr("xpm_alchem.campaign.records._BRIEF_SECONDS", 0.2)
+    monkeypatch.setattr("xpm_alchem.campaign.lock._BRIEF_SECONDS", 0.2)
     held, release = threading.Event(), threading.Event()
     thread = hold(records.path, held, release, is_brief=True)
     try:

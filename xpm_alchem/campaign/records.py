@@ -6,14 +6,13 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from xpm_alchem.base.errors import (
     CampaignError,
-    CampaignLockedError,
     FormatError,
     NetworkError,
     RecordsError,
@@ -23,21 +22,19 @@ from xpm_alchem.base.files import (
     atomic_write,
     make_directories,
     not_through_links,
-    read_record,
-    remove,
     rename,
     write_record,
 )
 from xpm_alchem.base.journal import Journal
-from xpm_alchem.base.passing import passes, patiently
+from xpm_alchem.base.passing import patiently
 from xpm_alchem.base.paths import absolute, is_there
 from xpm_alchem.base.permissions import ANYBODY, permissions_of
-from xpm_alchem.base.shell import command_line
 from xpm_alchem.base.stamps import stamp_of
 from xpm_alchem.campaign.driver_state import DRIVER, DRIVER_VERSION, read_driver_state
-from xpm_alchem.campaign.experimental import read_text
+from xpm_alchem.campaign.experimental_record import read_experimental, write_experimental
 from xpm_alchem.campaign.holder import Holder
 from xpm_alchem.campaign.index_record import read_index, write_index
+from xpm_alchem.campaign.lock import CampaignLock, cannot_be_written
 from xpm_alchem.campaign.queue_record import QueueNote, read_queue, write_queue
 from xpm_alchem.campaign.task_state import REQUEST, CampaignState, TaskState
 from xpm_alchem.campaign.told_state import ToldState
@@ -45,14 +42,8 @@ from xpm_alchem.network.index import Index
 from xpm_alchem.network.loading import Network, load_network
 from xpm_alchem.plan.campaign_yaml import Plan, read_plan
 
-if TYPE_CHECKING:
-    import filelock
-
 GIVEN = "given.yaml"  # the plan as a file gave it last
-EXPERIMENTAL, EXPERIMENTAL_VERSION = "xpm-alchem experimental values", 1
 TASKS, INBOX = "xpm-alchem tasks", "xpm-alchem inbox"
-_BRIEF_SECONDS = 30.0  # how long a command that makes one change is waited for
-_HEARTBEAT_SECONDS = 90.0  # a driver on another host whose heartbeat is younger than this is taken to be alive
 
 
 class CampaignRecords:
@@ -69,7 +60,7 @@ class CampaignRecords:
     def __init__(self, path: Path) -> None:
         self.path = absolute(path)
         self.workspace = self.path.parent.parent
-        self._held: filelock.FileLock | None = None
+        self._lock = CampaignLock(self.path)
         self._journal = Journal(self.path / "tasks.jsonl", TASKS)
         self._task_paths: dict[str, Path] = {}  # a driver asks for thousands of them each second
         self._told = ToldState(self._journal, self.snapshot_path)
@@ -200,26 +191,12 @@ class CampaignRecords:
 
     def experimental(self) -> tuple[Path, str] | None:
         """Return the file of measured values that the campaign was given, and its text: as it was, if it is gone."""
-        try:
-            record = read_record(self._experimental_path, EXPERIMENTAL, EXPERIMENTAL_VERSION)
-        except FileNotFoundError:
-            return None
-        file, text = record.get("file"), record.get("text")
-        if not (isinstance(file, str) and isinstance(text, str) and file.isprintable()):
-            raise FormatError(self._experimental_path, "damaged. It can be removed: `xpm-alchem run` makes it again.")
-        with suppress(OSError, FormatError, UnicodeDecodeError):
-            text = read_text(Path(file))
-        return Path(file), text
+        return read_experimental(self._experimental_path)
 
     def set_experimental(self, path: Path | None) -> None:
         """Remember a file of measured values, or that there is none."""
         self._require_lock()
-        if path is None:
-            remove(self._experimental_path)
-        else:
-            content = {"file": str(path), "text": read_text(path)}
-            allowed = permissions_of(path)
-            write_record(self._experimental_path, EXPERIMENTAL, EXPERIMENTAL_VERSION, content, permissions=allowed)
+        write_experimental(self._experimental_path, path)
 
     @property
     def _experimental_path(self) -> Path:
@@ -230,7 +207,7 @@ class CampaignRecords:
         """Return the tasks, reading only what the journal gained since the last call."""
         known = self.index.by_id
         with self._own(self._journal.path.name, "read"):
-            return self._told.now(known, is_holder=self._held is not None)
+            return self._told.now(known, is_holder=self._lock.is_held)
 
     def agrees_with_snapshot(self) -> bool | None:
         """Return whether the snapshot leads to the state that the journal tells; None where none is fit to be used."""
@@ -325,7 +302,7 @@ class CampaignRecords:
                 {"time": time.time(), **_renamed(asked, "request", REQUEST)}
             )
         except OSError as error:
-            raise self._read_only(error) from None
+            raise cannot_be_written(self.path, error) from None
 
     def requests(self, offset: int) -> tuple[list[dict[str, Any]], int]:
         """Return the requests from byte `offset` on, each under 'request', and the offset to go on from."""
@@ -365,83 +342,23 @@ class CampaignRecords:
         WorkspaceError
             The campaign cannot be written by this user.
         """
-        if self._held is not None:
+        if self._lock.is_held:
             yield
             return
-        import filelock  # with asyncio it takes its time, and what only looks does without it
-
-        lock = filelock.FileLock(self.path / "lock")
-        holder = self.holder()
-        if holder is not None and not holder.process.is_here and self._heartbeat_is_fresh():
-            raise self._locked(holder)
-        self._acquire(lock)
-        try:
-            Holder.write(self._holder_path, is_brief=is_brief)
-            self._held = lock
+        with self._lock.hold(is_brief=is_brief):
             self._told.look_again()
             yield
-        finally:
-            self._held = None
-            with suppress(OSError):
-                remove(self._holder_path)
-            with suppress(OSError):  # it is given back with the process at the latest
-                patiently(lock.release)
-
-    def _acquire(self, lock: filelock.FileLock) -> None:
-        import filelock
-
-        until = time.time() + _BRIEF_SECONDS
-        while True:
-            try:
-                patiently(lambda: lock.acquire(timeout=0))
-                return
-            except filelock.Timeout:
-                holder = self.holder()  # None: it has just got the lock, or is about to give it back
-                if (holder is not None and not holder.is_brief) or time.time() > until:
-                    raise self._locked(holder) from None
-            except OSError as error:
-                raise self._read_only(error) from None
-            time.sleep(0.05)
 
     def holder(self) -> Holder | None:
         """Return who drives the campaign, or None if nobody does (or the last one was killed)."""
-        holder = Holder.read(self._holder_path)
-        if holder is None:
-            return None
-        alive = holder.process.is_alive() if holder.process.is_here else self._heartbeat_is_fresh()
-        return holder if alive else None
+        return self._lock.holder()
 
     def beat(self) -> None:
         """Tell other hosts that the driver is alive."""
-        with suppress(OSError):
-            os.utime(self._holder_path)
-
-    @property
-    def _holder_path(self) -> Path:
-        return self.path / "holder.json"
-
-    def _heartbeat_is_fresh(self) -> bool:
-        try:
-            return time.time() - patiently(self._holder_path.stat).st_mtime < _HEARTBEAT_SECONDS
-        except OSError:
-            return False
-
-    def _locked(self, holder: Holder | None) -> CampaignLockedError:
-        who = f" ({holder})" if holder else ""
-        return CampaignLockedError(
-            f"campaign '{self.name}' is driven by another process{who}. Watch it with "
-            f"`{command_line('attach', str(self.path))}`, or end that process first; nothing was changed."
-        )
-
-    def _read_only(self, error: OSError) -> WorkspaceError:
-        if isinstance(error, WorkspaceError):
-            return error
-        if passes(error):
-            return WorkspaceError(f"{self.path}: cannot be written now ({error.strerror}).").because(error)
-        return WorkspaceError(f"{self.path}: this campaign is read-only for you ({error.strerror}).").because(error)
+        self._lock.beat()
 
     def _require_lock(self) -> None:
-        if self._held is None:
+        if not self._lock.is_held:
             raise RuntimeError("a campaign's records are written by the holder of its lock only")
 
 
