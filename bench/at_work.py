@@ -1,6 +1,6 @@
 """What a driver does while N attempts are at work and nothing happens: system calls, and CPU.
 
-    python bench/at_work.py [--quick] [--tasks 200 1000] [--only slurm local] [--seconds 20] [--slow 0.005]
+    python bench/at_work.py [--quick] [--tasks 200 1000] [--only slurm local peer] [--seconds 20] [--slow 0.005]
 
 Attempts of SLURM are jobs of a site that has no processes (tests/support/idle_site.py), those of the local launcher
 are processes that sleep; what an attempt writes when it begins is written for them. The driver is the real one, a
@@ -8,7 +8,8 @@ process of its own. `calls/s` is all its system calls, `files/s` those that name
 directory of it: what a metadata server sees (a file that is open already is asked without a name). `CPU %` is
 measured without strace. `end s` is how long the driver takes to write down that an attempt has ended. `watch files/s`
 is one `xpm-alchem watch` on a terminal, `loop s` the longest that the driver took from one look for requests to the
-next. With `--slow` every call of the driver on a name in the workspace takes so many seconds (slow_names.c; needs gcc).
+next. The `peer` is plain experimaestro, whose own SLURM launcher waits for as many jobs of the same site. With `--slow`
+every call of the driver on a name in the workspace takes so many seconds (slow_names.c; needs gcc).
 """
 
 from __future__ import annotations
@@ -48,21 +49,21 @@ def main() -> None:
     """Print the table."""
     parser = options(__doc__)
     parser.add_argument("--tasks", type=int, nargs="+", help="default 200 1000, quick 20")
-    parser.add_argument("--only", nargs="+", choices=("slurm", "local"), default=("slurm", "local"))
+    parser.add_argument("--only", nargs="+", choices=("slurm", "local", "peer"), default=("slurm", "local", "peer"))
     parser.add_argument("--seconds", type=float, help="each measurement takes (default 20, quick 5)")
     parser.add_argument("--slow", type=float, default=0.0, help="seconds that each call on a name takes")
     parser.add_argument("--calls", action="store_true", help="print which calls there were")
     parser.add_argument("--drive", nargs=2, metavar=("KIND", "DIR"), help="internal")
     given = parser.parse_args()
     if given.drive:
-        drive(given.drive[0], Path(given.drive[1]))
+        drive(given.drive[0], Path(given.drive[1]), given.tasks[0])
         return
     seconds = given.seconds or (5.0 if given.quick else 20.0)
     rows = []
     for kind in given.only:
         for tasks in given.tasks or ([20] if given.quick else [200, 1000]):
-            found = measure(kind, tasks, seconds, given.calls, slow=given.slow)
-            rows.append((f"{kind}, {tasks}", *found))
+            how = measure_peer if kind == "peer" else measure
+            rows.append((f"{kind}, {tasks}", *how(kind, tasks, seconds, given.calls, slow=given.slow)))
             if then := THEN.get((kind, tasks)):
                 rows.append(("  0.1.0", *then[:3], "", "", then[3]))
     print_table(
@@ -81,7 +82,7 @@ def measure(kind: str, tasks: int, seconds: float, show: bool, *, slow: float) -
         plan = {"launcher": {**launcher, "slots": tasks}, "strategy": uniform, "trusted_modules": ["dummy_protocol"]}
         write_campaign(place, make_network(tasks), plan)
         workspace = (place / "workspace").resolve()
-        with driver(kind, place, slowed(place, workspace, slow)) as process:
+        with driver(kind, place, tasks, slowed(place, workspace, slow)) as process:
             jobs = workspace / "jobs" / "xpm_alchem.run"
             wait_until(lambda: len(list(jobs.glob("*/*.pid"))) == tasks, process)
             if kind == "slurm":
@@ -96,12 +97,26 @@ def measure(kind: str, tasks: int, seconds: float, show: bool, *, slow: float) -
         return f"{files:.1f}", f"{calls:.0f}", f"{100 * cpu:.2f}", f"{ended:.1f}", f"{loop:.1f}", f"{watch:.1f}"
 
 
+def measure_peer(kind: str, tasks: int, seconds: float, show: bool, *, slow: float) -> tuple[str, ...]:
+    """Return the cells of a row."""
+    with own_place() as place:
+        make_site(place / "bin")
+        workspace = (place / "workspace").resolve()
+        with driver(kind, place, tasks, slowed(place, workspace, slow)) as process:
+            jobs = workspace / "jobs" / "xpm_alchem.bench.noop"
+            wait_until(lambda: len(list(jobs.glob("*/*.pid"))) == tasks, process)
+            time.sleep(15.0)
+            cpu = cpu_share(process, seconds)
+            calls, files, _ = count_calls(process.pid, workspace, seconds, show)
+        return f"{files:.1f}", f"{calls:.0f}", f"{100 * cpu:.2f}", "", "", ""
+
+
 @contextmanager
-def driver(kind: str, place: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def driver(kind: str, place: Path, tasks: int, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     """Let a driver run; it ends with the block."""
     with open(place / "driver.out", "wb") as out:
         process = subprocess.Popen(
-            [sys.executable, __file__, "--drive", kind, str(place)],
+            [sys.executable, __file__, "--drive", kind, str(place), "--tasks", str(tasks)],
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -114,14 +129,32 @@ def driver(kind: str, place: Path, environment: dict[str, str]) -> Iterator[subp
         process.wait()
 
 
-def drive(kind: str, place: Path) -> None:
-    """Run the campaign; the attempts of a local one are processes that only sleep."""
+def drive(kind: str, place: Path, tasks: int) -> None:
+    """Run the campaign, or the peer; the attempts of a local one are processes that only sleep."""
+    if kind == "peer":
+        drive_peer(place, tasks)
+        return
     from xpm_alchem.client import Campaign
     from xpm_alchem.launchers import local
 
     if kind == "local":
         local.python = lambda *arguments: ["sleep", "100000"]
     Campaign.create(place / "campaign.yaml").run()
+
+
+def drive_peer(place: Path, tasks: int) -> None:
+    """Submit tasks of plain experimaestro to the site, and wait for them."""
+    from experimaestro import experiment
+    from experimaestro.experiments.configuration import DirtyGitAction
+    from experimaestro.launchers.slurm import SlurmLauncher
+    from noop_task import NoopTask
+
+    quiet = {"register_signals": False, "no_environmental_impact": True, "dirty_git": DirtyGitAction.IGNORE}
+    launcher = SlurmLauncher(binpath=place / "bin")
+    with experiment(place / "workspace", "bench", project_paths=[], **quiet) as xp:
+        for number in range(tasks):
+            NoopTask.C(number=number).submit(launcher=launcher)
+        xp.wait()
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:

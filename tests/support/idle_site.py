@@ -9,6 +9,7 @@ import fcntl
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 PROGRAMS = ("sbatch", "squeue", "sacct", "scancel", "scontrol", "sinfo")
@@ -71,22 +72,33 @@ def _sbatch(here: Path, arguments: list[str]) -> None:
         fcntl.flock(jobs, fcntl.LOCK_EX)
         jobs.seek(0)
         number = 1 + sum(1 for _ in jobs)
-        jobs.write(json.dumps([number, options["job-name"], options.get("array", "")]) + "\n")
+        jobs.write(json.dumps([number, options.get("job-name", "job"), options.get("array", "")]) + "\n")
     print(number)
 
 
-def _squeue(here: Path) -> None:
-    """Print what `--format=%i|%j|%T|%N|%r` asks for."""
+def _jobs(here: Path) -> Iterator[tuple[str, str]]:
+    """Yield the id and the name of every job, and of every element of an array."""
     if not (here / "jobs.jsonl").exists():
         return
     for line in (here / "jobs.jsonl").read_text().splitlines():
         number, name, array = json.loads(line)
-        if not array:
-            print(f"{number}|{name}|RUNNING|node|None")
-            continue
-        first, last = array.split("-")
-        for index in range(int(first), int(last) + 1):
-            print(f"{number}_{index}|{name}|RUNNING|node|None")
+        first, _, last = array.partition("-")
+        for index in range(int(first), int(last) + 1) if array else ("",):
+            yield f"{number}_{index}" if array else str(number), name
+
+
+def _squeue(here: Path) -> None:
+    """Print what `--format=%i|%j|%T|%N|%r` asks for."""
+    for job, name in _jobs(here):
+        print(f"{job}|{name}|RUNNING|node|None")
+
+
+def _sacct(here: Path, arguments: list[str]) -> None:
+    """Print what `--format=NAME,NAME` asks for, as with `--parsable`."""
+    wanted = next((one.partition("=")[2] for one in arguments if one.startswith("--format=")), "")
+    for job, name in _jobs(here):
+        known = {"JobID": job, "JobName": name, "State": "RUNNING", "Start": "2026-01-01T00:00:00", "End": "Unknown"}
+        print("".join(f"{known.get(column, '')}|" for column in wanted.split(",")))
 
 
 def _main() -> None:
@@ -95,6 +107,8 @@ def _main() -> None:
         _sbatch(here, sys.argv[1:])
     elif name == "squeue":
         _squeue(here)
+    elif name == "sacct":
+        _sacct(here, sys.argv[1:])
 
 
 if __name__ == "__main__":
