@@ -85,7 +85,7 @@ def clock_shift() -> float:
 def steps(campaign: Path) -> list[tuple[float, ...]]:
     """Return the seconds of `PARTS` for every task of a campaign."""
     from xpm_alchem.campaign.records import CampaignRecords
-    from xpm_alchem.execution.attempts import AttemptLog
+    from xpm_alchem.execution.attempt_log import AttemptLog
 
     found = []
     records = CampaignRecords.open(campaign)

@@ -141,7 +141,7 @@ def _seconds(action: Any) -> float:
 def _step(path: Path) -> None:
     """Do what a driver does with a history when an attempt has ended, and another one begins."""
     from xpm_alchem.campaign.spending import Ledger
-    from xpm_alchem.execution.attempts import AttemptLog
+    from xpm_alchem.execution.attempt_log import AttemptLog
     from xpm_alchem.execution.demand import demand
     from xpm_alchem.failures.restarts import RestartPolicy, decide
 

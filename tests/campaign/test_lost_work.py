@@ -17,7 +17,8 @@ from patience import wait_for
 from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.files import write_json
 from xpm_alchem.campaign.lost_work import lost_seconds
-from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome, Priced
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Attempt, Outcome, Priced
 from xpm_alchem.execution.dag_run import TaskSpec, run
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import Orders, give_orders

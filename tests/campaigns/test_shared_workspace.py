@@ -19,7 +19,8 @@ from patience import communicate, wait_for
 
 from xpm_alchem import gufe_seam
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
-from xpm_alchem.execution.attempts import AttemptLog, Outcome
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Outcome
 from xpm_alchem.execution.directory import TaskDirectory
 
 OWNER, GROUP = 65534, 54321

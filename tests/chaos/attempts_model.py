@@ -15,7 +15,8 @@ import misfortunes
 
 from tests.chaos.journal_model import JournalModel
 from tests.chaos.plan_history import PlanHistory
-from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Attempt, Outcome
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.failures.restarts import RestartPolicy, decide
 from xpm_alchem.plan.default_rules import RULES

@@ -29,7 +29,7 @@ from xpm_alchem.doctor.campaign_files import CampaignFiles
 from xpm_alchem.doctor.check import CAMPAIGN, perform
 from xpm_alchem.doctor.gufe_files import units_of
 from xpm_alchem.doctor.survey import Survey
-from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.directory import TaskSummary
 from xpm_alchem.execution.processes import HOST, ProcessIdentity
 

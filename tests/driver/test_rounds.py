@@ -8,7 +8,8 @@ import pytest
 
 from xpm_alchem.driver import rounds
 from xpm_alchem.driver.rounds import Rounds
-from xpm_alchem.execution.attempts import AttemptLog, Outcome
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Outcome
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from xpm_alchem.driver.budget_watch import BudgetWatch
 from xpm_alchem.driver.harvest import Harvest
 from xpm_alchem.driver.starts import Starts
 from xpm_alchem.driver.withdrawal import Withdrawal
-from xpm_alchem.execution.attempts import AttemptLog, Outcome
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Outcome
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.failures.restarts import RestartPolicy
 from xpm_alchem.launchers.local import LocalLauncher, LocalProfile

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from xpm_alchem.base import kept_readings
 from xpm_alchem.base.journal import Journal
-from xpm_alchem.execution import attempts as attempts_module
-from xpm_alchem.execution.attempts import ALL_UNITS, ATTEMPTS, AttemptLog, Outcome
+from xpm_alchem.execution import attempt_log
+from xpm_alchem.execution.attempt_log import ATTEMPTS, AttemptLog
+from xpm_alchem.execution.attempts import ALL_UNITS, Outcome
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +75,7 @@ def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 def anew(path: Path) -> list[tuple[Any, ...]]:
     """Return what the whole file tells, by a reading that nothing is kept of."""
-    history = attempts_module._History(path)
+    history = attempt_log._History(path)
     history.take(Journal(path, ATTEMPTS).read()[0])
     return [attrs.astuple(attempt) for attempt in history.attempts]
 
@@ -104,14 +105,14 @@ def test_a_long_history_is_read_once(tmp_path, monkeypatch):
     log, taken = AttemptLog(tmp_path / "attempts.jsonl"), []
     for _ in range(20):
         log.end(log.start(limit=None, versions={}), Outcome.TIMEOUT, progress=True)
-    take = attempts_module._History.take
+    take = attempt_log._History.take
 
     def noted(self: Any, records: Any) -> None:
         found = list(records)
         taken.append(len(found))
         take(self, found)
 
-    monkeypatch.setattr(attempts_module._History, "take", noted)
+    monkeypatch.setattr(attempt_log._History, "take", noted)
     first = log.read()
     log.decide(first[-1], "resume", "a slice")
     assert AttemptLog(log._journal.path).read()[-1].decision == "resume"

@@ -22,7 +22,8 @@ from one_task import SLEEP, TIMED_OUT, TOLD_TO_END, TRUSTED, Task, ended, task_o
 from xpm_alchem import gufe_seam as seam
 from xpm_alchem.base.errors import FormatError, TaskBusyError
 from xpm_alchem.base.files import write_json
-from xpm_alchem.execution.attempts import AttemptLog, Launched, Outcome
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Launched, Outcome
 from xpm_alchem.execution.dag_run import TaskSpec, UnitsFailed, run
 from xpm_alchem.execution.deadline import Deadline
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary

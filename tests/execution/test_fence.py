@@ -26,7 +26,8 @@ from xpm_alchem import gufe_seam
 from xpm_alchem.base.errors import FormatError, SupersededError, TaskBusyError
 from xpm_alchem.base.files import atomic_write, write_json
 from xpm_alchem.execution import fence
-from xpm_alchem.execution.attempts import AttemptLog, Launched, Outcome
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Launched, Outcome
 from xpm_alchem.execution.dag_run import UnitsFailed, run
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import Fence, Orders, fence_off, give_orders, inherit

@@ -9,7 +9,7 @@ import pytest
 
 from xpm_alchem.base.errors import UntrustedModuleError
 from xpm_alchem.campaign.holder import Holder
-from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.place import is_copy, place_of
 from xpm_alchem.network.trust import check_module

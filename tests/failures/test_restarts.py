@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Attempt, Outcome
 from xpm_alchem.execution.processes import ProcessIdentity
 from xpm_alchem.failures.restarts import DONE, RESUME, STOP, WAIT, RestartPolicy, pause_after
 from xpm_alchem.failures.restarts import decide as decide_by

@@ -17,7 +17,7 @@ from places import SUPPORT
 
 from xpm_alchem import gufe_seam as seam
 from xpm_alchem.base.errors import FormatError, UntrustedModuleError
-from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.dag_run import TaskSpec, run
 from xpm_alchem.network.loading import load_network
 from xpm_alchem.network.trust import check_module

@@ -14,7 +14,7 @@ from xpm_alchem.base.errors import InputError, NetworkError, UntrustedModuleErro
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskStatus, grouped, mean_seconds
 from xpm_alchem.client import Campaign
-from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.dag_run import TaskSpec, run
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.network.loading import load_network

@@ -17,7 +17,8 @@ from xpm_alchem.campaign.workspace import find_workspace, read_settings
 from xpm_alchem.cli import main
 from xpm_alchem.client import Campaign
 from xpm_alchem.driver.loop import Driver
-from xpm_alchem.execution.attempts import AttemptLog, Outcome
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Outcome
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.execution.fence import Orders
 from xpm_alchem.launchers.local import LocalLauncher

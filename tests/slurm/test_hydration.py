@@ -17,7 +17,8 @@ from places import HYDRATION
 from slurm_cluster import SlurmCluster
 
 from xpm_alchem.campaign.records import CampaignRecords
-from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Attempt, Outcome
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.progress import newest_checkpoint
 from xpm_alchem.gufe_seam import AlchemicalNetwork, ChemicalSystem, SolventComponent, Transformation, save

@@ -18,7 +18,8 @@ from dummy_protocol import dummy_network, times_left
 
 from xpm_alchem import gufe_seam
 from xpm_alchem.campaign.records import CampaignRecords
-from xpm_alchem.execution.attempts import Attempt, AttemptLog
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Attempt
 from xpm_alchem.execution.dag_run import TaskSpec, run
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.loading import load_network

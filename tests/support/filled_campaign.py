@@ -13,7 +13,8 @@ import attrs
 import yaml
 
 from xpm_alchem.campaign.records import CampaignRecords
-from xpm_alchem.execution.attempts import AttemptLog, Launched, Outcome, Priced
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Launched, Outcome, Priced
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.index import Edge, Index, Leg, TransformationRecord
 from xpm_alchem.network.loading import Network

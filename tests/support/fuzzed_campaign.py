@@ -28,7 +28,8 @@ from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.client import Campaign
 from xpm_alchem.driver.loop import Driver
-from xpm_alchem.execution.attempts import AttemptLog, Launched
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Launched
 from xpm_alchem.execution.dag_run import TaskSpec, UnitsFailed, run
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import Orders, give_orders

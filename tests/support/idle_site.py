@@ -37,7 +37,8 @@ def batches(workspace: Path) -> dict[Path, list[str]]:
 
 def begin_all(workspace: Path) -> None:
     """Write what the attempt of every task that was launched writes when it begins."""
-    from xpm_alchem.execution.attempts import AttemptLog, Launched
+    from xpm_alchem.execution.attempt_log import AttemptLog
+    from xpm_alchem.execution.attempts import Launched
     from xpm_alchem.execution.fence import Orders
     from xpm_alchem.execution.processes import ProcessIdentity
 
@@ -52,7 +53,8 @@ def begin_all(workspace: Path) -> None:
 
 def end_job(batch: Path, number: int) -> None:
     """Write what an attempt that fails, and then its job, write at their ends."""
-    from xpm_alchem.execution.attempts import AttemptLog, Outcome
+    from xpm_alchem.execution.attempt_log import AttemptLog
+    from xpm_alchem.execution.attempts import Outcome
     from xpm_alchem.launchers.slurm.batch import Batch
 
     found = Batch.read(batch)

@@ -18,7 +18,7 @@ from patience import communicate
 
 from xpm_alchem.base.errors import XpmAlchemError
 from xpm_alchem.client import Campaign
-from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 
 

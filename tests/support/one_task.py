@@ -11,7 +11,7 @@ from patience import wait_for
 
 from xpm_alchem import gufe_seam as seam
 from xpm_alchem.base.files import names_in, write_json
-from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.dag_run import TaskSpec, UnitsFailed, run
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.execution.fence import current

@@ -14,7 +14,8 @@ from histories import TRACEBACK, PastCampaign
 from xpm_alchem.campaign.task_state import TaskState
 from xpm_alchem.cli import main
 from xpm_alchem.client import Campaign
-from xpm_alchem.execution.attempts import AttemptLog, Outcome
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Outcome
 from xpm_alchem.views.commands import Address
 
 EDGES = [(n, n + 1) for n in range(6)]

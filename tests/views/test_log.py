@@ -12,7 +12,8 @@ from histories import PastCampaign
 
 from xpm_alchem.cli import main
 from xpm_alchem.client import Campaign
-from xpm_alchem.execution.attempts import AttemptLog, Outcome
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Outcome
 from xpm_alchem.execution.fence import give_orders
 from xpm_alchem.execution.task_logs import keep_printed
 

@@ -22,7 +22,7 @@ from xpm_alchem.campaign.task_state import TaskState
 from xpm_alchem.doctor.check import Repair
 from xpm_alchem.doctor.gufe_files import Unusable, check_result
 from xpm_alchem.doctor.litter import is_stale
-from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.network.trust import check_module
 

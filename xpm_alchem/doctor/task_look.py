@@ -17,7 +17,8 @@ from xpm_alchem.doctor.gufe_files import Unusable, check_result, check_unit_resu
 from xpm_alchem.doctor.journals import JournalLines
 from xpm_alchem.doctor.litter import entries_of, size_of, stale_temporaries
 from xpm_alchem.doctor.problems import Kind, Problem
-from xpm_alchem.execution.attempts import ALL_UNITS, Attempt, AttemptLog, Outcome
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import ALL_UNITS, Attempt, Outcome
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.execution.fence import Orders
 

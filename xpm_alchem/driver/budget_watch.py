@@ -15,7 +15,7 @@ from xpm_alchem.costs.admission import HOUR, Admission, Commitment, Verdict, Wor
 from xpm_alchem.costs.closing import BY_BUDGET, Closed, closed_transformations
 from xpm_alchem.costs.expected_costs import ExpectedSeconds
 from xpm_alchem.driver.harvest import DriverEvent
-from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.plan.amounts import same_unit

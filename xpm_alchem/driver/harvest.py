@@ -18,7 +18,8 @@ from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.driver.rounds import Rounds
 from xpm_alchem.driver.submission import Job, failure_reason, stderr_of
 from xpm_alchem.driver.troubles import Troubles
-from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Attempt, Outcome
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.execution.fence import Orders, current, fence_off, give_orders
 from xpm_alchem.execution.progress import close_lost

@@ -14,7 +14,7 @@ from xpm_alchem.base.files import set_aside
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped, mean_seconds
 from xpm_alchem.driver.harvest import DriverEvent
-from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import current
 from xpm_alchem.plan.campaign_yaml import Plan

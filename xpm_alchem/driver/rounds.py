@@ -16,7 +16,8 @@ from xpm_alchem.base.stamps import NO_FILE, Stamp, stamp_of
 from xpm_alchem.base.turns import Turns
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState
-from xpm_alchem.execution.attempts import Attempt, AttemptLog
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Attempt
 from xpm_alchem.execution.directory import TaskDirectory
 
 _LOOKS_A_SECOND = 1.0

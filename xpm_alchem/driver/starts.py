@@ -14,7 +14,7 @@ from xpm_alchem.driver.planning import Planning
 from xpm_alchem.driver.submission import Job, Session, clear_markers, pid_file
 from xpm_alchem.driver.troubles import never
 from xpm_alchem.driver.withdrawal import Withdrawal
-from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.demand import demand
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import give_orders

@@ -21,7 +21,8 @@ from xpm_alchem import gufe_seam
 from xpm_alchem.base.energies import Believed, believed, believed_pairs
 from xpm_alchem.base.errors import FormatError, SupersededError, TaskBusyError
 from xpm_alchem.base.files import exists, make_directories, names_in, remove_if_empty, set_aside
-from xpm_alchem.execution.attempts import ALL_UNITS, Attempt, AttemptLog, Launched, Outcome, within
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import ALL_UNITS, Attempt, Launched, Outcome, within
 from xpm_alchem.execution.dag_files import DagFiles
 from xpm_alchem.execution.deadline import Deadline
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary

@@ -13,7 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome, within
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Attempt, Outcome, within
 from xpm_alchem.execution.checkpoint_pace import CheckpointPace
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.inherited import InheritedFiles

@@ -21,7 +21,7 @@ from xpm_alchem.base.paths import absolute
 from xpm_alchem.base.permissions import permissions_of
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import REQUEST, TaskState, TaskStatus, grouped, number_repeats
-from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.gufe_seam.keyed_chain import flatten
 from xpm_alchem.network.index import TransformationRecord, content_ids

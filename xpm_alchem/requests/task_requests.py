@@ -17,7 +17,8 @@ from xpm_alchem.campaign.task_transitions import (
     user_status,
     with_extending,
 )
-from xpm_alchem.execution.attempts import AttemptLog, Outcome
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Outcome
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import give_orders
 from xpm_alchem.failures.restarts import RETRY

@@ -13,7 +13,8 @@ from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.spending import InFlight, Ledger, cost_between
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.costs.closing import closed_transformations
-from xpm_alchem.execution.attempts import Attempt, AttemptLog
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Attempt
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.views.looks import ANEW, ATTEMPTS, Looks
 

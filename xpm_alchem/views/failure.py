@@ -12,7 +12,8 @@ import attrs
 from xpm_alchem.base.errors import FormatError
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
-from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Attempt, Outcome
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.failures.failure_lines import LineShape, failure_line, looks_passing
 from xpm_alchem.failures.restarts import matches

@@ -14,7 +14,8 @@ from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.stamps import NO_FILE, stamp_of
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
-from xpm_alchem.execution.attempts import Attempt, AttemptLog
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Attempt
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.task_logs import PRINTED, LogFile, chunks, seek_tail, unit_logs
 from xpm_alchem.views.log import job_logs, printed_logs

@@ -15,7 +15,8 @@ from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.files import read_bytes
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState
-from xpm_alchem.execution.attempts import Attempt, AttemptLog
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Attempt
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.plan.secrets import hidden_text, hidden_variables
 from xpm_alchem.views.overview import View, task_name

@@ -8,7 +8,7 @@ from xpm_alchem.base.errors import InputError
 from xpm_alchem.base.near_miss import unknown_key
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
-from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.views.hold import Holds, holds_now, shown_status
 from xpm_alchem.views.overview import View, find_task, tasks_now

@@ -9,7 +9,8 @@ from typing import Any
 
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
-from xpm_alchem.execution.attempts import Attempt, AttemptLog, Outcome
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Attempt, Outcome
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.task_logs import last_lines, unit_logs
 from xpm_alchem.views.budget import attempt_costs

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import attrs
 
-from xpm_alchem.execution.attempts import AttemptLog
+from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import give_orders
 from xpm_alchem.execution.life_signs import FileClock
