@@ -8,7 +8,8 @@ process of its own. `calls/s` is all its system calls, `files/s` those that name
 directory of it: what a metadata server sees (a file that is open already is asked without a name). `CPU %` is
 measured without strace. `end s` is how long the driver takes to write down that an attempt has ended. `watch files/s`
 is one `xpm-alchem watch` on a terminal, `loop s` the longest that the driver took from one look for requests to the
-next. The `peer` is plain experimaestro, whose own SLURM launcher waits for as many jobs of the same site. With `--slow`
+next. The `peer` is plain experimaestro, whose own SLURM launcher waits for as many jobs of the same site by asking
+sacct; its `end s` is how long it takes until it writes anything in the directory of a job that has ended. With `--slow`
 every call of the driver on a name in the workspace takes so many seconds (slow_names.c; needs gcc).
 """
 
@@ -31,7 +32,7 @@ from pathlib import Path
 
 import psutil
 from common import BENCH, make_network, options, own_place, print_table, write_campaign
-from idle_site import batches, begin_all, end_job, make_site
+from idle_site import batches, begin_all, end_for_accounting, end_job, make_site
 
 THEN = {  # version 0.1.0: files/s, calls/s, CPU %, watch files/s
     ("slurm", 200): ("970", "2600", "2.5-3.8", "179"),
@@ -108,7 +109,8 @@ def measure_peer(kind: str, tasks: int, seconds: float, show: bool, *, slow: flo
             time.sleep(15.0)
             cpu = cpu_share(process, seconds)
             calls, files, _ = count_calls(process.pid, workspace, seconds, show)
-        return f"{files:.1f}", f"{calls:.0f}", f"{100 * cpu:.2f}", "", "", ""
+            ended = time_of_peers_end(place / "bin", next(jobs.iterdir()))
+        return f"{files:.1f}", f"{calls:.0f}", f"{100 * cpu:.2f}", f"{ended:.1f}", "", ""
 
 
 @contextmanager
@@ -250,6 +252,22 @@ def time_of_end(kind: str, workspace: Path) -> float:
         if time.monotonic() - began > 120:
             return float("inf")
     return time.monotonic() - began
+
+
+def time_of_peers_end(site: Path, job: Path) -> float:
+    """Let a job end, and return the seconds until anything is written in its directory."""
+    end_for_accounting(site, json.loads(next(job.glob("*.pid")).read_text())["pid"])
+    before, began = written_last(job), time.monotonic()
+    while written_last(job) == before:
+        time.sleep(0.1)
+        if time.monotonic() - began > 120:
+            return float("inf")
+    return time.monotonic() - began
+
+
+def written_last(directory: Path) -> float:
+    """Return when anything in a directory was written last."""
+    return max(path.stat().st_mtime for path in (directory, *directory.rglob("*")))
 
 
 if __name__ == "__main__":
