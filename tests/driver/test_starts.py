@@ -126,3 +126,18 @@ def test_what_is_not_to_run_is_not_started(place: Place) -> None:
     place.records.write({"event": "cancelled", "task": f"{C}-1"})
     place.starts.look()
     assert place.submitted == [f"{B}-1"]  # what extends it waits for its result
+
+
+def test_a_process_that_ends_while_it_is_taken_up_is_left_to_the_next_look(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.add(B, 1)
+    place.records.write({"event": "submitted", "task": f"{B}-1", "attempts": 0})
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalLauncher, "is_running", lambda *_: True)  # it was, when that was asked
+        place.starts.look()
+    assert place.submitted == [] and place.tasks[f"{B}-1"].at_work
+    place.harvest.look()
+    assert place.tasks[f"{B}-1"].status is TaskStatus.WAITING
+    place.starts.look()
+    assert place.submitted == [f"{B}-1"]

@@ -94,7 +94,9 @@ class Starts:
         if not self._launcher.is_running(directory, attempt):
             return
         if not exists(pid_file(directory)):
-            write_json(pid_file(directory), self._launcher.process_spec(directory, attempt))
+            if (spec := self._launcher.process_spec(directory, attempt)) is None:
+                return  # it has ended meanwhile: the next look takes it in
+            write_json(pid_file(directory), spec)
         self._jobs[task.task] = self._session.submit(self._configuration(task), self._launcher)
         self._observe(DriverEvent("taken up again", task))
 

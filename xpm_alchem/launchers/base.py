@@ -179,8 +179,8 @@ class AttemptLauncher(Launcher):
         return Ending(Outcome.CANCELLED, attempt.reason)
 
     @abstractmethod
-    def process_spec(self, directory: Path, attempt: Attempt | None) -> dict[str, Any]:
-        """Return what experimaestro's pid file holds for a running attempt."""
+    def process_spec(self, directory: Path, attempt: Attempt | None) -> dict[str, Any] | None:
+        """Return what experimaestro's pid file holds for a running attempt; None for one that has ended just now."""
 
     def forget(self, directory: Path, *, again: bool) -> None:
         """Take note that the end of a task's attempt was dealt with, and whether there may be another one."""

@@ -178,11 +178,11 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
             return False
         return kill_session(attempt.process) > 0
 
-    def process_spec(self, directory: Path, attempt: Attempt | None) -> dict[str, Any]:
-        """Return pid, start and host."""
+    def process_spec(self, directory: Path, attempt: Attempt | None) -> dict[str, Any] | None:
+        """Return pid, start and host; None where no process runs."""
         if attempt is None:
             found = self._process(directory)
-            return _spec(directory) if found is None else found.tospec()
+            return None if found is None else dict(found.tospec())
         return LocalAttempt(attempt.process, directory=directory).tospec()
 
     def withdraw(self, directory: Path) -> None:
