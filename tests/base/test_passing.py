@@ -75,6 +75,22 @@ def test_a_file_is_replaced_whatever_fails(root: Path, number: int, times: int) 
 
 
 @pytest.mark.parametrize("number", PASSING)
+def test_a_file_that_is_written_in_pieces_is_whole_whatever_fails(root: Path, number: int) -> None:
+    path = root / "a"
+    pieces = ["\u00b5m " * 5000, "", "short", "n" * 20_000]  # more than is written at once
+    text = "".join(pieces)
+
+    def check() -> None:
+        assert files.names_in(root) == ["a"] and path.read_text() == text
+        path.unlink()
+
+    def write() -> None:
+        assert files.replace_file(path, pieces) == len(text.encode())
+
+    assert each_call_failing(root, write, number, times=2, check=check).count("write") > 1
+
+
+@pytest.mark.parametrize("number", PASSING)
 def test_an_exclusive_file_is_written_once_whatever_fails(root: Path, number: int) -> None:
     path = root / "a"
 

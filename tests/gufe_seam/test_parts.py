@@ -84,7 +84,7 @@ def test_a_deep_chain_is_written_without_recursion(tmp_path):
 
     def fake(obj):
         made = entry()
-        made.key, made.text = obj.key, json.dumps(obj.number)
+        made.key, made.parts = obj.key, [json.dumps(obj.number)]
         made.children = iter(links[obj.number + 1 : obj.number + 2])
         return made
 

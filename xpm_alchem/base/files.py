@@ -10,7 +10,7 @@ import os
 import shutil
 import stat
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -52,23 +52,30 @@ def atomic_write(
 
 def replace_file(
     path: Path,
-    content: bytes,
+    content: bytes | Iterable[str],
     *,
     exclusive: bool = False,
     permissions: int = ANYBODY,
     is_synced: bool = True,
-) -> None:
+) -> int:
     """Write a file whole or not at all: beside `path`, fsynced, and renamed to it; see `atomic_write`.
 
     Parameters
     ----------
+    content
+        All of it, or pieces of its text, which are iterated anew with each try.
     is_synced
         Whether it must outlive a machine that stops; without that it may be empty then.
+
+    Returns
+    -------
+    int
+        The size of the content in bytes.
     """
     tmp = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
     allowed = permissions & permissions_of(path)
     try:
-        patiently(lambda: _write(tmp, content, allowed, is_synced))
+        size = patiently(lambda: _write(tmp, content, allowed, is_synced))
         if exclusive and _linked(tmp, path):
             remove(tmp)
         else:
@@ -77,14 +84,17 @@ def replace_file(
         with suppress(OSError):
             remove(tmp)
         raise
+    return size
 
 
-def _write(path: Path, content: bytes, permissions: int, is_synced: bool) -> None:
+def _write(path: Path, content: bytes | Iterable[str], permissions: int, is_synced: bool) -> int:
+    pieces = (content,) if isinstance(content, bytes) else map(str.encode, content)
     with open(path, "wb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, permissions)) as out:
-        out.write(content)
+        size = sum(map(out.write, pieces))
         out.flush()
         if is_synced:
             os.fsync(out.fileno())
+    return size
 
 
 def rename(tmp: Path, path: Path) -> None:

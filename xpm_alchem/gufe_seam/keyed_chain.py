@@ -14,6 +14,8 @@ from typing import Any
 
 import attrs
 
+from xpm_alchem.gufe_seam.json_text import JsonText, Part
+
 Chain = Sequence[Sequence[Any]]
 PARTS, PARTS_VERSION = "xpm-alchem gufe parts", 1
 
@@ -70,10 +72,10 @@ def _is_below(path: PurePosixPath) -> bool:
     return not path.is_absolute() and bool(path.parts) and ".." not in path.parts
 
 
-def parts_text(root: str, parts: Sequence[str], chain: Mapping[str, str]) -> str:
-    """Return the JSON of a file with parts; `chain`: its entries as JSON, by their keys."""
+def parts_text(root: str, parts: Sequence[str], chain: Mapping[str, Sequence[Part]]) -> JsonText:
+    """Return the JSON of a file with parts; `chain`: the parts of its entries as JSON, by their keys."""
     head = {"format": PARTS, "format_version": PARTS_VERSION, "root": root, "parts": list(parts)}
-    return f'{json.dumps(head)[:-1]}, "chain": [{", ".join(chain.values())}]}}\n'
+    return JsonText(f'{json.dumps(head)[:-1]}, "chain": [', chain.values(), "]}\n")
 
 
 def flatten(document: Any) -> list[list[Any]]:

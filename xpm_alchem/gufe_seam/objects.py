@@ -7,6 +7,8 @@ earlier entries by ``{":gufe-key:": key}``. The older form, nested dicts, is rea
 from __future__ import annotations
 
 import json
+import re
+import uuid
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PosixPath, PurePath
@@ -20,13 +22,14 @@ from xpm_alchem.base.quiet import quiet
 from xpm_alchem.base.values import text
 from xpm_alchem.gufe_seam.files_of_gufe_0_4 import read as read_of_gufe_0_4
 from xpm_alchem.gufe_seam.installed import GUFE_VERSION, IS_GUFE_0_4, JSON_HANDLER, GufeKey, GufeTokenizable
+from xpm_alchem.gufe_seam.json_text import PIECE, JsonText, LongString, Part
 from xpm_alchem.gufe_seam.keyed_chain import Chain, Document, NewerVersionError, document, flatten
 
 CheckModule = Callable[[str], None]
 Relocate = Callable[[Path], Path]
 
 
-def encoded(obj: Any, known: Container[str] = ()) -> tuple[dict[str, str], set[str]]:
+def encoded(obj: Any, known: Container[str] = ()) -> tuple[dict[str, list[Part]], set[str]]:
     """Return the keyed chain of a gufe object, dependencies first, and what it refers to beside.
 
     gufe's own ``to_keyed_dict`` visits every number of a result twice; here JSON's encoder meets the objects itself.
@@ -39,9 +42,9 @@ def encoded(obj: Any, known: Container[str] = ()) -> tuple[dict[str, str], set[s
     Returns
     -------
     tuple
-        The JSON of every entry by its key, and the keys of `known` that are referred to.
+        The parts of the JSON of every entry by its key, and the keys of `known` that are referred to.
     """
-    chain: dict[str, str] = {}
+    chain: dict[str, list[Part]] = {}
     named: set[str] = set()
     begun = [_Entry(obj)]
     while begun:
@@ -54,7 +57,7 @@ def encoded(obj: Any, known: Container[str] = ()) -> tuple[dict[str, str], set[s
                 begun.append(_Entry(child))
                 break
         else:
-            chain[entry.key] = f"[{json.dumps(entry.key)}, {entry.text}]"
+            chain[entry.key] = [f"[{json.dumps(entry.key)}, ", *entry.parts, "]"]
             begun.pop()
     return chain, named
 
@@ -64,33 +67,56 @@ class _Entry:
 
     def __init__(self, obj: Any) -> None:
         encoder = _Encoder(sort_keys=True)
-        self.key, self.text = str(obj.key), encoder.encode(obj.to_shallow_dict())
+        self.key, self.parts = str(obj.key), encoder.parts(obj.to_shallow_dict())
         self.children = iter(encoder.met)
 
 
 class _Encoder(JSON_HANDLER.encoder):  # type: ignore[name-defined,misc]
-    """Writes a reference where it meets a gufe object."""
+    """Writes a reference where it meets a gufe object, and keeps the long strings that stand for arrays apart."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.met: list[Any] = []
+        self._long: dict[str, LongString] = {}  # by the mark in its place
 
     def default(self, obj: Any) -> Any:
         """Return what stands for an object that JSON does not know."""
         if isinstance(obj, GufeTokenizable):
             self.met.append(obj)
             return {":gufe-key:": str(obj.key)}
-        return super().default(obj)
+        found = super().default(obj)
+        if isinstance(found, dict):
+            return {key: self._marked(value) if type(value) is str else value for key, value in found.items()}
+        return found
+
+    def parts(self, obj: Any) -> list[Part]:
+        """Return the JSON of an object in parts: `encode` would put its long strings into one text, and copy that."""
+        text: str = self.encode(obj)
+        if not self._long:
+            return [text]
+        between = re.split(f'"({"|".join(self._long)})"', text)
+        return [self._long.get(part, part) for part in between]
+
+    def _marked(self, value: str) -> str:
+        if len(value) < PIECE:
+            return value
+        mark = uuid.uuid4().hex
+        self._long[mark] = LongString(value)
+        return mark
 
 
 def save(obj: Any, path: Path, *, exclusive: bool = False) -> None:
     """Write a gufe object as keyed-chain JSON, atomically; FileExistsError if `exclusive` and the file exists."""
-    replace_file(path, to_text(obj).encode(), exclusive=exclusive)
+    replace_file(path, _text(obj), exclusive=exclusive)
 
 
 def to_text(obj: Any) -> str:
     """Return what `save` writes; `parse` and `decode` read it."""
-    return f"[{', '.join(encoded(obj)[0].values())}]"
+    return str(_text(obj))
+
+
+def _text(obj: Any) -> JsonText:
+    return JsonText("[", encoded(obj)[0].values(), "]")
 
 
 @contextmanager

@@ -12,11 +12,13 @@ them too. A whole keyed chain (as gufe writes, and version 0.1 wrote) is read as
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
 from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.files import replace_file
+from xpm_alchem.gufe_seam.json_text import JsonText
 from xpm_alchem.gufe_seam.keyed_chain import Document, parts_text
 from xpm_alchem.gufe_seam.objects import CheckModule, Relocate, decode, decode_all, encoded, reading
 
@@ -58,14 +60,16 @@ class Parts:
             `exclusive`, and the file exists.
         """
         name = self._name(path)
-        own = {key for key, where in self._where.items() if where == name}  # of a file that is replaced
-        is_small = sum(self._sizes.values()) <= whole_up_to
-        chain, named = encoded(obj, () if is_small else self._where.keys() - own)
+        known: Container[str] = self._where
+        if name in self._sizes:  # it is replaced: what it holds is written again
+            known = {key for key, where in self._where.items() if where != name}
+        if whole_up_to and sum(self._sizes.values()) <= whole_up_to:
+            known = ()
+        chain, named = encoded(obj, known)
         parts = sorted({self._where[key] for key in named})
-        text = parts_text(_up(name).as_posix(), parts, chain) if parts else f"[{', '.join(chain.values())}]"
-        content = text.encode()
-        replace_file(path, content, exclusive=exclusive)
-        self._loaded[name], self._sizes[name] = obj, len(content)
+        text = parts_text(_up(name).as_posix(), parts, chain) if parts else JsonText("[", chain.values(), "]")
+        self._sizes[name] = replace_file(path, text, exclusive=exclusive)
+        self._loaded[name] = obj
         for key in chain:
             self._where.setdefault(key, name)
 
