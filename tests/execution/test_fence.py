@@ -40,8 +40,9 @@ MINE = Launched(job="7_0", launch="batch-1/0", node="n1")
 
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch):
-    """Attempts look at their orders all the time, and nobody waits long for anybody."""
+    """Attempts look at their orders all the time, and write of every unit; nobody waits long for anybody."""
     monkeypatch.setattr("xpm_alchem.execution.interrupts._ORDERS_SECONDS", 0.02)
+    monkeypatch.setattr("xpm_alchem.execution.summary_file._PACE_SECONDS", 0.0)
     monkeypatch.setattr("xpm_alchem.execution.dag_run._BUSY_SECONDS", 0.2)
     monkeypatch.setattr("xpm_alchem.execution.fence._COPY_PAUSE", 0.05)
 

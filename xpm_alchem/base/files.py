@@ -258,7 +258,7 @@ def names_in(directory: Path) -> list[str]:
         That cannot be known (now, or by this user): an error is not taken for an absence, as `glob` does.
     """
     try:
-        return patiently(lambda: sorted(path.name for path in directory.iterdir()))
+        return patiently(lambda: sorted(os.listdir(directory)))  # noqa: PTH208 - a Path of each would take its time
     except OSError as error:
         if error.errno in _ABSENT:
             return []
@@ -273,6 +273,23 @@ def remove(path: Path) -> None:
 def make_directories(path: Path) -> None:
     """Make a directory and those above it that are lacking."""
     patiently(lambda: path.mkdir(parents=True, exist_ok=True))
+
+
+def make_empty_directory(path: Path) -> None:
+    """Make a directory, and those above it that are lacking; what is in it is removed as far as it can be."""
+    try:
+        patiently(lambda: path.mkdir(parents=True))
+    except FileExistsError:
+        shutil.rmtree(path, ignore_errors=True)
+        make_directories(path)
+
+
+def remove_directory(path: Path) -> None:
+    """Remove a directory with all in it, as far as that can be removed."""
+    try:
+        path.rmdir()  # most often it is empty, and that is all
+    except OSError:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def remove_if_empty(path: Path) -> None:

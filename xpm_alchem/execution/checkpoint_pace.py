@@ -28,11 +28,13 @@ class CheckpointPace:
         When the unit began, by the clock (seconds) that `look` is given.
     learned
         Seconds between two checkpoints, as an earlier attempt saw them; None if none did.
+    is_empty
+        Whether the directory is known to be empty now.
     """
 
-    def __init__(self, shared: Path, began: float, learned: float | None = None) -> None:
+    def __init__(self, shared: Path, began: float, learned: float | None = None, *, is_empty: bool = False) -> None:
         self._shared, self.seconds = shared, learned
-        self._stamp = self._look_at_files()
+        self._stamp = 0 if is_empty else self._look_at_files()
         self._marks = [began]  # when the unit began, and when checkpoints were seen to be written
 
     @property

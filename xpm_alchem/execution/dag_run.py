@@ -6,7 +6,6 @@ Knows neither experimaestro nor SLURM: it is given a directory, ways to get at t
 from __future__ import annotations
 
 import errno
-import shutil
 import time
 import traceback as traceback_module
 from collections.abc import Callable, Mapping
@@ -20,7 +19,14 @@ import filelock
 from xpm_alchem import gufe_seam
 from xpm_alchem.base.energies import Believed, believed, believed_pairs
 from xpm_alchem.base.errors import FormatError, SupersededError, TaskBusyError
-from xpm_alchem.base.files import exists, make_directories, names_in, remove_if_empty, set_aside
+from xpm_alchem.base.files import (
+    exists,
+    make_directories,
+    make_empty_directory,
+    names_in,
+    remove_directory,
+    set_aside,
+)
 from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.attempts import ALL_UNITS, Attempt, Launched, Outcome, within
 from xpm_alchem.execution.dag_files import DagFiles
@@ -31,6 +37,8 @@ from xpm_alchem.execution.interrupts import Interrupts, Stopped
 from xpm_alchem.execution.life_signs import FileClock
 from xpm_alchem.execution.measures import Durations, Usage, versions
 from xpm_alchem.execution.progress import UnitAtWork, close_lost
+from xpm_alchem.execution.spare_directories import SpareDirectories
+from xpm_alchem.execution.summary_file import SummaryFile
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _BUSY_SECONDS = 10.0  # the attempt before may still be on its way out
@@ -187,18 +195,19 @@ class _Execution:
                 set_aside=sum(bool(unit.get("set_aside")) for attempt in earlier for unit in attempt.units),
                 versions=dict(self.attempt.versions),
             )
+            self.summary_file = SummaryFile(self.files.summary, self._guard)
             self.durations = Durations(earlier)
-            with self.interrupts.watch():
+            with self.interrupts.watch(), SpareDirectories() as self.spare:
                 return self._attempt()
 
     def _attempt(self) -> TaskSummary:
         try:
             dag = self.dag_files.dag(self._create_dag)
             self._units(dag)
-            result = gufe_seam.make_dag_result(dag, [*self.results.values(), *self.failures])
-            if not gufe_seam.dag_ok(result):
+            if self.failures:
                 texts = [str(failure.traceback).strip() for failure in self.failures]
                 raise UnitsFailed(texts[-1].splitlines()[-1], "\n\n".join(texts))
+            result = gufe_seam.make_dag_result(dag, self.results.values())
             result = self.dag_files.save_result(result, dag)
             found, message = self._estimate(result)
         except Stopped as stop:
@@ -227,6 +236,8 @@ class _Execution:
             self.said_alive = now
             with suppress(OSError):  # a full disk: only the time of the last sign of life is lost
                 self.files.alive.touch()
+        with suppress(OSError):  # of the same: the next look tries again
+            self.summary_file.catch_up()
         if orders.stop is not None:
             return Stopped(False, orders.stop)
         left = None if self.deadline is None else self.deadline.left()
@@ -306,7 +317,7 @@ class _Execution:
     def _units(self, dag: Any) -> None:
         units = dag.protocol_units
         self.results = self.dag_files.unit_results(units)
-        self._write_summary(units_total=len(units))
+        self._show(units_total=len(units))
         failed: set[str] = set()
         for unit in units:
             key = str(unit.key)
@@ -328,22 +339,22 @@ class _Execution:
 
     def _unit(self, unit: Any) -> bool:
         key = str(unit.key)
-        self._write_summary(unit=str(unit.name))
+        self._show(unit=str(unit.name))
         if not inherit(self.files, key):
             reason = "the checkpoints of an attempt that was fenced off are still written to: started fresh"
             self.log.unit(self.attempt, name=unit.name, fresh=True, reason=reason)
-        inherited = bool(names_in(self.files.shared(key)))
+        shared = self.files.shared(key)
+        inherited = bool(names_in(shared))
         started = time.monotonic()
-        result = self._run_unit(unit, key)
-        self._guard()
+        result = self._run_unit(unit, shared, inherited=inherited)
         if not result.ok() and inherited and not _disk_full(result):
+            self._guard()
             self.dag_files.save_failure(result, key)
-            aside = set_aside(self.files.shared(key)).name
+            aside = set_aside(shared).name
             self.log.unit(self.attempt, name=unit.name, ok=False, set_aside=aside, reason=str(result.traceback)[-2000:])
             self.summary = self.summary.evolve(set_aside=self.summary.set_aside + 1)
             started, inherited = time.monotonic(), False
-            result = self._run_unit(unit, key, anew=True)
-        self._guard()
+            result = self._run_unit(unit, shared, inherited=False, anew=True)
         ok = bool(result.ok())
         self._note_unit({} if self.at_work is None else self.at_work.began_again())
         if ok:
@@ -352,26 +363,27 @@ class _Execution:
             self.done_here += 1
             self.kept_seconds = time.monotonic() - self.began
         else:
+            self._guard()
             self.dag_files.save_failure(result, key)
             self.failures.append(result)
         seconds = time.monotonic() - started
         kind = type(unit).__name__
         self.log.unit(self.attempt, name=unit.name, kind=kind, ok=ok, seconds=seconds, resumed=inherited)
         self.durations.add(kind, seconds, resumed=inherited, ok=ok)
-        self.summary = self.summary.evolve(unit=None)  # written with the next one, or at the end
         self.on_unit(UnitEvent(str(unit.name), ok, len(self.results), self.summary.units_total))
         return ok
 
-    def _run_unit(self, unit: Any, key: str, *, anew: bool = False) -> Any:
+    def _run_unit(self, unit: Any, shared: Path, *, inherited: bool, anew: bool = False) -> Any:
+        key = str(unit.key)
         scratch = self.files.scratch(key)
-        if exists(scratch):
-            shutil.rmtree(scratch, ignore_errors=True)
         logs = {stream: self.files.log(stream, key) for stream in gufe_seam.STREAMS}
-        for path in (self.files.shared(key), scratch, *logs.values()):
-            make_directories(path)
-        context = gufe_seam.make_context(self.files.shared(key), scratch, **logs)
+        make_directories(shared)
+        make_empty_directory(scratch)
+        for path in logs.values():
+            self.spare.make(path)
+        context = gufe_seam.make_context(shared, scratch, **logs)
         inputs = gufe_seam.resolve_inputs(unit, self.results)
-        self.at_work = UnitAtWork(self.files.shared(key), unit, self.earlier, anew=anew)
+        self.at_work = UnitAtWork(shared, unit, self.earlier, inherited=inherited, anew=anew)
         self._note_unit(self.at_work.begins())
         try:
             with self.at_work.inherited, self.interrupts.unit():
@@ -379,9 +391,9 @@ class _Execution:
             if not result.ok() and self.interrupts.request is not None:
                 raise self.interrupts.request  # the unit made a failure of our interrupt
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            remove_directory(scratch)
             for path in logs.values():
-                remove_if_empty(path)
+                self.spare.take_back(path)
         return result
 
     # ------------------------------------------------------------------------------------------------ the end
@@ -405,10 +417,9 @@ class _Execution:
             self.summary = self.summary.evolve(simulations=believed_pairs(gufe_seam.individual_estimates(gathered)))
         return found, found.left_out or message
 
-    def _write_summary(self, **changes: Any) -> None:
-        self._guard()
-        self.summary = self.summary.evolve(units_done=len(self.results), updated=time.time(), **changes)
-        self.summary.write(self.files.summary, is_final="status" in changes)
+    def _show(self, **changes: Any) -> None:
+        self.summary = self.summary.evolve(units_done=len(self.results), **changes)
+        self.summary_file.show(self.summary)
 
     def _end(self, outcome: Outcome, status: str, reason: str, traceback: str | None = None) -> None:
         self._guard()
@@ -437,7 +448,9 @@ class _Execution:
             peak_memory_bytes=peak,
             stop_seconds=time.monotonic() - requested_at if requested_at else 0.0,
         )
-        self._write_summary(
+        self.summary = self.summary.evolve(
+            units_done=len(self.results),
+            updated=time.time(),
             status=status,
             unit=None,
             message=reason or None,
@@ -445,6 +458,7 @@ class _Execution:
             cpu_seconds=self.summary.cpu_seconds + cpu_seconds,
             peak_memory_bytes=max(self.summary.peak_memory_bytes, peak),
         )
+        self.summary_file.close(self.summary)
 
 
 def _superseded() -> Stopped:

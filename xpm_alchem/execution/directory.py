@@ -35,7 +35,7 @@ def _absolute(path: Path) -> Path:
 
 def _plain(unit: str) -> str:
     """Return a unit's key, which names files; a damaged dag.json must not lead out of the directory."""
-    if Path(unit).name != unit:
+    if "/" in unit or unit in ("", ".", ".."):
         raise ValueError(f"the unit key {unit!r} cannot name a file: dag.json is damaged")
     return unit
 
@@ -108,7 +108,7 @@ class TaskDirectory:
 
     def unit_result(self, unit: str) -> Path:
         """The result of a finished unit."""
-        return self.results / f"{_plain(unit)}.json"
+        return self.path.joinpath("results", f"{_plain(unit)}.json")
 
     def failure(self, unit: str, number: int) -> Path:
         """The `number`-th failure of a unit."""
@@ -120,11 +120,11 @@ class TaskDirectory:
 
     def shared(self, unit: str) -> Path:
         """What a unit keeps over attempts: checkpoints, and files that later units read."""
-        return self.path / "shared" / self._of_generation(unit)
+        return self.path.joinpath("shared", self._of_generation(unit))
 
     def scratch(self, unit: str) -> Path:
         """What a unit may lose."""
-        return self.path / "scratch" / self._of_generation(unit)
+        return self.path.joinpath("scratch", self._of_generation(unit))
 
     def all_shared(self) -> list[Path]:
         """Return the shared directories that attempts of this generation write to."""
@@ -138,7 +138,7 @@ class TaskDirectory:
 
     def log(self, stream: str, unit: str) -> Path:
         """What a unit writes to 'stdout' or 'stderr' by way of gufe's Context."""
-        return self.path / stream / _plain(unit)
+        return self.path.joinpath(stream, self._of_generation(unit))
 
     def printed(self, stream: str, attempt: int | None = None) -> Path:
         """What an attempt's process wrote to 'stdout' or 'stderr': the latest one's, or the given earlier one's."""

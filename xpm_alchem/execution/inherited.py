@@ -26,6 +26,8 @@ class InheritedFiles:
     ----------
     shared
         The directory.
+    is_empty
+        Whether it is known to be empty.
 
     Attributes
     ----------
@@ -33,9 +35,9 @@ class InheritedFiles:
         When each was last written (file system's time, seconds since the epoch), by path.
     """
 
-    def __init__(self, shared: Path) -> None:
+    def __init__(self, shared: Path, *, is_empty: bool = False) -> None:
         self.written: dict[Path, float] = {}
-        for path in shared.rglob("*"):
+        for path in () if is_empty else shared.rglob("*"):
             with suppress(OSError):
                 if path.is_file():
                     self.written[path] = path.stat().st_mtime

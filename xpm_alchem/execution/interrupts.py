@@ -99,8 +99,8 @@ class Interrupts:
 
     @contextmanager
     def unit(self) -> Iterator[None]:
-        """Let an interrupt unwind what runs in the block."""
-        self.check()
+        """Let an interrupt unwind what runs in the block; orders are looked at by `check` before, and by `watch`."""
+        self._check_request()
         self._in_unit = True
         try:
             yield
@@ -114,6 +114,9 @@ class Interrupts:
         """Raise `Stopped` if the attempt is to end."""
         if self.request is None:
             self._look_at_orders()
+        self._check_request()
+
+    def _check_request(self) -> None:
         self._look_at_deadline()
         if self.request is not None:
             raise self.request

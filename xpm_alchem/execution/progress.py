@@ -36,20 +36,24 @@ class UnitAtWork:
         The ProtocolUnit.
     earlier
         The task's attempts before this one, oldest first.
+    inherited
+        Whether there is anything in that directory.
     anew
         Whether this attempt has set aside what it had inherited of the unit.
     """
 
-    def __init__(self, shared: Path, unit: Any, earlier: Sequence[Attempt], *, anew: bool = False) -> None:
+    def __init__(
+        self, shared: Path, unit: Any, earlier: Sequence[Attempt], *, inherited: bool = True, anew: bool = False
+    ) -> None:
         self.name, self._key = str(unit.name), str(unit.key)
         self._shared, self._anew = shared, anew
         self._earlier = [attempt.began_on_disk for attempt in earlier if attempt.began]
         self._best = max((a.reached for a in earlier if a.at_work == self._key and a.reached is not None), default=0)
-        self.inherited = InheritedFiles(shared)
+        self.inherited = InheritedFiles(shared, is_empty=not inherited)
         self._from = reach_of(shared) if self.inherited.written else None
         learned = next((a.checkpoint_seconds for a in reversed(earlier) if a.at_work == self._key), None)
         self._has_warned = False
-        self._pace = CheckpointPace(shared, time.monotonic(), learned)
+        self._pace = CheckpointPace(shared, time.monotonic(), learned, is_empty=not inherited)
 
     def begins(self) -> dict[str, Any]:
         """Return what the journal is to say of the unit's begin; nothing where that is not known yet."""
