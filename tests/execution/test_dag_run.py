@@ -366,6 +366,18 @@ def test_a_damaged_result_of_a_unit_is_set_aside_and_the_unit_run_again(task, un
     assert task.outputs() == undisturbed[1]
 
 
+def test_a_result_that_is_a_link_to_nowhere_is_set_aside_and_the_unit_run_again(task, undisturbed):
+    task.script(analyse={"do": "raise", "times": 1})
+    with pytest.raises(UnitsFailed):
+        task.run()
+    path = task.files.unit_result(task.key("simulate 1"))
+    path.unlink()
+    path.symlink_to("nowhere")
+    assert task.run().status == "complete"
+    assert path.is_file() and path.with_name(f"{path.name}.set-aside-1").is_symlink()
+    assert task.outputs() == undisturbed[1]
+
+
 def test_a_protocol_that_gives_no_estimate_loses_no_result(tmp_path, module):
     silent = module(
         "silent_protocol",

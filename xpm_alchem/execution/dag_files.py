@@ -10,7 +10,7 @@ from typing import Any
 
 from xpm_alchem import gufe_seam
 from xpm_alchem.base.errors import FormatError, UntrustedModuleError
-from xpm_alchem.base.files import exists, make_directories, set_aside
+from xpm_alchem.base.files import exists, make_directories, names_in, set_aside
 from xpm_alchem.base.passing import passes
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.trust import check_module
@@ -77,9 +77,10 @@ class DagFiles:
     def unit_results(self, units: Iterable[Any]) -> dict[str, Any]:
         """Return the results of finished units by key; one counts only if those of the units it depends on do."""
         results: dict[str, Any] = {}
+        there = set(names_in(self._files.results))
         for unit in units:
             path = self._files.unit_result(str(unit.key))
-            if not exists(path):
+            if path.name not in there:
                 continue
             try:
                 if any(str(parent.key) not in results for parent in unit.dependencies):
@@ -88,6 +89,8 @@ class DagFiles:
                 if not gufe_seam.is_result_of(result, unit):
                     raise FormatError(path, "not a result of this unit.")
                 results[str(unit.key)] = result
+            except FileNotFoundError:  # a link that leads nowhere
+                continue
             except (FormatError, UntrustedModuleError) as error:
                 self._set_aside(path, str(error))
         return results
