@@ -7,6 +7,9 @@ with a result of 4.5 million floats (85 MB of JSON) or of a numpy array of 100 M
 CPU seconds from the DAG to its result, without imports: gufe's `execute_DAG` and, for the large ones, one `json.dump`
 of the unit's result (its keyed chain) are the peers. `fsync`, `mkdir`, `open` and `stat` are system calls for each
 unit, as strace counts them. `written` is what is left in the task's directory.
+
+Let TMPDIR lie on a file system that is new, or at rest: where many directories were removed a moment ago, making one
+takes many times as long.
 """
 
 from __future__ import annotations
