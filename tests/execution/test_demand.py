@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xpm_alchem.devices.device import Device
+from xpm_alchem.devices.slots import Given
 from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.attempts import Attempt, Launched, Outcome
 from xpm_alchem.execution.demand import Demand, demand
@@ -153,3 +155,18 @@ def test_another_attempt_never_lowers_a_factor_and_at_most_doubles_it(history, l
     before, now = demand(history), demand([*history, last])
     for name in ("time_factor", "memory_factor", "margin_factor"):
         assert getattr(now, name) / getattr(before, name) in (1, 2)
+
+
+def test_devices_on_which_a_task_failed_are_avoided_until_it_makes_progress(tmp_path):
+    log = AttemptLog(tmp_path / "attempts.jsonl")
+
+    def ended(device: str, outcome: Outcome, **facts: object) -> None:
+        given = Given((Device(device),), 4)
+        log.end(log.start(limit=None, launched=Launched(node="n1", given=given), versions={}), outcome, **facts)
+
+    ended("0", Outcome.ERROR)
+    ended("2", NODE)
+    ended("3", TIMEOUT)  # says nothing of the device
+    assert demand(log.read()).avoid_devices == (("n1", "0"), ("n1", "2"))
+    ended("1", TIMEOUT, progress=True)
+    assert demand(log.read()).avoid_devices == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import hashlib
 import json
 import os
@@ -65,6 +66,8 @@ def misbehave(script: str, name: str, shared: Path | None = None) -> None:
     order = orders.get(name)
     if order is None or order.get("on", os.environ.get("SLURMD_NODENAME")) != os.environ.get("SLURMD_NODENAME"):
         return
+    if "device" in order and order["device"] != os.environ.get("CUDA_VISIBLE_DEVICES"):
+        return
     if "times" in order and not _is_still_to_do(Path(script), name, order["times"]):
         return
     match order["do"]:
@@ -119,6 +122,8 @@ def misbehave(script: str, name: str, shared: Path | None = None) -> None:
                 while True:
                     out.write(b"0" * 4096)
                     out.flush()
+        case "use devices":
+            use_devices(Path(order["directory"]), order.get("tasks_per_gpu", 1))
         case "environment":
             Path(order["file"]).write_text(json.dumps(dict(os.environ)))
         case "swallow":
@@ -126,6 +131,29 @@ def misbehave(script: str, name: str, shared: Path | None = None) -> None:
                 time.sleep(order["seconds"])
             except BaseException as error:  # a badly written protocol
                 raise RuntimeError("swallowed") from error
+
+
+_in_use: list[int] = []  # descriptors that are held to this process's end
+
+
+def use_devices(directory: Path, tasks_per_gpu: int) -> None:
+    """Note which devices this process sees, and that more use one than may, if they do."""
+    names = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    node = os.environ.get("SLURMD_NODENAME", "here")
+    seen = {"node": node, "devices": names, "pid": os.getpid(), "cores": sorted(os.sched_getaffinity(0))}
+    seen["threads"] = os.environ.get("OPENMM_CPU_THREADS")
+    for name in names.split(","):
+        for share in range(tasks_per_gpu):
+            held = os.open(directory / f"{node} {name} {share}", os.O_CREAT | os.O_RDWR)
+            with suppress(BlockingIOError):
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _in_use.append(held)
+                break
+            os.close(held)
+        else:
+            seen["too_many"] = name
+    with open(directory / "seen.jsonl", "a") as out:
+        out.write(json.dumps(seen) + "\n")
 
 
 class Setup(seam.ProtocolUnitBase):

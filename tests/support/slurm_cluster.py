@@ -13,6 +13,7 @@ import random
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 import time
@@ -91,6 +92,8 @@ class SlurmCluster:
         More lines of slurm.conf.
     partitions
         Lines of slurm.conf after PartitionName=, instead of one partition of all nodes.
+    cpus, gpus
+        Of each node; the GPUs are none, but what SLURM sets for them is as with real ones.
     template
         The directory of an empty database that is copied for this cluster, made there by the first of many that share
         it: making one takes seconds.
@@ -104,8 +107,11 @@ class SlurmCluster:
         accounting: bool = False,
         settings: Mapping[str, Any] | None = None,
         partitions: tuple[str, ...] = (),
+        cpus: int = 2,
+        gpus: int = 0,
         template: Path | None = None,
     ) -> None:
+        self._cpus, self._gpus = cpus, gpus
         self._template = template or path.resolve() / "template"
         self.path, self.nodes, self.accounting = path.resolve(), nodes, accounting
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -170,16 +176,31 @@ class SlurmCluster:
                 "AccountingStoragePort": self._ports[1],
                 "AccountingStoragePass": self._socket,
             }
+        if self._gpus:
+            lines |= {"GresTypes": "gpu", "SlurmdParameters": "config_overrides"}
+            self._fake_gpus()
         lines |= settings
         text = "".join(f"{key}={value}\n" for key, value in lines.items())
         for i in range(self.nodes):
             port = self._ports[2 + i]
             address = f"NodeName=n{i + 1} NodeHostname=localhost NodeAddr=127.0.0.1 Port={port}"
-            text += f"{address} CPUs=2 RealMemory=2000 State=UNKNOWN\n"
+            gres = f" Gres=gpu:{self._gpus}" if self._gpus else ""
+            text += f"{address} CPUs={self._cpus} RealMemory=2000{gres} State=UNKNOWN\n"
         whole = f"main Nodes=n[1-{self.nodes}] Default=YES State=UP MaxTime=INFINITE DefaultTime=10"
         for partition in partitions or (whole,):
             text += f"PartitionName={partition}\n"
         self.conf.write_text(text)
+
+    def _fake_gpus(self) -> None:
+        """Write gres.conf: GPUs that are character devices of nothing; slurmd refuses plain files."""
+        lines = ["AutoDetect=off"]
+        for node in (f"n{i + 1}" for i in range(self.nodes)):
+            for number in range(self._gpus):
+                file = self.path / f"{node}-gpu{number}"
+                if not file.exists():
+                    os.mknod(file, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+                lines.append(f"NodeName={node} Name=gpu File={file}")
+        (self.path / "gres.conf").write_text("\n".join(lines) + "\n")
 
     # ----------------------------------------------------------------------------------------------------- daemons
     def start(self) -> SlurmCluster:

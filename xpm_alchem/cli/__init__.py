@@ -39,12 +39,24 @@ _COMMANDS = {
     "import": "transfer",
     "why": "look",
     "doctor": "doctor",
+    "work": "work",
+    "workers": "work",
     "failures": "failures",
     "logs": "logs",
 }
 
 
-_DOING = ("init", "run", "stop", "cancel", "retry", "export", "import", "report")  # whoever reads what they print
+_DOING = (
+    "init",
+    "run",
+    "work",
+    "stop",
+    "cancel",
+    "retry",
+    "export",
+    "import",
+    "report",
+)  # whoever reads what they print
 _UNREAD = 128 + signal.SIGPIPE  # the exit code of a program that ends with its reader
 
 

@@ -182,7 +182,7 @@ def machine(site: Site) -> Iterator[Finding]:
         from xpm_alchem.launchers.local import LocalLauncher
 
         if isinstance(site.launcher, LocalLauncher):
-            threads, slots = site.launcher.profile.threads, site.launcher.slots
+            threads, slots = site.launcher.threads, site.launcher.slots
             told += f"; launcher {site.launcher.name}: {slots} slot(s) of {threads} thread(s)"
             if slots * threads > cores:
                 yield warning(told, f"lower 'slots' or 'threads' of launcher {site.launcher.name}")

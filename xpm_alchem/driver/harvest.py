@@ -368,8 +368,7 @@ class Harvest:
     def _tell_what_fails(self, status: TaskStatus) -> None:
         """Tell once of machines on which different tasks fail, and of transformations that fail altogether."""
         state, now = self.records.state(), time.time()
-        avoided = state.hosts.avoided_nodes(now)
-        news = {(name, name in avoided): state.hosts.sentence(name, now) for name in state.hosts.failing()}
+        news: dict[Any, str] = dict(state.hosts.sentences(now))
         if status is TaskStatus.ERROR:
             failed = left_out(self.records.index, grouped(state.tasks.values()))
             news |= {(one.transformation, bool(one.cut_off)): one.sentence for one in failed}
@@ -383,7 +382,9 @@ def _ending(attempt: Attempt | None) -> dict[str, Any]:
     if attempt is None:
         return {}
     facts = {"machine": attempt.machine, "outcome": str(attempt.outcome), "progress": attempt.progress}
-    return facts | ({"node": attempt.node} if attempt.node else {})
+    facts |= {"node": attempt.node} if attempt.node else {}
+    devices = [device.id for device in attempt.devices]
+    return facts | ({"devices": devices, "devices_there": attempt.devices_there} if devices else {})
 
 
 def _until(attempts: list[Attempt]) -> float | None:

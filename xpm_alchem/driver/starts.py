@@ -52,6 +52,7 @@ class Starts:
         self._session, self._planning = session, planning
         self._records, self._launcher, self._observe = harvest.records, harvest.launcher, harvest.observe
         self._harvest, self._budget, self._withdrawal, self._jobs = harvest, budget, withdrawal, jobs
+        self._is_full = False  # whether the launcher had no place for an attempt, now
 
     def look(self) -> None:
         """Take up what runs already, then start waiting tasks, the most urgent first, as slots and budget allow."""
@@ -68,6 +69,8 @@ class Starts:
                 else:
                     self._adopt(task)
         free = self._launcher.slots - len(at_work)
+        self._is_full = False
+        self._launcher.avoid(self._records.state().hosts.avoided_devices(time.time()))
         self._budget.pass_begins()
         waiting = [task for task in tasks.values() if task.status is TaskStatus.WAITING and task.actioned]
         for task in sorted(waiting, key=lambda task: task.priority):
@@ -84,6 +87,8 @@ class Starts:
             if word is Word.OK:
                 with troubles.of(task, self._harvest.give_up):
                     free -= self._start(task)
+                if self._is_full:
+                    break
         self._budget.pass_ends()
 
     def _adopt(self, task: TaskState) -> None:
@@ -108,15 +113,19 @@ class Starts:
             return 0  # another campaign of this workspace has computed it, or an attempt that was given up
         unended = attempts[-1] if attempts and attempts[-1].outcome is None and not attempts[-1].elsewhere else None
         alive = self._launcher.is_running(files.path, unended) is not False
+        wanted = demand(attempts, self._records.state().hosts.avoided_nodes(time.time()))
         if not alive:
             if len(attempts) > task.attempts_before and attempts[-1].decision is None:
                 self._harvest.take_in(task)
+                return 0
+            if not self._launcher.reserve(files.path, wanted, task.priority):
+                self._is_full = self._launcher.is_full()
                 return 0
             self._launcher.prepare(files.path)
             clear_markers(files.path, attempts[-1].number if attempts else 0)
         self._withdrawal.forget(task)
         before = len(attempts) - (alive and unended is not None)
-        launcher = self._launcher.for_task(demand(attempts, self._records.state().hosts.avoided_nodes(time.time())))
+        launcher = self._launcher.for_task(wanted)
         price = {"cost_per_hour": launcher.cost_per_hour, "cost_unit": launcher.cost_unit}
         if not alive:
             give_orders(files.path, **price)

@@ -13,6 +13,7 @@ import attrs
 from xpm_alchem.base.journal import Journal
 from xpm_alchem.base.kept_readings import KeptReadings
 from xpm_alchem.base.values import count, is_count, number, number_or_none, text, text_or_none
+from xpm_alchem.devices.device import Device
 from xpm_alchem.execution.attempts import Attempt, Launched, Outcome, Priced
 from xpm_alchem.execution.hindsight import with_hindsight
 from xpm_alchem.execution.place import is_copy, place_of
@@ -69,6 +70,7 @@ class AttemptLog:
             "limit": limit,
             "launched_as": launched and launched.job,
             "node": launched and launched.node,
+            **_devices_of(launched),
             "versions": dict(versions),
             **attrs.asdict(priced or Priced()),
         }
@@ -119,7 +121,7 @@ class AttemptLog:
         earlier = self.read()
         number = earlier[-1].number + 1 if earlier else 1
         start = {"event": "start", "attempt": number, "time": since, "host": HOST, "pid": 0, "pid_start": since}
-        start |= {"launched_as": launched and launched.job, "node": launched and launched.node}
+        start |= {"launched_as": launched and launched.job, "node": launched and launched.node, **_devices_of(launched)}
         self._journal.append(start)
         attempt = Attempt(**_started(start, self._journal.path.parent))
         self.end(attempt, outcome, reason=reason, traceback=traceback, progress=False, seconds=0.0, kept_seconds=0.0)
@@ -217,11 +219,24 @@ def _started(record: Mapping[str, Any], directory: Path) -> dict[str, Any]:
         "launched_as": text_or_none(record.get("launched_as")),
         "node": text_or_none(record.get("node")),
         "elsewhere": is_copy(directory, record),
+        "devices": _devices_in(record.get("devices")),
+        "devices_there": count(record.get("devices_there")),
         "versions": {text(k): text(v) for k, v in versions.items()} if isinstance(versions, dict) else {},
         "cost_per_hour": number_or_none(record.get("cost_per_hour")),
         "cost_unit": text_or_none(record.get("cost_unit")),
         "began_on_disk": number(record.get("began_on_disk"), number(record.get("time"))),
     }
+
+
+def _devices_of(launched: Launched | None) -> dict[str, Any]:
+    if launched is None or not launched.given.devices:
+        return {}
+    given = launched.given
+    return {"devices": [device.to_record() for device in given.devices], "devices_there": given.devices_there}
+
+
+def _devices_in(listed: Any) -> tuple[Device, ...]:
+    return tuple(map(Device.from_record, listed)) if isinstance(listed, list) else ()
 
 
 def _said(attempt: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:

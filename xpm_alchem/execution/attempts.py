@@ -9,6 +9,8 @@ from typing import Any
 
 import attrs
 
+from xpm_alchem.devices.device import Device
+from xpm_alchem.devices.slots import Given
 from xpm_alchem.execution.processes import ProcessIdentity
 
 ALL_UNITS = "all units"  # instead of a unit's name, where an attempt begins from scratch
@@ -59,6 +61,8 @@ class Attempt:
         When it began by the clock of the file system.
     at_work, reached
         The key of the unit that was at work when it ended, and the step of its last checkpoint where that is known.
+    devices, devices_there
+        What it was given to compute on, and of how many.
     checkpoint_seconds
         The seconds between two of that unit's checkpoints, where they were learned.
     """
@@ -93,6 +97,8 @@ class Attempt:
     at_work: str | None = None
     reached: int | None = None
     checkpoint_seconds: float | None = None
+    devices: tuple[Device, ...] = ()
+    devices_there: int = 0
 
     @property
     def cost(self) -> float:
@@ -141,11 +147,14 @@ class Launched:
         Its launch as the task's orders name it; see fence.py.
     node
         The node it runs on, as the launcher names it.
+    given
+        Its devices, and what must work on them.
     """
 
     job: str | None = None
     launch: str | None = None
     node: str | None = None
+    given: Given = attrs.field(factory=Given)
 
 
 @attrs.frozen

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +137,17 @@ class AttemptLauncher(Launcher):
     def for_task(self, demand: Demand) -> AttemptLauncher:
         """Return a launcher for a task whose history demands more than the profile gives."""
         return self
+
+    def avoid(self, devices: Mapping[str, Collection[str]]) -> None:
+        """Take note of devices on which tasks fail: of each machine, by `Device.id`."""
+
+    def reserve(self, directory: Path, demand: Demand, priority: int) -> bool:
+        """Keep a place for an attempt that is about to be submitted; return False if there is none for it now."""
+        return True
+
+    def is_full(self) -> bool:
+        """Return whether there is no place for any attempt now."""
+        return False
 
     def prepare(self, directory: Path) -> None:
         """Make a task ready for a new attempt: from now on no earlier one may work on it."""

@@ -10,19 +10,18 @@ from experimaestro.launchers.direct import DirectLauncher
 from experimaestro.launchers.slurm import SlurmLauncher as XpmSlurmLauncher
 
 from xpm_alchem.base import checks
-from xpm_alchem.base.durations import duration
 from xpm_alchem.base.errors import CampaignError
-from xpm_alchem.base.near_miss import check_keys, unknown_key
+from xpm_alchem.base.near_miss import unknown_key
 from xpm_alchem.base.values import short
 from xpm_alchem.launchers.base import AttemptLauncher
-from xpm_alchem.launchers.local import LocalLauncher, LocalProfile
-from xpm_alchem.launchers.price import Price
+from xpm_alchem.launchers.local import LocalLauncher
+from xpm_alchem.launchers.local_profile import LocalProfile
 from xpm_alchem.launchers.slurm.launcher import SlurmLauncher
 from xpm_alchem.launchers.slurm.profile import SlurmProfile
-from xpm_alchem.plan.secrets import hidden_value
+from xpm_alchem.launchers.workers.launcher import WorkersLauncher
+from xpm_alchem.launchers.workers.profile import PoolProfile
 
-_KINDS = ("local", "slurm")
-_LOCAL_KEYS = ("kind", "slots", "threads", "gpus", "time_limit", "margin", "grace", "env", "price")
+_KINDS = ("local", "slurm", "workers")
 
 
 def choose_launcher(given: str | Mapping[str, Any], profiles: Mapping[str, Any]) -> AttemptLauncher:
@@ -31,8 +30,8 @@ def choose_launcher(given: str | Mapping[str, Any], profiles: Mapping[str, Any])
     Parameters
     ----------
     given
-        'local', 'slurm' (with the site's defaults), the name of a profile, a profile in place, or a requirement such as
-        ``'duration=2h & cpu(cores=4)'`` that experimaestro's find_launcher answers.
+        'local', 'slurm' (with the site's defaults), 'workers', the name of a profile, a profile in place, or a
+        requirement such as ``'duration=2h & cpu(cores=4)'`` that experimaestro's find_launcher answers.
     profiles
         The profiles of settings.yaml by name.
 
@@ -49,6 +48,8 @@ def choose_launcher(given: str | Mapping[str, Any], profiles: Mapping[str, Any])
         return LocalLauncher()
     if given == "slurm":
         return SlurmLauncher()
+    if given == "workers":
+        return WorkersLauncher()
     if any(sign in given for sign in "=(&|"):
         return _found(given)
     raise CampaignError(unknown_key(given, [*_KINDS, *profiles], "launcher", what="there is no"))
@@ -58,32 +59,11 @@ def _from_profile(name: str, profile: Any, where: str) -> AttemptLauncher:
     profile = checks.mapping(profile, where)
     if (kind := profile.get("kind", "local")) not in _KINDS:
         raise CampaignError(f"{where}.kind: {short(kind)} is no kind of launcher; known are: {', '.join(_KINDS)}.")
+    if kind == "workers":
+        return WorkersLauncher(PoolProfile.parse(profile, where), name)
     if kind == "slurm":
         return SlurmLauncher(SlurmProfile.parse(profile, where), name)
-    check_keys(profile, _LOCAL_KEYS, where)
-    values: dict[str, Any] = {}
-    for key in ("slots", "threads"):
-        if key in profile:
-            values[key] = checks.whole(profile[key], f"{where}.{key}", 1)
-    if profile.get("gpus") is not None:
-        values["gpus"] = checks.number(profile["gpus"], f"{where}.gpus", 0)
-    if profile.get("price") is not None:
-        values["price"] = Price.parse(profile["price"], f"{where}.price")
-        values["price"].check(values.get("gpus", 0), f"{where}.price")
-    for key in ("time_limit", "margin", "grace"):
-        if profile.get(key) is not None:
-            values[key] = duration(profile[key], f"{where}.{key}")
-    if "env" in profile:
-        variables = profile["env"]
-        if not isinstance(variables, Mapping):
-            raise CampaignError(f"{where}.env: {hidden_value(variables)} is not a mapping of names to values.")
-        values["env"] = {str(key): str(value) for key, value in variables.items()}
-    settings = LocalProfile(**values)
-    if settings.time_limit is not None and settings.time_limit <= settings.margin:
-        raise CampaignError(
-            f"{where}: time_limit ({settings.time_limit:g} s) must be longer than margin ({settings.margin:g} s)."
-        )
-    return LocalLauncher(settings, name)
+    return LocalLauncher(LocalProfile.parse(profile, where), name)
 
 
 def _found(requirement: str) -> AttemptLauncher:

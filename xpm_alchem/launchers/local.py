@@ -11,21 +11,25 @@ import subprocess
 import threading
 import time
 import uuid
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import attrs
 import psutil
 from experimaestro.connectors import Process, ProcessBuilder, ProcessState, RedirectType
 from experimaestro.launchers.direct import DirectLauncher
 from experimaestro.taskglobals import Env
 
-from xpm_alchem.base.errors import FormatError
+from xpm_alchem.base.errors import CampaignError, FormatError
 from xpm_alchem.base.files import exists, names_in, not_through_links, read_bytes
 from xpm_alchem.base.interpreter import python
 from xpm_alchem.base.passing import passes, patiently
+from xpm_alchem.devices.claims import Claim
+from xpm_alchem.devices.machine import MachineSlots
+from xpm_alchem.devices.slots import THREADS, Given, Slot
 from xpm_alchem.execution.attempts import Attempt, Launched, Outcome
+from xpm_alchem.execution.demand import Demand
 from xpm_alchem.execution.descriptors import Descriptors
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import Orders, give_orders
@@ -35,6 +39,7 @@ from xpm_alchem.execution.process_end import end_of
 from xpm_alchem.execution.processes import HOST, ProcessIdentity, kill_own_session, kill_session
 from xpm_alchem.launchers.base import AttemptLauncher, AttemptLimits, Ending
 from xpm_alchem.launchers.connector import this_machine
+from xpm_alchem.launchers.local_profile import LocalProfile, usable_cores
 from xpm_alchem.launchers.price import Price
 from xpm_alchem.launchers.watchdog import kill_after
 
@@ -42,44 +47,7 @@ _SILENT_SECONDS = 3600.0  # without a sign of life from another machine: it is o
 _HANGS_SECONDS = 5.0  # after which others end an attempt that should have ended itself
 _LOCAL = "local/"  # begins the names of launches here
 _LAUNCH = "XPM_ALCHEM_LAUNCH"  # the variable that tells a process as which launch it was started
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENMM_CPU_THREADS")
 _descriptors = Descriptors()  # of this process
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
-
-
-@attrs.frozen
-class LocalProfile:
-    """Settings of the local launcher.
-
-    Attributes
-    ----------
-    slots
-        Attempts at once (default: the cores this process may use, divided by `threads`).
-    threads, gpus
-        Threads of one attempt, and GPUs (or its share of one): these only for its cost.
-    time_limit
-        Seconds an attempt may run, None for no limit. One that does not stop by itself is killed `grace` seconds later.
-    margin
-        Seconds before the limit at which an attempt is asked to stop.
-    grace
-        Seconds from the limit to the kill.
-    env
-        Environment variables beside those of the driver, which are handed on whole.
-    price
-        What an hour of an attempt costs; None: GPU hours, or core hours where it has no GPUs.
-    """
-
-    slots: int = 0
-    threads: int = 1
-    gpus: float = 0.0
-    time_limit: float | None = None
-    margin: float = 10.0
-    grace: float = 5.0
-    env: dict[str, str] = attrs.field(factory=dict, repr=False)
-    price: Price | None = None
 
 
 class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
@@ -90,16 +58,68 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
         self.profile = profile or LocalProfile()
         self.name = name
         self._clock: FileClock | None = None
-        self.slots = self.profile.slots or max(1, _cores() // self.profile.threads)
-        for variable in _THREAD_VARIABLES:
-            self.setenv(variable, str(self.profile.threads))
+        self._scope = ""
+        self._avoided: frozenset[str] = frozenset()
+        self._machine = self._machine_slots()
+        if self._machine is None or self.profile.threads:  # else a slot says it
+            for variable in THREADS:
+                self.setenv(variable, str(self.threads))
         for variable, value in self.profile.env.items():
             self.setenv(variable, value)
+
+    def _machine_slots(self) -> MachineSlots | None:
+        """Return the slots of this machine where attempts are given devices."""
+        p = self.profile
+        if p.gpus is None:
+            return None
+        environment = {**os.environ, **p.env}
+        return MachineSlots(
+            p.gpus,
+            number=p.slots or None,
+            tasks_per_gpu=p.tasks_per_gpu,
+            cores=() if p.threads else usable_cores(),
+            where=f"launcher {self.name}",
+            environment=environment,
+        )
+
+    @property
+    def slots(self) -> int:  # type: ignore[override]
+        """Attempts at once; where the GPUs are not here to be counted, as many as the profile names."""
+        p = self.profile
+        if p.slots or self._machine is None:
+            return p.slots or max(1, len(usable_cores()) // self.threads)
+        if p.gpus is not None and p.gpus.count is not None:
+            return p.gpus.count * p.tasks_per_gpu
+        try:
+            return len(self._machine.slots)
+        except CampaignError:  # `check` says it
+            return 1
+
+    @property
+    def threads(self) -> int:
+        """Threads of an attempt."""
+        if self.profile.threads or self._machine is None:
+            return self.profile.threads or 1
+        return max(1, len(usable_cores()) // self.slots)
 
     @property
     def cost_per_hour(self) -> float:
         """The price of a slot's threads and GPUs."""
-        return self._price.per_hour(cores=self.profile.threads, gpus=self.profile.gpus)
+        return self._price.per_hour(cores=self.threads, gpus=self._gpus_each)
+
+    @property
+    def _gpus_each(self) -> float:
+        """How many GPUs an attempt has: less than one where some share it."""
+        p = self.profile
+        if p.gpus is None:
+            return 0.0
+        if not p.slots:
+            return 1 / p.tasks_per_gpu
+        return (p.gpus.count or self._found_devices()) / p.slots
+
+    def _found_devices(self) -> int:
+        assert self._machine is not None
+        return len(self._machine.found.devices) or self.profile.slots
 
     @property
     def cost_unit(self) -> str:
@@ -113,16 +133,30 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
 
     @property
     def _price(self) -> Price:
-        return self.profile.price or Price.default(self.profile.gpus)
+        return self.profile.price or Price.default(0 if self.profile.gpus is None else 1)
+
+    def check(self) -> str:
+        """Look whether the GPUs are here, and return which ('' without any).
+
+        Raises
+        ------
+        CampaignError
+            They are not, or cannot be shared out so.
+        """
+        if self._machine is None:
+            return ""
+        devices = dict.fromkeys(device for slot in self._machine.slots for device in slot.devices)
+        return f"attempts are given {', '.join(map(str, devices))}"
 
     def open(self, workspace: Path, campaign: str) -> None:
         """Begin to be used by a driver."""
         _descriptors.make_room(self.slots)
         self._clock = FileClock(workspace / "campaigns" / campaign / "clock")
+        self._scope = str(workspace.resolve())
 
     def processbuilder(self) -> ProcessBuilder:
         """Return what starts a process in a session of its own."""
-        return LocalAttemptBuilder()
+        return LocalAttemptBuilder(self._machine, self.profile.platform)
 
     def launcher_info_code(self) -> str:
         """Return the lines of an attempt's script that set its limits."""
@@ -133,6 +167,21 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
             "    from xpm_alchem.launchers.local import limit_this_process\n"
             f"    limit_this_process({p.time_limit!r}, margin={p.margin!r}, grace={p.grace!r})\n"
         )
+
+    def avoid(self, devices: Mapping[str, Collection[str]]) -> None:
+        """Give those of this machine to no attempt while there are others."""
+        self._avoided = frozenset(devices.get(HOST, ()))
+
+    def reserve(self, directory: Path, demand: Demand, priority: int) -> bool:
+        """Take a slot whose GPUs nobody uses, here or in another campaign; return False while there is none."""
+        if self._machine is None:
+            return True
+        tried = {device for machine, device in demand.avoid_devices if machine == HOST}
+        return self._machine.take(directory, self._scope, self._avoided | tried)
+
+    def is_full(self) -> bool:
+        """Return whether every slot's GPUs are in use."""
+        return self._machine is not None and self._machine.is_full(self._scope)
 
     def prepare(self, directory: Path) -> None:
         """Make a task ready; a process of an earlier launch that begins now finds that it may not work on it."""
@@ -185,6 +234,11 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
             return None if found is None else dict(found.tospec())
         return LocalAttempt(attempt.process, directory=directory).tospec()
 
+    def forget(self, directory: Path, *, again: bool) -> None:
+        """Give back the slot of an attempt that was not started after all."""
+        if self._machine is not None:
+            self._machine.release(directory)
+
     def withdraw(self, directory: Path) -> None:
         """Kill the process that the pid file names, with all its children."""
         if (process := self._process(directory)) is not None:
@@ -199,7 +253,7 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
             spec = _spec(directory)
             return None if is_copy(directory, spec) else Process.fromDefinition(self.connector, spec)
         except StopIteration:
-            return _running_script(directory) if _was_prepared(directory) else None
+            return running_script(directory) if _was_prepared(directory) else None
         except OSError as error:
             if passes(error):
                 raise
@@ -211,7 +265,9 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
         """Return slots, threads and limit."""
         limit = "no time limit" if self.profile.time_limit is None else f"{self.profile.time_limit:g} s each"
         price = f", {self.profile.price}" if self.profile.price else ""
-        return f"on {HOST}: {self.slots} at once, {self.profile.threads} thread(s) each, {limit}{price}"
+        shared = f", {self.profile.tasks_per_gpu} tasks on one" if self.profile.tasks_per_gpu > 1 else ""
+        gpus = "" if self.profile.gpus is None else f", GPUs: {self.profile.gpus}{shared}"
+        return f"on {HOST}: {self.slots} at once, {self.threads} thread(s) each{gpus}, {limit}{price}"
 
     def script(self, workspace: Path) -> str:
         """Return the command of a task."""
@@ -222,11 +278,24 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
 
 
 class LocalAttemptBuilder(ProcessBuilder):  # type: ignore[misc]
-    """Starts an attempt with the whole environment of the driver, in a session of its own."""
+    """Starts an attempt with the whole environment of the driver, in a session of its own.
+
+    Parameters
+    ----------
+    machine
+        Where a slot was taken for it, if attempts are given devices.
+    platform
+        The profile's.
+    """
+
+    def __init__(self, machine: MachineSlots | None = None, platform: str | None = None) -> None:
+        super().__init__()
+        self._machine, self._platform = machine, platform
 
     def start(self, task_mode: bool = False) -> LocalAttempt:
         """Start the process."""
         directory = Path(self.command[-1]).absolute().parent
+        environment = {**os.environ, **self.environ, _LAUNCH: Orders.read(directory).launch or ""}
         with contextlib.ExitStack() as opened:
             streams: dict[str, Any] = {}
             for name in ("stdout", "stderr"):
@@ -234,16 +303,25 @@ class LocalAttemptBuilder(ProcessBuilder):  # type: ignore[misc]
                 if redirect.type == RedirectType.FILE:
                     open_it = partial(open, redirect.path, "wb", opener=not_through_links)
                     streams[name] = opened.enter_context(patiently(open_it))
+            slot, held = self._slot(directory)
+            opened.callback(held.close)
             process = subprocess.Popen(
                 python(*self.command),
                 stdin=subprocess.DEVNULL,
                 cwd=self.workingDirectory,
-                env={**os.environ, **self.environ, _LAUNCH: Orders.read(directory).launch or ""},
+                env={**environment, **slot.variables(environment, self._platform)},
                 start_new_session=True,
+                pass_fds=held.descriptors,
                 **streams,
             )
+            slot.bind(process.pid)
         _descriptors.as_given(process.pid)
         return LocalAttempt(ProcessIdentity.of(process.pid), process, directory)
+
+    def _slot(self, directory: Path) -> tuple[Slot, Claim]:
+        """Return the slot that was taken for a task; one without anything of its own where nothing was."""
+        taken = None if self._machine is None else self._machine.hand_on(directory)
+        return taken or (Slot(0), Claim())
 
 
 def _spec(directory: Path) -> dict[str, Any]:
@@ -260,7 +338,7 @@ def _was_prepared(directory: Path) -> bool:
         return True
 
 
-def _running_script(directory: Path) -> LocalAttempt | None:
+def running_script(directory: Path) -> LocalAttempt | None:
     """Return the process of this machine, and of this user, that was started with a script in a task's directory."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -329,7 +407,7 @@ class LocalLaunch(AttemptLimits):
     """An attempt without a time limit: all it is told is as which launch it was started."""
 
     def __init__(self) -> None:
-        self.launched = Launched(launch=os.environ.get(_LAUNCH) or None)
+        self.launched = Launched(launch=os.environ.get(_LAUNCH) or None, given=Given.read(os.environ))
 
     def remaining_time(self) -> float | None:
         """Return None: there is no limit."""

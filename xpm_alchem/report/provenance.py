@@ -23,6 +23,9 @@ def provenance(view: View) -> list[Block]:
     if view["hosts"]:
         hosts = [(host, str(count)) for host, count in view["hosts"].items()]
         blocks.append(Table(Rows("hosts", ("host", "attempts"), hosts, range(1, 2))))
+    if view["devices"]:
+        models = [(model, str(count)) for model, count in view["devices"].items()]
+        blocks.append(Table(Rows("GPUs", ("model", "attempts"), models, range(1, 2))))
     if view["imported"]:
         imported = [(one["task"], one["said"], one["sha256"] or "-") for one in view["imported"]]
         title = "results imported from earlier runs"

@@ -55,13 +55,16 @@ def _attempts(view: View, everything: bool) -> RenderableType:
     """Return two or more lines for each run of attempts: its facts, how it ended, and what was decided."""
     runs = [[attempt] for attempt in view["attempts"]] if everything else list(folded(view["attempts"]))
     jobs = any(attempt["job"] for attempt in view["attempts"])
-    rows = [("attempt", "host", *(["job"] if jobs else []), "began", "took", "units", "MB")]
+    devices = any(attempt["devices"] for attempt in view["attempts"])
+    where = ("host", *(["device"] if devices else []), *(["job"] if jobs else []))
+    rows = [("attempt", *where, "began", "took", "units", "MB")]
     for run in runs:
         first, last = run[0], run[-1]
         rows.append(
             (
                 str(first["attempt"]) if len(run) == 1 else f"{first['attempt']}-{last['attempt']}",
                 _some(sorted({attempt["host"] for attempt in run})),
+                *([_some(sorted({name for attempt in run for name in attempt["devices"]}))] if devices else []),
                 *([str(first["job"] or "") if len(run) == 1 else ""] if jobs else []),
                 time_text(first["start"]),
                 duration_text(sum(attempt["seconds"] for attempt in run)),

@@ -118,8 +118,24 @@ def _failing_hosts(records: CampaignRecords) -> list[dict[str, Any]]:
     hosts, now = records.state().hosts, time.time()
     avoided = hosts.avoided_nodes(now)
     return [
-        {"host": name, "tasks": list(record.failed), "avoided": name in avoided, "sentence": hosts.sentence(name, now)}
+        {
+            "host": name,
+            "device": None,
+            "tasks": list(record.course.failed),
+            "avoided": name in avoided,
+            "sentence": hosts.sentence(name, now),
+        }
         for name, record in sorted(hosts.failing().items())
+    ] + [
+        {
+            "host": name,
+            "device": device,
+            "tasks": list(hosts.hosts[name].devices[device].failed),
+            "avoided": True,
+            "sentence": hosts.device_sentence(name, device),
+        }
+        for name, devices in sorted(hosts.avoided_devices(now).items())
+        for device in devices
     ]
 
 

@@ -32,7 +32,7 @@ def provenance_view(records: CampaignRecords) -> View:
     of each. Files that are damaged count for nothing.
     """
     recorded: dict[str, Counter[str]] = {}
-    hosts, attempts, imported = Counter[str](), 0, []
+    hosts, models, attempts, imported = Counter[str](), Counter[str](), 0, []
     for task in records.state().tasks.values():
         if task.imported:
             copy = TaskDirectory(records.task_path(task)).quickrun
@@ -41,6 +41,7 @@ def provenance_view(records: CampaignRecords) -> View:
         for attempt in _attempts(records, task):
             attempts += 1
             hosts[attempt.machine] += 1
+            models.update({device.model or "GPU of an unknown model" for device in attempt.devices})
             for package, found in attempt.versions.items():
                 recorded.setdefault(package, Counter())[found] += 1
     index, plan = records.index, records.plan()
@@ -51,6 +52,7 @@ def provenance_view(records: CampaignRecords) -> View:
         "recorded": {package: dict(found.most_common()) for package, found in sorted(recorded.items())},
         "attempts": attempts,
         "hosts": dict(hosts.most_common()),
+        "devices": dict(models.most_common()),
         "imported": imported,
         "network": {
             "name": index.name,

@@ -77,6 +77,7 @@ def _rows(attempts: list[Attempt], total: int) -> Iterator[dict[str, Any]]:
         yield {
             "attempt": attempt.number,
             "host": attempt.machine,
+            "devices": [str(device) for device in attempt.devices],
             "job": attempt.launched_as,
             "pid": attempt.process.pid,
             "start": attempt.start,

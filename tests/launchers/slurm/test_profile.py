@@ -17,6 +17,7 @@ from xpm_alchem.execution.demand import Demand
 from xpm_alchem.launchers.choose import choose_launcher
 from xpm_alchem.launchers.slurm.launcher import SlurmLauncher
 from xpm_alchem.launchers.slurm.profile import SlurmProfile
+from xpm_alchem.launchers.slurm.profile_keys import CHECKS
 
 WHERE = "settings.yaml: xpm_alchem.launchers.gpu"
 BATCH = Path("/ws/slurm/b1")
@@ -290,6 +291,11 @@ WRONG = {
     "margin": [-1, "soon", True, [5]],
     "tasks_per_job": [0, "2", True],
     "side_by_side": [0, 1.5, True],
+    "tasks_per_gpu": [0, 0.5, True, "2"],
+    "nodes": [0, "2", True],
+    "mps": [1, "yes"],
+    "exclusive": [0, "user"],
+    "platform": ["GPU", 5, True, ["CUDA"]],
     "price": [
         "cheap",
         -1,
@@ -315,7 +321,7 @@ def test_the_value_of_an_environment_variable_is_a_text_or_a_number(value):
 
 
 def test_every_key_has_wrong_values_here():
-    assert {*WRONG} == {*FULL, "tasks_per_job", "side_by_side"} - {"kind"}
+    assert {*WRONG} == {*CHECKS}
 
 
 @pytest.mark.parametrize("key", WRONG)
@@ -418,6 +424,83 @@ def test_a_largest_value_needs_a_value_and_is_not_smaller(key, low, high):
     assert refusal(**{key: high, f"max_{key}": low}).startswith(f"{WHERE}.max_{key}: needs '{key}'")
     for largest in (low, high):
         parse(**{key: low, f"max_{key}": largest})
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"gpus": 4, "side_by_side": 3, "tasks_per_job": 3}, "4 GPUs for 3 tasks at once: they do not divide"),
+        ({"gres": "gpu:a100:4", "side_by_side": 6, "tasks_per_job": 6}, "4 GPUs for 6 tasks at once: they do not"),
+        (
+            {"gpus": 2, "tasks_per_gpu": 2, "side_by_side": 2, "tasks_per_job": 2},
+            "2 GPUs for 2 tasks at once, and tasks_per_gpu: 2: that is for 4",
+        ),
+        ({"tasks_per_gpu": 2}, ".tasks_per_gpu: needs 'gpus'"),
+        ({"gpus": 1, "mps": True}, ".mps: is for several tasks on one GPU"),
+        ({"nodes": 2}, ".nodes: 1 task(s) at once (side_by_side) do not divide by 2 nodes"),
+        (
+            {"nodes": 2, "gpus": 3, "side_by_side": 2, "tasks_per_job": 2},
+            ".nodes: 3 GPU(s) do not divide by 2 nodes; 'gpus' are those of the whole job",
+        ),
+    ],
+)
+def test_what_does_not_divide_is_refused(given, said):
+    assert said in refusal(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "side_by_side", "tasks_per_gpu", "tasks_per_job", "cost"),
+    [
+        ({"gpus": 4, "side_by_side": 4, "tasks_per_job": 9}, 4, 1, 9, 1.0),
+        ({"gpus": 4, "side_by_side": 2, "tasks_per_job": 2}, 2, 1, 2, 2.0),
+        ({"gpus": 1, "side_by_side": 4, "tasks_per_job": 4}, 4, 4, 4, 0.25),  # as in version 0.1
+        ({"gpus": 2, "tasks_per_gpu": 3}, 6, 3, 6, 1 / 3),
+        ({"gpus": 2, "tasks_per_gpu": 3, "mps": True, "tasks_per_job": 20}, 6, 3, 20, 1 / 3),
+        ({"gres": "gpu:4", "nodes": 2, "tasks_per_gpu": 1}, 8, 1, 8, 1.0),
+        ({"gpus": 8, "nodes": 2, "side_by_side": 8, "tasks_per_job": 8}, 8, 1, 8, 1.0),
+    ],
+)
+def test_a_job_has_a_place_for_each_task_that_its_gpus_are_for(given, side_by_side, tasks_per_gpu, tasks_per_job, cost):
+    profile = parse(**given)
+    found = (profile.side_by_side, profile.tasks_per_gpu, profile.tasks_per_job)
+    assert found == (side_by_side, tasks_per_gpu, tasks_per_job)
+    assert (profile.cost_per_hour, profile.cost_unit) == (pytest.approx(cost), "gpu-h")
+
+
+def test_the_cores_of_all_nodes_are_paid():
+    price = {"core_hour": 0.5, "unit": "EUR"}
+    profile = parse(nodes=3, cpus=4, side_by_side=6, tasks_per_job=6, price=price)
+    assert profile.cost_per_hour == pytest.approx(3 * 4 * 0.5 / 6)
+
+
+SEVERAL_NODES = {"nodes": 2, "gpus": 8, "side_by_side": 8, "tasks_per_job": 8, "cpus": 16, "exclusive": True}
+SEVERAL_NODES_SCRIPT = f"""\
+#!/bin/bash
+#SBATCH --job-name=demo-1
+#SBATCH --output=/ws/slurm/b1/%a.log
+#SBATCH --open-mode=append
+#SBATCH --no-requeue
+#SBATCH --array=0-1
+#SBATCH --signal=USR1@120
+#SBATCH --nodes=2
+#SBATCH --ntasks-per-node=1
+#SBATCH --cpus-per-task=16
+#SBATCH --gpus=8
+#SBATCH --exclusive
+
+trap '' USR1  # SLURM's warning is for the attempt; it must not kill what comes before it
+export OMP_NUM_THREADS=$(( (${{SLURM_CPUS_PER_TASK:-1}} + 3) / 4 ))
+export MKL_NUM_THREADS=$(( (${{SLURM_CPUS_PER_TASK:-1}} + 3) / 4 ))
+export OPENBLAS_NUM_THREADS=$(( (${{SLURM_CPUS_PER_TASK:-1}} + 3) / 4 ))
+export OPENMM_CPU_THREADS=$(( (${{SLURM_CPUS_PER_TASK:-1}} + 3) / 4 ))
+exec srun --ntasks=2 --cpus-per-task=${{SLURM_CPUS_PER_TASK:-1}} --kill-on-bad-exit=0 \
+{sys.executable} -P -m xpm_alchem.launchers.slurm.job /ws/slurm/b1 || exit $?
+"""
+
+
+def test_a_job_on_several_nodes_starts_a_worker_on_each():
+    script = parse(**SEVERAL_NODES).script(name="demo-1", directory=Path("/ws/slurm/b1"), jobs=2, campaign="demo")
+    assert script == SEVERAL_NODES_SCRIPT.replace("\\\n", "")
 
 
 def test_no_more_tasks_side_by_side_than_a_job_takes_on():

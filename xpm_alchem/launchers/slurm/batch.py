@@ -67,6 +67,8 @@ class Batch:
         Of a job, in seconds; the limit None where the profile leaves it to the site.
     campaign
         Whose driver is told when a task has ended; '' for a batch of version 0.1.
+    tasks_per_gpu, mps, nodes, platform
+        See `SlurmProfile`.
     """
 
     path: Path
@@ -76,11 +78,15 @@ class Batch:
     jobs: int
     is_array: bool
     tasks_per_job: int
-    side_by_side: int
     pool: str
     margin: float
     limit: float | None
+    side_by_side: int = 1
     campaign: str = ""
+    tasks_per_gpu: int = 1
+    mps: bool = False
+    nodes: int = 1
+    platform: str | None = None
     _words: dict[str, list[str]] = attrs.field(factory=dict, init=False, eq=False, repr=False)  # what is written once
 
     @classmethod
@@ -92,12 +98,12 @@ class Batch:
         *,
         is_array: bool = True,
         tasks_per_job: int = 1,
-        side_by_side: int = 1,
         pool: str = "",
         margin: float,
         limit: float | None,
+        **jobs: Any,
     ) -> Batch:
-        """Make a batch's directory; `write` makes it count."""
+        """Make a batch's directory; `write` makes it count. `jobs`: what else its record says of its jobs."""
         token = uuid.uuid4().hex[:10]
         path = root / f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{token}"
         for name in ("claims", "ended"):
@@ -110,11 +116,11 @@ class Batch:
             jobs=-(-len(scripts) // tasks_per_job),
             is_array=is_array,
             tasks_per_job=tasks_per_job,
-            side_by_side=side_by_side,
             pool=pool,
             margin=margin,
             limit=limit,
             campaign=campaign,
+            **jobs,
         )
 
     def write(self, script: str) -> None:
@@ -194,7 +200,7 @@ class Batch:
         return [job for index in range(self.jobs) if (job := self.job_of(index)) is not None]
 
     # -------------------------------------------------------------------------------------------------------- claims
-    def claim(self, number: int, job: str, name: str) -> bool:
+    def claim(self, number: int, job: str, name: str, node: str = "") -> bool:
         """Take on a task for a job; return False if another job has. A job that was requeued finds its own again.
 
         Parameters
@@ -203,15 +209,18 @@ class Batch:
             The task's.
         job, name
             The job's id, and its name.
+        node
+            Which of its nodes asks, where it has several.
         """
+        claim = [job, name, *([node] if node else [])]
         target = self.path / "claims" / str(number)
         partial = target.with_name(f".{number}.{uuid.uuid4().hex[:8]}")
         try:
-            patiently(lambda: partial.write_text(f"{job}\n{name}\n"))
+            patiently(lambda: partial.write_text("".join(f"{word}\n" for word in claim)))
             patiently(lambda: os.link(partial, target))
             return True
         except FileExistsError:  # or done by a call that said it had failed
-            return self.claimed_by(number) == job
+            return self._written_once(f"claims/{number}") == claim
         finally:
             with suppress(OSError):
                 remove(partial)
@@ -292,9 +301,13 @@ _FIELDS: Mapping[str, Callable[[Any], bool]] = {
     "pool": _is_text,
     "margin": lambda value: number_or_none(value) is not None,
     "limit": lambda value: value is None or number_or_none(value) is not None,
+    "tasks_per_gpu": _is_whole,
+    "mps": lambda value: isinstance(value, bool),
+    "nodes": _is_whole,
+    "platform": lambda value: value is None or _is_text(value),
     "campaign": lambda value: _is_text(value) and Path(value).name == value,
 }
-_OPTIONAL = {"campaign"}
+_OPTIONAL = {"campaign", "tasks_per_gpu", "mps", "nodes", "platform"}
 
 
 def parse_launch(root: Path, launch: str) -> tuple[Path, int] | None:

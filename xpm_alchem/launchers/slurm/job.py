@@ -19,11 +19,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from xpm_alchem.base.errors import FormatError
-from xpm_alchem.base.files import not_through_links
-from xpm_alchem.base.interpreter import python
+from xpm_alchem.devices.mps import multi_process_service
+from xpm_alchem.devices.slots import Slot
 from xpm_alchem.execution.fence import Orders
+from xpm_alchem.launchers.attempt_process import start_attempt
+from xpm_alchem.launchers.slurm.avoided import AvoidedDevices
 from xpm_alchem.launchers.slurm.batch import Batch
 from xpm_alchem.launchers.slurm.commands import Slurm
+from xpm_alchem.launchers.slurm.job_slots import free_slot, job_slots
 
 _LEAST_SECONDS = 30.0  # a task that would get less than this beside the margin is left to another job
 _LINGER_SECONDS = 10.0  # for the next task to become ready
@@ -56,7 +59,11 @@ def main() -> int:
     with suppress(OSError):
         if batch.job() is None:  # the driver that ran sbatch was killed before it heard the answer, or waits for it yet
             batch.set_job(submitted_as)
-    return _Worker(batch, job, index if batch.tasks_per_job == 1 else None).run()
+    worker = _Worker(batch, job, index if batch.tasks_per_job == 1 else None)
+    if not batch.mps:
+        return worker.run()
+    with multi_process_service([device for slot in worker.slots for device in slot.devices]):
+        return worker.run()
 
 
 class _Worker:
@@ -72,7 +79,10 @@ class _Worker:
 
     def __init__(self, batch: Batch, job: str, only: int | None) -> None:
         self._batch, self._job, self._only = batch, job, only
+        self._node = os.environ.get("SLURM_NODEID", "0") if batch.nodes > 1 else ""
         self._children: dict[tuple[str, int], subprocess.Popen[bytes]] = {}  # by the batch's name
+        self.slots = job_slots(batch)
+        self._in_slot: dict[tuple[str, int], int] = {}  # the number of the slot of each child
         self._batches = {batch.path.name: batch}
         self._codes: list[int] = []
         self._untold: dict[tuple[str, int], int] = {}  # exit codes that could not be written down yet
@@ -87,7 +97,7 @@ class _Worker:
         if self._only is None:
             self._run_pool()
         elif self._is_still_ours(self._only):
-            self._start(self._batch, self._only)
+            self._start(self._batch, self._only, self.slots[0])
             while self._children:
                 self._reap()
                 time.sleep(_POLL_SECONDS)
@@ -103,7 +113,7 @@ class _Worker:
         idle_since = time.time()
         while True:
             self._reap()
-            while len(self._children) < self._batch.side_by_side and self._has_time():
+            while len(self._children) < len(self.slots) and self._has_time():
                 if not self._take_one():
                     break
             if self._children:
@@ -124,7 +134,7 @@ class _Worker:
         for (name, number), child in list(self._children.items()):
             if (code := child.poll()) is not None:
                 self._ended(name, number, code)
-                del self._children[name, number]
+                del self._children[name, number], self._in_slot[name, number]
             elif is_due:
                 self._batches[name].note_alive(number)
         if is_due:
@@ -150,32 +160,32 @@ class _Worker:
         except (OSError, FormatError):
             return True
 
-    def _start(self, batch: Batch, number: int) -> None:
+    def _free_slot(self) -> Slot | None:
+        """Return a slot for one more task, None if all are taken, or nothing good is left."""
+        has_devices = any(slot.devices for slot in self.slots)
+        avoided = AvoidedDevices(self._batch.path.parent, self._batch.campaign).on(_node_name()) if has_devices else ()
+        return free_slot(self.slots, self._in_slot.values(), avoided)
+
+    def _start(self, batch: Batch, number: int, slot: Slot) -> None:
         name = batch.path.name
         self._batches[name] = batch
         try:
-            self._children[name, number] = self._begun(batch, number)
+            self._children[name, number] = self._begun(batch, number, slot)
+            self._in_slot[name, number] = slot.number
         except OSError as error:
             sys.stderr.write(f"{batch.launch(number)}: it could not be started: {error}\n")
             self._ended(name, number, 1)
 
-    def _begun(self, batch: Batch, number: int) -> subprocess.Popen[bytes]:
-        script = Path(batch.scripts[number])
+    def _begun(self, batch: Batch, number: int, slot: Slot) -> subprocess.Popen[bytes]:
         facts = {"job": self._job, "launch": batch.launch(number), "margin": self._batch.margin}
         facts["end"] = None if self._end == float("inf") else self._end
         batch.note_alive(number)
-        with (
-            open(script.with_suffix(".out"), "ab", opener=not_through_links) as out,
-            open(script.with_suffix(".err"), "ab", opener=not_through_links) as err,
-        ):
-            return subprocess.Popen(
-                python(script),
-                env={**os.environ, "XPM_ALCHEM_SLURM": json.dumps(facts)},
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                preexec_fn=_ignore_the_warning,
-            )
+        return start_attempt(
+            Path(batch.scripts[number]),
+            slot,
+            platform=self._batch.platform,
+            variables={"XPM_ALCHEM_SLURM": json.dumps(facts)},
+        )
 
     # -------------------------------------------------------------------------------------------- several tasks a job
     def _has_time(self) -> bool:
@@ -190,10 +200,13 @@ class _Worker:
     def _take_one(self) -> bool:
         if time.time() - self._looked < _LOOK_SECONDS:
             return False
+        if (slot := self._free_slot()) is None:
+            self._looked = time.time()
+            return False
         try:
             for batch, number in self._open():
-                if batch.claim(number, self._job, self._batch.job_name):
-                    self._start(batch, number)
+                if batch.claim(number, self._job, self._batch.job_name, self._node):
+                    self._start(batch, number, slot)
                     return True
         except (OSError, FormatError) as error:  # it is looked again
             sys.stderr.write(f"no task could be taken on now: {error}\n")
@@ -237,9 +250,8 @@ def _may_run(batch: Batch, number: int) -> bool:
     return Orders.read(Path(batch.scripts[number]).parent).launch == batch.launch(number)
 
 
-def _ignore_the_warning() -> None:
-    """SIGUSR1 must not kill an attempt that does not handle it yet; it looks at its limit itself when it begins."""
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+def _node_name() -> str:
+    return os.environ.get("SLURMD_NODENAME", "")
 
 
 if __name__ == "__main__":

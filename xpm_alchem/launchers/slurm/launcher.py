@@ -7,7 +7,7 @@ import copy
 import tempfile
 import threading
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from xpm_alchem.execution.life_signs import FileClock, files_of
 from xpm_alchem.launchers.base import AttemptLauncher, Ending, Waiting
 from xpm_alchem.launchers.connector import this_machine
 from xpm_alchem.launchers.slurm.absence import is_sign_of_life
+from xpm_alchem.launchers.slurm.avoided import AvoidedDevices
 from xpm_alchem.launchers.slurm.commands import Slurm, SlurmError, Trouble
 from xpm_alchem.launchers.slurm.entry import Entry, outcome_of
 from xpm_alchem.launchers.slurm.profile import SlurmProfile
@@ -52,6 +53,7 @@ class SlurmLauncher(AttemptLauncher):
         self.name = name
         self.slots = self.profile.slots
         self._root: Path | None = None
+        self._nodes_avoided: tuple[str, ...] = ()
 
     # ------------------------------------------------------------------------------------ experimaestro's interface
     def processbuilder(self) -> ProcessBuilder:
@@ -83,6 +85,7 @@ class SlurmLauncher(AttemptLauncher):
         self._root = workspace / "slurm"
         self._root.mkdir(parents=True, exist_ok=True)
         remove_old(self._root)
+        self._avoided = AvoidedDevices(self._root, campaign)
         with _queues_lock:
             _queues[self._root] = SlurmQueue(self._root, campaign, Slurm())
 
@@ -133,9 +136,17 @@ class SlurmLauncher(AttemptLauncher):
         """Whether a refusal may be for the moment: while all nodes are down --test-only refuses what sbatch accepts."""
         return error.trouble is Trouble.NO_NODE and not Slurm().has_nodes_up(self.profile.partition)
 
+    def avoid(self, devices: Mapping[str, Collection[str]]) -> None:
+        """Tell the jobs; what chooses no device itself is kept from the whole node."""
+        if self.profile.has_choice:
+            self._avoided.tell(devices)
+        else:
+            self._nodes_avoided = tuple(sorted(devices))
+
     def for_task(self, demand: Demand) -> SlurmLauncher:
         """Return a launcher whose profile has grown as a task's history demands."""
-        grown = self.profile.grown(demand)
+        nodes = tuple(sorted({*demand.avoid, *self._nodes_avoided}))
+        grown = self.profile.grown(attrs.evolve(demand, avoid=nodes))
         if grown == self.profile:
             return self
         launcher = copy.copy(self)

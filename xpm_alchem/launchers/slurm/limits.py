@@ -10,6 +10,7 @@ from typing import Any
 
 from experimaestro.taskglobals import Env
 
+from xpm_alchem.devices.slots import Given
 from xpm_alchem.execution.attempts import Launched
 from xpm_alchem.execution.deadline import Deadline
 from xpm_alchem.launchers.base import AttemptLimits
@@ -22,7 +23,8 @@ class SlurmLimits(AttemptLimits):
     def __init__(self, facts: dict[str, Any], slurm: Slurm | None = None) -> None:
         self._slurm, self._job = slurm or Slurm(timeout=20.0), str(facts["job"])
         self.margin = float(facts["margin"])
-        self.launched = Launched(self._job, facts.get("launch"), os.environ.get("SLURMD_NODENAME"))
+        given = Given.read(os.environ)
+        self.launched = Launched(self._job, facts.get("launch"), os.environ.get("SLURMD_NODENAME"), given)
         self._end: float | None = None
         self._warned = threading.Event()
         if end := os.environ.get("SLURM_JOB_END_TIME"):  # since SLURM 22.05.9

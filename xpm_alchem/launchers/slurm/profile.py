@@ -15,6 +15,7 @@ import attrs
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.interpreter import python
 from xpm_alchem.base.near_miss import check_keys
+from xpm_alchem.devices.slots import THREADS, devices_each
 from xpm_alchem.execution.demand import Demand
 from xpm_alchem.launchers.price import Price, count_gpus
 from xpm_alchem.launchers.slurm.ended_jobs import EndedJobs
@@ -52,7 +53,17 @@ class SlurmProfile:
         For how many tasks one job is submitted. It takes on one after another, and then others that are ready, until
         its time is nearly over.
     side_by_side
-        How many of them at once (on a share of the GPU or of the cores each).
+        How many of them at once, each with its share of the GPUs and of the cores.
+    tasks_per_gpu
+        How many of those share a GPU.
+    mps
+        Whether NVIDIA's MPS is started for them.
+    nodes
+        On how many nodes a job is; cores and memory are each node's, GPUs and tasks at once the whole job's.
+    exclusive
+        Whether it has them to itself.
+    platform
+        OpenMM's, which must work before an attempt begins; 'none': nothing is tried; None: what the job has.
     price
         What an hour of a job costs; None: GPU hours, or core hours where it has no GPUs.
     avoided
@@ -80,6 +91,11 @@ class SlurmProfile:
     margin: float = 120.0
     tasks_per_job: int = 1
     side_by_side: int = 1
+    tasks_per_gpu: int = 1
+    mps: bool = False
+    nodes: int = 1
+    exclusive: bool = False
+    platform: str | None = None
     price: Price | None = None
     avoided: tuple[str, ...] = ()
 
@@ -98,9 +114,20 @@ class SlurmProfile:
             for key, value in given.items()
             if key != "kind" and value is not None
         }
-        profile = cls(**values)
+        profile = cls(**values)._shared_out(values, where)
         profile._check(where)
         return profile
+
+    def _shared_out(self, given: Mapping[str, Any], where: str) -> SlurmProfile:
+        """Return it with what follows from how many tasks share the GPUs of a job."""
+        gpus = self.gpu_count
+        if "tasks_per_gpu" not in given:
+            shares = gpus and self.side_by_side > gpus and self.side_by_side % gpus == 0
+            return attrs.evolve(self, tasks_per_gpu=self.side_by_side // gpus) if shares else self
+        if not gpus:
+            raise CampaignError(f"{where}.tasks_per_gpu: needs 'gpus', the GPUs that tasks share.")
+        side_by_side = given.get("side_by_side", gpus * self.tasks_per_gpu)
+        return attrs.evolve(self, side_by_side=side_by_side, tasks_per_job=given.get("tasks_per_job", side_by_side))
 
     def _check(self, where: str) -> None:
         if self.time is not None and self.time <= self.margin:
@@ -114,6 +141,20 @@ class SlurmProfile:
                 raise CampaignError(f"{where}.{most}: needs '{key}', and must not be smaller.")
         if self.side_by_side > self.tasks_per_job:
             raise CampaignError(f"{where}.side_by_side: {self.side_by_side} is more than tasks_per_job.")
+        if self.side_by_side % self.nodes:
+            raise CampaignError(
+                f"{where}.nodes: {self.side_by_side} task(s) at once (side_by_side) do not divide by {self.nodes} "
+                f"nodes. Give for example side_by_side: {self.nodes}."
+            )
+        gpus = self.gpu_count
+        if gpus % self.nodes:
+            raise CampaignError(
+                f"{where}.nodes: {gpus} GPU(s) do not divide by {self.nodes} nodes; 'gpus' are those of the whole job."
+            )
+        if gpus and self.side_by_side > 1:
+            devices_each(gpus, self.side_by_side, self.tasks_per_gpu, where)
+        if self.mps and self.tasks_per_gpu == 1:
+            raise CampaignError(f"{where}.mps: is for several tasks on one GPU: give 'tasks_per_gpu'.")
         if self.price is not None:
             self.price.check(self.gpu_count, f"{where}.price")
 
@@ -132,14 +173,19 @@ class SlurmProfile:
 
     @property
     def gpu_count(self) -> int:
-        """GPUs of a job, as `gpus` or `gres` has it."""
-        return count_gpus(self.gpus, self.gres)
+        """GPUs of a job, as `gpus` has it, or `gres`, which is for each node."""
+        return count_gpus(self.gpus, self.gres) * (self.nodes if self.gpus is None else 1)
+
+    @property
+    def has_choice(self) -> bool:
+        """Whether a job has more GPUs on a node than one attempt is given."""
+        return self.side_by_side > self.nodes and self.gpu_count > self.nodes
 
     @property
     def cost_per_hour(self) -> float:
         """What an hour of an attempt costs: its share of a job's price; a job without 'cpus' is taken to have one."""
         price = self.price or Price.default(self.gpu_count)
-        return price.per_hour(cores=self.cpus or 1, gpus=self.gpu_count) / self.side_by_side
+        return price.per_hour(cores=(self.cpus or 1) * self.nodes, gpus=self.gpu_count) / self.side_by_side
 
     @property
     def cost_unit(self) -> str:
@@ -162,12 +208,18 @@ class SlurmProfile:
         parts += ["the default time limit" if self.time is None else f"{_clock(self.time)} each"]
         if self.cpus:
             parts.append("1 core" if self.cpus == 1 else f"{self.cpus} cores")
+        if self.nodes > 1:
+            parts.append(f"{self.nodes} nodes")
+        if self.exclusive:
+            parts.append("nothing else beside it")
         if self.gpus or self.gres:
             parts.append(f"gpus {self.gpus}" if self.gpus else f"gres {self.gres}")
         if self.mem:
             parts.append(f"{self.mem} MB")
         if self.tasks_per_job > 1:
-            parts.append(f"a job for {self.tasks_per_job} tasks, {self.side_by_side} at once")
+            parts.append(
+                f"a job for {self.tasks_per_job} tasks, {self.side_by_side} at once{' under MPS' if self.mps else ''}"
+            )
         if self.price:
             parts.append(str(self.price))
         return f"SLURM: {', '.join(parts)}; at most {self.slots} tasks in its queue"
@@ -190,8 +242,11 @@ class SlurmProfile:
         options = [f"--job-name={name}", f"--output={_quoted(log)}", "--open-mode=append", "--no-requeue"]
         if jobs is not None:
             options.append(f"--array=0-{jobs - 1}")
-        options.append(f"--signal=B:USR1@{math.ceil(self.margin)}")
+        several = self.nodes > 1
+        options.append(f"--signal={'' if several else 'B:'}USR1@{math.ceil(self.margin)}")  # B: not to srun's tasks
         named = {
+            "nodes": self.nodes if several else None,
+            "ntasks-per-node": 1 if several else None,
             "partition": self.partition,
             "account": self.account,
             "qos": self.qos,
@@ -205,6 +260,7 @@ class SlurmProfile:
             "reservation": self.reservation,
         }
         options += [f"--{option}={_quoted(str(value))}" for option, value in named.items() if value is not None]
+        options += ["--exclusive"] if self.exclusive else []
         lines = ["#!/bin/bash", *(f"#SBATCH {option}" for option in (*options, *self.sbatch)), ""]
         lines.append("trap '' USR1  # SLURM's warning is for the attempt; it must not kill what comes before it")
         if self.tasks_per_job == 1:  # what ends before `exec` says with which code
@@ -218,15 +274,14 @@ class SlurmProfile:
         lines += self.prologue
         threads = "${SLURM_CPUS_PER_TASK:-1}"
         if self.side_by_side > 1:
-            threads = f"$(( (${{SLURM_CPUS_PER_TASK:-1}} + {self.side_by_side - 1}) / {self.side_by_side} ))"
-        lines += [f"export {variable}={threads}" for variable in _THREAD_VARIABLES]
+            beside = self.side_by_side // self.nodes
+            threads = f"$(( (${{SLURM_CPUS_PER_TASK:-1}} + {beside - 1}) / {beside} ))"
+        lines += [f"export {variable}={threads}" for variable in THREADS]
         lines += [f"export {variable}={shlex.quote(value)}" for variable, value in self.env]
         command = python("-m", "xpm_alchem.launchers.slurm.job", directory)
-        lines.append(f"exec {shlex.join(command)} || exit $?")
+        start = f"srun --ntasks={self.nodes} --cpus-per-task=${{SLURM_CPUS_PER_TASK:-1}} --kill-on-bad-exit=0 "
+        lines.append(f"exec {start if several else ''}{shlex.join(command)} || exit $?")
         return "\n".join(lines) + "\n"
-
-
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENMM_CPU_THREADS")
 
 
 def _clock(seconds: float) -> str:

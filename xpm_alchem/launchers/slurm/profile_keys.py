@@ -12,6 +12,7 @@ from xpm_alchem.base import checks
 from xpm_alchem.base.durations import duration
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.values import short
+from xpm_alchem.launchers.platform import parse_platform
 from xpm_alchem.launchers.price import Price
 from xpm_alchem.plan.secrets import hidden_value
 
@@ -43,6 +44,12 @@ def _text(value: Any, where: str) -> str:
 
 def _count(value: Any, where: str) -> int:
     return checks.whole(value, where, 1)
+
+
+def _flag(value: Any, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise CampaignError(f"{where}: {short(value)} is neither true nor false.")
+    return value
 
 
 def _memory(value: Any, where: str) -> int:
@@ -146,7 +153,9 @@ CHECKS: Mapping[str, Callable[[Any, str], Any]] = {
     ),
     **dict.fromkeys(("time", "max_time"), _time),
     **dict.fromkeys(("mem", "max_mem"), _memory),
-    **dict.fromkeys(("cpus", "slots", "tasks_per_job", "side_by_side"), _count),
+    **dict.fromkeys(("cpus", "slots", "nodes", "tasks_per_gpu", "tasks_per_job", "side_by_side"), _count),
+    **dict.fromkeys(("exclusive", "mps"), _flag),
+    "platform": parse_platform,
     "modules": _lines,
     "prologue": _prologue,
     "margin": duration,

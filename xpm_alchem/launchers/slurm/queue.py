@@ -25,7 +25,7 @@ from xpm_alchem.launchers.slurm.findings import Findings
 from xpm_alchem.launchers.slurm.profile import SlurmProfile
 from xpm_alchem.launchers.slurm.reasons import reason_of
 from xpm_alchem.launchers.slurm.submission import Submission
-from xpm_alchem.launchers.slurm.waiters import Waiters
+from xpm_alchem.launchers.waiters import Waiters
 
 _log = logging.getLogger("xpm.alchem.slurm")
 
@@ -63,7 +63,7 @@ class SlurmQueue:
         self._thread: threading.Thread | None = None
         self._interval, self._poll_at = _POLL_LEAST, 0.0
         self._disk = DiskLook(EndedJobs(root, campaign) if is_drivers else None)
-        self._waiters = Waiters(self._lock)
+        self._waiters: Waiters[Entry] = Waiters(self._lock)
         self._findings = Findings(root, slurm, self._lock, self._cancellations, self._tell)
 
     # ------------------------------------------------------------------------------------------- for other threads

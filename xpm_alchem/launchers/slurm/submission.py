@@ -105,7 +105,7 @@ class Submission:
             [str(entry.script) for entry in entries],
             is_array=self._arrays,
             tasks_per_job=profile.tasks_per_job,
-            side_by_side=profile.side_by_side,
+            **{key: getattr(profile, key) for key in ("side_by_side", "tasks_per_gpu", "mps", "nodes", "platform")},
             pool=profile.pool,
             margin=profile.margin,
             limit=profile.time,

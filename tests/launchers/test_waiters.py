@@ -11,7 +11,7 @@ from patience import scaled
 
 from xpm_alchem.launchers.slurm.entry import Entry
 from xpm_alchem.launchers.slurm.profile import SlurmProfile
-from xpm_alchem.launchers.slurm.waiters import Waiters
+from xpm_alchem.launchers.waiters import Waiters
 
 
 @pytest.fixture

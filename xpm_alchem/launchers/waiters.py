@@ -6,14 +6,15 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Generic, TypeVar
 
 import attrs
 
-from xpm_alchem.launchers.slurm.entry import Entry
+Entry = TypeVar("Entry")
 
 
 @attrs.frozen
-class _Waiter:
+class _Waiter(Generic[Entry]):
     entry: Entry
     loop: asyncio.AbstractEventLoop
     end: asyncio.Future[None]
@@ -28,7 +29,7 @@ class _Waiter:
             self.end.set_result(None)
 
 
-class Waiters:
+class Waiters(Generic[Entry]):
     """Those who wait.
 
     Parameters
@@ -39,7 +40,7 @@ class Waiters:
 
     def __init__(self, lock: threading.RLock) -> None:
         self._lock = lock
-        self._waiting: list[_Waiter] = []
+        self._waiting: list[_Waiter[Entry]] = []
 
     def add(self, entry: Entry) -> asyncio.Future[None]:
         """Return what the coroutine that calls this awaits: it is done soon after the entry's end."""
@@ -51,7 +52,7 @@ class Waiters:
 
     def tell(self, is_over: Callable[[Entry], bool]) -> None:
         """Wake those who wait for an entry that is over."""
-        over, left = list[_Waiter](), list[_Waiter]()
+        over, left = list[_Waiter[Entry]](), list[_Waiter[Entry]]()
         with self._lock:
             for waiter in self._waiting:
                 (over if is_over(waiter.entry) else left).append(waiter)

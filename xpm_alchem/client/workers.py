@@ -1,0 +1,83 @@
+"""Workers of a workspace: being one, and looking at them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from xpm_alchem.base.values import printable
+from xpm_alchem.campaign.workspace import find_workspace, read_settings
+from xpm_alchem.devices.asked import Asked
+from xpm_alchem.launchers.workers.pool import DEFAULT_POOL, Pool
+from xpm_alchem.launchers.workers.profile import check_pool
+from xpm_alchem.launchers.workers.time_limit import find_limit
+from xpm_alchem.launchers.workers.worker import Terms, Worker
+from xpm_alchem.launchers.workers.worker_slots import worker_slots
+from xpm_alchem.views.overview import View
+from xpm_alchem.views.workers import workers_view
+
+
+def work(
+    workspace: str | None = None,
+    *,
+    pool: str = DEFAULT_POOL,
+    seconds: float | None = None,
+    idle: float | None = 600.0,
+    slots: int | None = None,
+    gpus: Asked | None = None,
+    tasks_per_gpu: int | None = None,
+    most: int | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> int:
+    """Take tasks of a pool until the time is over, or nothing is left to do.
+
+    Parameters
+    ----------
+    workspace
+        Its id in settings.yaml, or its directory.
+    pool
+        Which pool.
+    seconds
+        The time to work; None: as long as the scheduler lets this job, without one for ever.
+    idle
+        Seconds without a task after which to end; None: never.
+    slots, gpus, tasks_per_gpu
+        The places; see `worker_slots`.
+    most
+        How many tasks to take at most.
+    say
+        Called with what happens, in words.
+
+    Returns
+    -------
+    int
+        How many tasks were taken.
+
+    Raises
+    ------
+    CampaignError
+        There is no such workspace, or the devices are not here.
+    """
+    path = find_workspace(workspace, read_settings()).path.resolve()
+    found = Pool(path, check_pool(pool, "--pool"))
+    limit = find_limit(seconds)
+    places = worker_slots(slots=slots, gpus=gpus, tasks_per_gpu=tasks_per_gpu)
+    scope = f"{path}\n{limit.job or ''}"
+    worker = Worker(found, places, Terms(limit, idle, most), scope=scope, say=say)
+    devices = dict.fromkeys(str(device) for slot in places for device in slot.devices)
+    told = f", on {', '.join(devices)}" if devices else ""
+    left = limit.left()
+    time_told = "" if left is None else f", {left / 60:.0f} min left"
+    say(printable(f"worker {worker.name}: pool {found.name} of {path}, {len(places)} slot(s){told}{time_told}"))
+    return worker.run()
+
+
+def workers(workspace: str | None = None, pool: str | None = None) -> View:
+    """Return the workers of a workspace's pools, and what each does.
+
+    Raises
+    ------
+    CampaignError
+        There is no such workspace.
+    """
+    path = find_workspace(workspace, read_settings()).path
+    return workers_view(path, None if pool is None else check_pool(pool, "--pool"))

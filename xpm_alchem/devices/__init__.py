@@ -1,0 +1,1 @@
+"""GPUs and the like: which there are, and which an attempt sees."""

@@ -1,0 +1,67 @@
+"""Starting the process of an attempt in a slot of a worker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from xpm_alchem.base.files import not_through_links
+from xpm_alchem.base.interpreter import python
+from xpm_alchem.devices.claims import Claim
+from xpm_alchem.devices.slots import Slot
+
+
+def start_attempt(
+    script: Path,
+    slot: Slot,
+    *,
+    platform: str | None,
+    variables: Mapping[str, str],
+    held: Claim | None = None,
+    has_session: bool = False,
+) -> subprocess.Popen[bytes]:
+    """Start the process of a task's script; what it prints is added to the files beside the script.
+
+    Parameters
+    ----------
+    slot
+        Whose devices and cores it sees.
+    platform
+        What must work there; see `Slot.variables`.
+    variables
+        More of its environment, beside this process's.
+    held
+        A claim on the slot's devices, which lasts as long as the process.
+    has_session
+        Whether it gets a session of its own, and so no signals of a terminal.
+
+    Raises
+    ------
+    OSError
+        It could not be started.
+    """
+    environment = {**os.environ, **variables}
+    with (
+        open(script.with_suffix(".out"), "ab", opener=not_through_links) as out,
+        open(script.with_suffix(".err"), "ab", opener=not_through_links) as err,
+    ):
+        process = subprocess.Popen(
+            python(script),
+            env={**environment, **slot.variables(environment, platform)},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=has_session,
+            pass_fds=() if held is None else held.descriptors,
+            preexec_fn=_ignore_the_warning,
+        )
+    slot.bind(process.pid)
+    return process
+
+
+def _ignore_the_warning() -> None:
+    """SIGUSR1 must not kill an attempt that does not handle it yet; it looks at its limit itself when it begins."""
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)

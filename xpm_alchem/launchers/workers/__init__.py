@@ -1,0 +1,1 @@
+"""Attempts by workers: processes on any machine that mounts the workspace take tasks from a pool of files."""

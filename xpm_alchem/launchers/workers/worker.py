@@ -1,0 +1,253 @@
+"""A worker: takes tasks of a pool, the most urgent first, one in each of its slots, until its time is over."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import attrs
+
+from xpm_alchem.base.errors import FormatError
+from xpm_alchem.devices.slots import Slot
+from xpm_alchem.execution.fence import Orders
+from xpm_alchem.execution.processes import HOST, ProcessIdentity
+from xpm_alchem.launchers.workers.crew import Child, Crew
+from xpm_alchem.launchers.workers.limits import steady_time
+from xpm_alchem.launchers.workers.members import ALIVE_SECONDS, Member, Members, new_name
+from xpm_alchem.launchers.workers.pool import Offer, Pool, parse_launch
+from xpm_alchem.launchers.workers.time_limit import TimeLimit
+
+_STEP_SECONDS = 0.1
+_LOOK_LEAST, _LOOK_MOST = 1.0, 10.0  # between two looks at the pool that found nothing
+_LEAST_SECONDS = 30.0  # a task that would get less than this beside the margin is left to others
+_AVOIDED_SECONDS = 120.0  # for which an offer is left to workers elsewhere
+_GRACE_SECONDS = 20.0  # from the warning of a worker that was told to end at once to the end of its attempts
+_END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # at once; the others warn of an end that is to come
+_WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)
+
+
+@attrs.frozen
+class Terms:
+    """For how long a worker works.
+
+    Attributes
+    ----------
+    limit
+        The time that its scheduler, or its user, gives it.
+    idle
+        Seconds without a task after which it ends; None: it waits for ever.
+    most
+        How many tasks it takes; None: without end.
+    """
+
+    limit: TimeLimit
+    idle: float | None = 600.0
+    most: int | None = None
+
+
+class Worker:
+    """Works on the tasks of a pool.
+
+    Parameters
+    ----------
+    pool
+        Its pool.
+    slots
+        Its places.
+    terms
+        For how long.
+    scope
+        See `Crew`.
+    say
+        Called with what happens, in words.
+    """
+
+    def __init__(
+        self, pool: Pool, slots: Sequence[Slot], terms: Terms, *, scope: str, say: Callable[[str], None]
+    ) -> None:
+        self._pool, self._terms, self._say = pool, terms, say
+        self.name = new_name()
+        self._members = Members(pool)
+        self._crew = Crew(slots, scope)
+        self._untold: list[tuple[Child, int]] = []  # ends that could not be written down yet
+        self._taken = 0
+        self._unfit: dict[str, float] = {}  # offers that are not for us, until when
+        self._looked, self._pause = float("-inf"), _LOOK_LEAST
+        self._said_alive = self._busy = time.monotonic()
+        self._why = ""  # it ends, if it does
+        self._kill_at = float("inf")
+
+    # ---------------------------------------------------------------------------------------------------- its life
+    def run(self) -> int:
+        """Work until the time is over, or nothing is left to do; return how many tasks it took."""
+        self._pool.make()
+        self._join()
+        before = {number: signal.signal(number, self._heed) for number in (*_END, *_WARNINGS)}
+        try:
+            while not self._is_over():
+                self._step()
+                time.sleep(_STEP_SECONDS)
+        finally:
+            self._end_all()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            self._members.leave(self.name)
+        self._say(f"{self._why or 'ends'}; {self._taken} task(s) were taken")
+        return self._taken
+
+    def _join(self) -> None:
+        left, now = self._terms.limit.left(), self._members.clock.now()
+        devices = dict.fromkeys(str(device) for slot in self._crew.slots for device in slot.devices)
+        self._members.join(
+            Member(
+                name=self.name,
+                process=ProcessIdentity.of(),
+                since=now,
+                slots=len(self._crew.slots),
+                devices=tuple(devices),
+                job=self._terms.limit.job,
+                ends=None if left is None else now + left,
+            )
+        )
+
+    def _heed(self, number: int, frame: object) -> None:
+        name = signal.Signals(number).name
+        self._why = self._why or f"told to end by {name}"
+        if number in _END:
+            self._kill_at = min(self._kill_at, time.monotonic() + _GRACE_SECONDS)
+
+    def _is_over(self) -> bool:
+        """Whether there is nothing left to do, and will be nothing."""
+        if self._crew.children:
+            return False
+        if not self._why and self._terms.most is not None and self._taken >= self._terms.most:
+            self._why = f"has taken {self._taken} task(s), as many as it should"
+        if not self._why and not self._has_time():
+            self._why = "its time is nearly over"
+        if not self._why and self._terms.idle is not None and time.monotonic() - self._busy > self._terms.idle:
+            self._why = f"had nothing to do for {self._terms.idle:g} s"
+        return bool(self._why)
+
+    def _step(self) -> None:
+        if time.monotonic() - self._said_alive > ALIVE_SECONDS:
+            self._said_alive = time.monotonic()
+            self._members.say_alive(self.name)
+            self._heed_kills()
+            self._tell_ends()
+        for child, code in self._crew.ended():
+            self._busy = time.monotonic()
+            self._untold.append((child, code))
+            self._say(f"{_name(child.offer)}: ended{f' with exit code {code}' if code else ''}")
+            self._tell_ends()
+            self._looked = float("-inf")  # another one may be taken at once
+        if self._crew.children:
+            self._busy = time.monotonic()
+        if time.monotonic() > self._kill_at or self._terms.limit.is_over():
+            self._crew.kill()
+        elif self._why:
+            self._crew.warn()
+        elif len(self._crew.children) < len(self._crew.slots):
+            self._take_one()
+
+    def _end_all(self) -> None:
+        """End what is left, as after an error, and tell of all ends."""
+        self._crew.kill()
+        until = time.monotonic() + _GRACE_SECONDS
+        while self._crew.children and time.monotonic() < until:
+            self._untold += self._crew.ended()
+            time.sleep(_STEP_SECONDS)
+        self._tell_ends()
+        while self._untold and time.monotonic() < until:
+            time.sleep(1.0)
+            self._tell_ends()
+
+    def _tell_ends(self) -> None:
+        """Write ends down; what cannot be written now is tried again."""
+        for child, code in list(self._untold):
+            with suppress(OSError):
+                self._pool.end(child.task, self.name, child.offer.campaign, code)
+                self._untold.remove((child, code))
+
+    def _heed_kills(self) -> None:
+        with suppress(OSError):
+            for task in self._pool.kills(self.name):
+                self._crew.kill(task)
+
+    # ----------------------------------------------------------------------------------------------------- its tasks
+    def _has_time(self, margin: float = 0.0) -> bool:
+        left = self._terms.limit.left()
+        return left is None or left > margin + _LEAST_SECONDS
+
+    def _take_one(self) -> None:
+        if time.monotonic() - self._looked < self._pause:
+            return
+        if self._terms.most is not None and self._taken >= self._terms.most:
+            return
+        now = time.monotonic()
+        try:
+            offered = self._pool.offered()
+            self._unfit = {task: self._unfit[task] for task in offered if self._unfit.get(task, 0.0) > now}
+            if any(self._takes(task) for task in offered if task not in self._unfit):
+                self._pause, self._looked = _LOOK_LEAST, float("-inf")
+                return
+        except OSError as error:  # it is looked again
+            self._say(f"the pool cannot be seen now: {error}")
+        self._looked = time.monotonic()
+        self._pause = min(_LOOK_MOST, self._pause * 1.5) if not self._crew.children else _LOOK_LEAST
+
+    def _takes(self, task: str) -> bool:
+        """Take an offer and begin it; return False if it is not for this worker, or somebody was sooner."""
+        try:
+            offer, since, owner = self._pool.look_at(task)
+        except (OSError, FormatError):
+            return False
+        if owner != os.getuid() or not self._is_sound(task, offer):
+            self._unfit[task] = float("inf")  # whoever may write here must not have us run what he likes
+            return False
+        wait = since + _AVOIDED_SECONDS - self._members.clock.now() if offer.avoid.get(HOST) == () else 0.0
+        if wait > 0 or not self._has_time(offer.margin):
+            self._unfit[task] = time.monotonic() + max(wait, 1.0)
+            return False
+        if (place := self._crew.place(offer.avoid.get(HOST, ()))) is None:
+            return False
+        slot, held = place
+        try:
+            if not self._pool.take(task, self.name):
+                return False
+            if Orders.read(Path(offer.script).parent).launch != offer.launch:
+                self._pool.end(task, self.name, offer.campaign, 0)  # given to others, or taken back
+                return True
+            self._crew.start(task, offer, slot, held, {"worker": self.name, "ends": self._ends()})
+        except (OSError, FormatError) as error:
+            self._say(f"{_name(offer)}: could not be begun ({error})")
+            self._pool.give_back(task, self.name)
+            return False
+        finally:
+            held.close()
+        self._taken += 1
+        where = f" on {', '.join(map(str, slot.devices))}" if slot.devices else ""
+        self._say(f"{_name(offer)}: begun{where}")
+        return True
+
+    def _is_sound(self, task: str, offer: Offer) -> bool:
+        """Whether an offer names itself, and a script of this workspace."""
+        script = Path(offer.script)
+        if parse_launch(offer.launch) != (self._pool.name, task) or ".." in script.parts:
+            return False
+        jobs = self._pool.workspace / "jobs"
+        if script.is_relative_to(jobs) or script.parent.resolve().is_relative_to(jobs.resolve()):
+            return True
+        self._say(f"{_name(offer)} is not in {self._pool.workspace}: mount the workspace here at the driver's path")
+        return False
+
+    def _ends(self) -> float | None:
+        left = self._terms.limit.left()
+        return None if left is None else steady_time() + left
+
+
+def _name(offer: Offer) -> str:
+    return f"{offer.campaign}, {Path(offer.script).parent.name[:12]}"
