@@ -124,6 +124,8 @@ class RunTransformation(ResumableTask):  # type: ignore[misc]
             The time limit is near; the next attempt goes on from here.
         TaskCancelled
             The process was told to end.
+        NodeFaultError
+            It can do nothing on this machine.
         """
         from xpm_alchem.execution.dag_run import TaskSpec, run  # gufe takes its time, and a driver does without it
         from xpm_alchem.execution.interrupts import Stopped

@@ -86,5 +86,9 @@ class SupersededError(XpmAlchemError):
     """An attempt may not work on a task that was given to another one."""
 
 
+class NodeFaultError(XpmAlchemError):
+    """A machine lacks what a launcher's profile says that it has: an attempt can do nothing there."""
+
+
 class TaskBusyError(XpmAlchemError):
     """Another attempt is at work in the same task directory."""

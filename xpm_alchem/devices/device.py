@@ -10,7 +10,7 @@ import attrs
 from xpm_alchem.base.values import text
 
 NVIDIA, AMD, INTEL = "nvidia", "amd", "intel"
-PLATFORMS = {NVIDIA: "CUDA", AMD: "HIP", INTEL: "OpenCL"}  # OpenMM's, by vendor
+PLATFORMS = {NVIDIA: ("CUDA",), AMD: ("HIP", "OpenCL"), INTEL: ("OpenCL",)}  # OpenMM's by vendor, the best first
 
 
 @attrs.frozen

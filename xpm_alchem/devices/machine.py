@@ -66,6 +66,7 @@ class MachineSlots:
             tasks_per_gpu=self._tasks_per_gpu,
             cores=self._cores,
             where=self._where,
+            is_proved=self.found.is_proved,
         )
 
     def take(self, who: Hashable, scope: str, avoided: Collection[str] = ()) -> bool:

@@ -15,6 +15,7 @@ from xpm_alchem.devices.device import PLATFORMS, Device
 from xpm_alchem.devices.variables import showing
 
 SLOT = "XPM_ALCHEM_SLOT"  # the variable that tells an attempt what it was given
+NO_PLATFORM = "none"  # as a profile names it: nothing is tried
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENMM_CPU_THREADS")
 
 
@@ -36,6 +37,8 @@ class Slot:
         How many threads they are to start; None: that is said elsewhere.
     devices_there
         How many devices all slots have together.
+    is_proved
+        Whether more than a variable says that they are here; see `found.Found`.
     """
 
     number: int
@@ -44,6 +47,7 @@ class Slot:
     cores: tuple[int, ...] = ()
     threads: int | None = None
     devices_there: int = 0
+    is_proved: bool = False
 
     def variables(self, environment: Mapping[str, str], platform: str | None = None) -> dict[str, str]:
         """Return what is to be set in the environment of an attempt.
@@ -56,7 +60,12 @@ class Slot:
             What must work there, as the profile names it; None: what the devices are for.
         """
         devices = [device.to_record() for device in self.devices]
-        told = {"devices": devices, "devices_there": self.devices_there, "platform": platform}
+        told = {
+            "devices": devices,
+            "devices_there": self.devices_there,
+            "is_proved": self.is_proved,
+            "platform": platform,
+        }
         values = {**showing(self.devices, environment), SLOT: json.dumps(told)}
         return values | (dict.fromkeys(THREADS, str(self.threads)) if self.threads else {})
 
@@ -74,6 +83,7 @@ def slots_of(
     tasks_per_gpu: int = 1,
     cores: Sequence[int],
     where: str = "",
+    is_proved: bool = False,
 ) -> tuple[Slot, ...]:
     """Return the slots of a machine: each device with its cores, shared by so many.
 
@@ -90,6 +100,8 @@ def slots_of(
         and the number of threads are said elsewhere.
     where
         Who asks, for messages.
+    is_proved
+        See `Slot`.
 
     Raises
     ------
@@ -110,6 +122,7 @@ def slots_of(
                 cores=tuple(cores[place * per_slot : (place + 1) * per_slot]),
                 threads=max(1, per_slot) if cores else None,
                 devices_there=len(devices),
+                is_proved=is_proved,
             )
         )
     return tuple(slots)
@@ -144,11 +157,18 @@ def _count(number: int, what: str) -> str:
 
 @attrs.frozen
 class Given:
-    """What an attempt was given, as its environment tells: its devices, of how many, and what must work there."""
+    """What an attempt was given, as its environment tells: its devices, of how many, and what must work there.
+
+    Attributes
+    ----------
+    is_proved
+        Whether more than a variable says that the devices are here.
+    """
 
     devices: tuple[Device, ...] = ()
     devices_there: int = 0
     platform: str | None = None
+    is_proved: bool = False
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Given:
@@ -158,9 +178,19 @@ class Given:
             devices = tuple(map(Device.from_record, told.get("devices", ())))
         except (ValueError, AttributeError, TypeError):
             return cls()
-        return cls(devices, count(told.get("devices_there")), text_or_none(told.get("platform")))
+        there, is_proved = count(told.get("devices_there")), told.get("is_proved") is True
+        return cls(devices, there, text_or_none(told.get("platform")), is_proved)
 
+    def platforms(self, usual: str | None = None) -> tuple[str, ...]:
+        """Return OpenMM's platforms of which the first that OpenMM has must work; none where nothing is to be tried.
 
-def platform_of(devices: Sequence[Device]) -> str | None:
-    """Return OpenMM's platform for devices, None without any."""
-    return PLATFORMS.get(devices[0].vendor) if devices else None
+        Parameters
+        ----------
+        usual
+            What the user wants of OpenMM anyway; it counts where the profile says nothing.
+        """
+        if self.platform is not None:
+            return () if self.platform == NO_PLATFORM else (self.platform,)
+        if not self.devices or not self.is_proved:
+            return ()
+        return (usual,) if usual else PLATFORMS.get(self.devices[0].vendor, ())

@@ -6,6 +6,7 @@ Knows neither experimaestro nor SLURM: it is given a directory, ways to get at t
 from __future__ import annotations
 
 import errno
+import os
 import time
 import traceback as traceback_module
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ import filelock
 
 from xpm_alchem import gufe_seam
 from xpm_alchem.base.energies import Believed, believed, believed_pairs
-from xpm_alchem.base.errors import FormatError, SupersededError, TaskBusyError
+from xpm_alchem.base.errors import FormatError, NodeFaultError, SupersededError, TaskBusyError
 from xpm_alchem.base.files import (
     exists,
     make_directories,
@@ -36,6 +37,7 @@ from xpm_alchem.execution.fence import Fence, inherit
 from xpm_alchem.execution.interrupts import Interrupts, Stopped
 from xpm_alchem.execution.life_signs import FileClock
 from xpm_alchem.execution.measures import Durations, Usage, versions
+from xpm_alchem.execution.node_look import DEFAULT_PLATFORM, look
 from xpm_alchem.execution.progress import UnitAtWork, close_lost
 from xpm_alchem.execution.spare_directories import SpareDirectories
 from xpm_alchem.execution.summary_file import SummaryFile
@@ -123,6 +125,8 @@ def run(
         The time limit is near or the process was told to end; another attempt goes on from here.
     UnitsFailed
         Units failed; independent ones ran nevertheless.
+    NodeFaultError
+        What the profile promises does not work on this machine; no unit was run.
     TaskBusyError
         Another attempt is at work in the directory.
     SupersededError
@@ -214,6 +218,9 @@ class _Execution:
             if stop.superseded:
                 raise
             self._end(_outcome_of(stop), "stopped", stop.reason)
+            raise
+        except NodeFaultError as error:
+            self._end(Outcome.NODE_FAILURE, "error", str(error))
             raise
         except UnitsFailed as error:
             self._end(Outcome.ERROR, "error", str(error), error.traceback)
@@ -319,6 +326,7 @@ class _Execution:
         self.results = self.dag_files.unit_results(units)
         self._show(units_total=len(units))
         failed: set[str] = set()
+        is_looked_at = False
         for unit in units:
             key = str(unit.key)
             if key in self.results:
@@ -328,8 +336,20 @@ class _Execution:
                 continue
             self.interrupts.check()
             self._check_fits(unit)
+            if not is_looked_at:
+                self._look_at_node()
+                is_looked_at = True
             if not self._unit(unit):
                 failed.add(key)
+
+    def _look_at_node(self) -> None:
+        """Fail at once where the platform of this attempt does not work; where it does, nobody gets another one."""
+        found = look(self.launched.given, self.attempt.machine, self.interrupts.check_known)
+        if found is None:
+            return
+        if found.trouble:
+            raise NodeFaultError(found.trouble)
+        os.environ.setdefault(DEFAULT_PLATFORM, found.platform)
 
     def _check_fits(self, unit: Any) -> None:
         left = None if self.deadline is None else self.deadline.left()

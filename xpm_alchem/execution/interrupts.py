@@ -118,6 +118,10 @@ class Interrupts:
 
     def _check_request(self) -> None:
         self._look_at_deadline()
+        self.check_known()
+
+    def check_known(self) -> None:
+        """Raise `Stopped` if the attempt is known to be about to end; nothing is asked."""
         if self.request is not None:
             raise self.request
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from xpm_alchem.base import checks
+from xpm_alchem.devices.slots import NO_PLATFORM
 
-NONE = "none"  # nothing is tried
-_PLATFORMS = ("CUDA", "HIP", "OpenCL", "CPU", "Reference", NONE)
+_PLATFORMS = ("CUDA", "HIP", "OpenCL", "CPU", "Reference", NO_PLATFORM)
 
 
 def parse_platform(value: Any, where: str) -> str:

@@ -207,11 +207,13 @@ def _commands(group: View, address: Address, *, is_all: bool) -> View:
             "commands": [address.command("restarts add", group["pattern"], options=["--allowed", str(_RESTARTS)])],
             "tasks_left": 0,
         }
-    look = address.command("why", names[0])
+    look = [address.command("why", names[0])]
+    if group["outcome"] == Outcome.NODE_FAILURE:
+        look.append(address.command("doctor --node"))
     if is_all and len(names) > 1:
-        return {"commands": [look, address.command("retry", options=["--all"])], "tasks_left": 0}
+        return {"commands": [*look, address.command("retry", options=["--all"])], "tasks_left": 0}
     retries = [address.command("retry", name) for name in names[:_COMMANDS]]
-    return {"commands": [look, *retries], "tasks_left": len(names) - len(retries)}
+    return {"commands": [*look, *retries], "tasks_left": len(names) - len(retries)}
 
 
 # ---------------------------------------------------------------------------------------------------------- hosts

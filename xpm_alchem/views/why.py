@@ -155,6 +155,8 @@ def _commands(
         return {"command": address.command(verb, name, options=options), "what": what}
 
     logs = [command("logs", "what it printed")] if attempts else []
+    if attempts and attempts[-1].outcome is Outcome.NODE_FAILURE:
+        logs.append({"command": address.command("doctor --node"), "what": "what works on such a machine"})
     match task.status:
         case TaskStatus.ERROR:
             others = {"command": address.command("failures"), "what": "whether others failed in the same way"}
