@@ -185,14 +185,14 @@ def test_a_lock_that_is_held_is_refused_to_another_process(tmp_path: Path) -> No
     path = tmp_path / "lock"
     with open(path, "a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        with file_system._locker(path) as answer:
+        with file_system.locker(path) as answer:
             assert answer() == str(errno.EAGAIN)
-    with file_system._locker(path) as answer:
+    with file_system.locker(path) as answer:
         assert answer() == "held"
-    with file_system._locker(tmp_path / "nowhere" / "lock") as answer:
-        assert file_system._no_locks(answer()).found.endswith("No such file or directory")
-    assert "Function not implemented" in file_system._no_locks(str(errno.ENOSYS)).found
-    assert "no answer within" in file_system._no_locks("").found
+    with file_system.locker(tmp_path / "nowhere" / "lock") as answer:
+        assert file_system.no_locks(answer()).found.endswith("No such file or directory")
+    assert "Function not implemented" in file_system.no_locks(str(errno.ENOSYS)).found
+    assert "no answer within" in file_system.no_locks("").found
 
 
 def test_files_are_renamed_whole(tmp_path: Path) -> None:

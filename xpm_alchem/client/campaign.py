@@ -153,6 +153,42 @@ class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods):
 
         return examine(campaign, workspace=workspace, launcher=launcher, fix=fix, progress=progress)
 
+    @staticmethod
+    def doctor_of_node(
+        node: str,
+        campaign: str | Path | None = None,
+        *,
+        workspace: str | None = None,
+        timeout: float = 600.0,
+        tell: Callable[[str], None] = lambda sentence: None,
+    ) -> View:
+        """Look at a node by one short job: devices, platform, packages, workspace, locks, scratch.
+
+        Parameters
+        ----------
+        node
+            A launcher, by its profile's name, or a campaign, for its launcher and workspace.
+        campaign, workspace
+            As for `open`: where to look from.
+        timeout
+            Seconds to wait; then the job is cancelled.
+        tell
+            Called with how the job is, when that changes.
+
+        Returns
+        -------
+        View
+            As that of `doctor`, and the node's name.
+
+        Raises
+        ------
+        InputError
+            There is no such campaign, workspace or launcher.
+        """
+        from xpm_alchem.doctor.node import examine_node
+
+        return examine_node(node, campaign, workspace=workspace, timeout=timeout, tell=tell)
+
     # ---------------------------------------------------------------------------------------------------- running
     def run(
         self,

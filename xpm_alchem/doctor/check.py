@@ -10,7 +10,7 @@ import attrs
 
 from xpm_alchem.base.errors import XpmAlchemError
 
-ENVIRONMENT, CAMPAIGN = "environment", "campaign"
+ENVIRONMENT, CAMPAIGN, NODE = "environment", "campaign", "node"
 
 
 class Verdict(StrEnum):
@@ -39,7 +39,7 @@ class Finding:
     repairs
         What `--fix` would do.
     area, check
-        'environment' or 'campaign', and the check's name; set by `perform`.
+        'environment', 'campaign' or 'node', and the check's name; set by `perform`.
     """
 
     verdict: Verdict

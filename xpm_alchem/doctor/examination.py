@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -61,7 +62,7 @@ def examine(
                     break
                 found = _look_at_campaign(records, holder, progress, is_fixing=fix)
         findings += found
-    return _view(records, site, findings, mended, failed)
+    return doctor_view(records, site, findings, mended, failed)
 
 
 def _environment(site: Site) -> list[tuple[str, Check]]:
@@ -124,9 +125,14 @@ def _find_records(path: Path, workspace: str | None) -> CampaignRecords:
     return CampaignRecords(found)
 
 
-def _view(
-    records: CampaignRecords | None, site: Site, findings: list[Finding], mended: list[str], failed: list[str]
+def doctor_view(
+    records: CampaignRecords | None,
+    site: Site,
+    findings: list[Finding],
+    mended: Sequence[str] = (),
+    failed: Sequence[str] = (),
 ) -> dict[str, Any]:
+    """Return what was found as plain data; see docs/json.md."""
     return {
         "campaign": None if records is None else records.name,
         "path": None if records is None else str(records.path),
@@ -135,6 +141,6 @@ def _view(
         "faults": sum(finding.verdict is Verdict.FAULT for finding in findings),
         "warnings": sum(finding.verdict is Verdict.WARNING for finding in findings),
         "checks": [finding.view() for finding in findings],
-        "mended": mended,
-        "not_mended": failed,
+        "mended": list(mended),
+        "not_mended": list(failed),
     }

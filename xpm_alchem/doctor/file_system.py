@@ -22,6 +22,7 @@ CLOCK_SECONDS = 5.0  # a difference between clocks that is worth a warning
 _LEAST_BYTES, _FEW_BYTES = 100 << 20, 5 << 30
 _LEAST_INODES, _FEW_INODES = 1000, 100_000  # a task takes about 30
 _LOCK_SECONDS = 30.0
+REFUSED = (str(errno.EAGAIN), str(errno.EACCES))  # what a locker answers where another one holds the lock
 _FEW_WATCHES = 8192
 _IN_MEMORY = ("tmpfs", "ramfs")
 _NETWORK = {
@@ -158,23 +159,24 @@ def space(free: int, inodes: int | None) -> Finding:
 
 def locks(place: Path) -> Iterator[Finding]:
     """Check that a lock that one process holds is refused to another one."""
-    with _probe(place) as probe, _locker(probe / "lock") as first:
+    with _probe(place) as probe, locker(probe / "lock") as first:
         answer = first()
         if answer != "held":
-            yield _no_locks(answer)
+            yield no_locks(answer)
             return
-        with _locker(probe / "lock") as second:
+        with locker(probe / "lock") as second:
             answer = second()
-    if answer in (str(errno.EAGAIN), str(errno.EACCES)):
+    if answer in REFUSED:
         yield ok("a lock (flock) of one process is refused to another")
     elif answer == "held":
         found = "two processes got the same lock (flock): two drivers could run a campaign at once"
         yield fault(found, "choose a workspace on another file system, or ask for a mount with locks")
     else:
-        yield _no_locks(answer)
+        yield no_locks(answer)
 
 
-def _no_locks(answer: str) -> Finding:
+def no_locks(answer: str) -> Finding:
+    """Return the fault that a lock could not be asked for, by a locker's answer."""
     mend = "ask your administrator for a mount with flock (Lustre: -o flock; NFS: lockd), or choose another workspace"
     if answer.isdigit():
         return fault(f"locks (flock) do not work: {os.strerror(int(answer))}", mend)
@@ -182,7 +184,7 @@ def _no_locks(answer: str) -> Finding:
 
 
 @contextmanager
-def _locker(path: Path) -> Iterator[Callable[[], str]]:
+def locker(path: Path) -> Iterator[Callable[[], str]]:
     """Start a process that takes a lock; yield what gives its answer: 'held', or the number of the error."""
     import selectors
 

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -103,7 +104,7 @@ def _started(
     arguments = (",".join(names), devices, int(seconds + _KILL_SECONDS) + 1)
     trial = subprocess.Popen(
         python(Path(platform_trial.__file__), *arguments),
-        env=dict(environment),
+        env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},  # settings.yaml adds to it here
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -22,6 +22,7 @@ from xpm_alchem.launchers.workers.launcher import WorkersLauncher
 from xpm_alchem.launchers.workers.profile import PoolProfile
 
 _KINDS = ("local", "slurm", "workers")
+_SIGNS = "=(&|"  # of a requirement
 
 
 def choose_launcher(given: str | Mapping[str, Any], profiles: Mapping[str, Any]) -> AttemptLauncher:
@@ -50,9 +51,14 @@ def choose_launcher(given: str | Mapping[str, Any], profiles: Mapping[str, Any])
         return SlurmLauncher()
     if given == "workers":
         return WorkersLauncher()
-    if any(sign in given for sign in "=(&|"):
+    if any(sign in given for sign in _SIGNS):
         return _found(given)
     raise CampaignError(unknown_key(given, [*_KINDS, *profiles], "launcher", what="there is no"))
+
+
+def is_launcher(given: str, profiles: Mapping[str, Any]) -> bool:
+    """Return whether a text names a launcher, or is a requirement."""
+    return given in profiles or given in _KINDS or any(sign in given for sign in _SIGNS)
 
 
 def _from_profile(name: str, profile: Any, where: str) -> AttemptLauncher:

@@ -158,6 +158,22 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
         """Return what starts a process in a session of its own."""
         return LocalAttemptBuilder(self._machine, self.profile.platform)
 
+    def environment_of_all(self) -> dict[str, str]:
+        """Return the environment of a process that is to look at all GPUs of the profile, whoever uses them.
+
+        Raises
+        ------
+        CampaignError
+            They are not here.
+        """
+        environment = {**os.environ, **self.environ}
+        slots = () if self._machine is None else self._machine.slots
+        devices = tuple(dict.fromkeys(device for slot in slots for device in slot.devices))
+        threads = slots[0].threads if slots else None
+        is_proved = self._machine is not None and self._machine.found.is_proved
+        whole = Slot(0, devices, threads=threads, devices_there=len(devices), is_proved=is_proved)
+        return {**environment, **whole.variables(environment, self.profile.platform)}
+
     def launcher_info_code(self) -> str:
         """Return the lines of an attempt's script that set its limits."""
         if self.profile.time_limit is None:

@@ -18,7 +18,7 @@ _MOST_PLACES = 5
 def doctor_table(view: View) -> RenderableType:
     """Render what `doctor.examination.examine` returns."""
     parts: list[RenderableType] = []
-    for area in ("environment", "campaign"):
+    for area in ("environment", "campaign", "node"):
         rows = [check for check in view["checks"] if check["area"] == area]
         if rows:
             parts.append(_table(_title(view, area), rows))
@@ -32,6 +32,8 @@ def doctor_table(view: View) -> RenderableType:
 def _title(view: View, area: str) -> str:
     if area == "campaign":
         return f"campaign '{view['campaign']}' in {view['path']}"
+    if area == "node":
+        return f"node {view['node'] or 'unknown'}; workspace {view['workspace']}, launcher {view['launcher']}"
     return f"environment; workspace {view['workspace'] or 'none'}, launcher {view['launcher'] or 'none'}"
 
 

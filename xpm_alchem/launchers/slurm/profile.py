@@ -6,7 +6,7 @@ import hashlib
 import math
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from xpm_alchem.launchers.slurm.ended_jobs import EndedJobs
 from xpm_alchem.launchers.slurm.profile_keys import CHECKS
 
 _LONGEST_SIGNAL = 65535  # seconds before the limit, for sbatch
+_SRUN = "srun --ntasks={nodes} --cpus-per-task=${{SLURM_CPUS_PER_TASK:-1}} --kill-on-bad-exit=0"
 _TOLERANCE = 600.0  # seconds that SLURM may let a job run beyond its limit (OverTimeLimit, KillWait)
 
 
@@ -224,7 +225,15 @@ class SlurmProfile:
             parts.append(str(self.price))
         return f"SLURM: {', '.join(parts)}; at most {self.slots} tasks in its queue"
 
-    def script(self, *, name: str, directory: Path, jobs: int | None, campaign: str = "") -> str:
+    def script(
+        self,
+        *,
+        name: str,
+        directory: Path,
+        jobs: int | None,
+        campaign: str = "",
+        command: Sequence[str] | None = None,
+    ) -> str:
         """Return a batch script.
 
         Parameters
@@ -237,6 +246,8 @@ class SlurmProfile:
             How many elements the job array has; None for a plain job.
         campaign
             Whose driver is told when a job ends before its task begins.
+        command
+            What to run; None: the batch's tasks.
         """
         log = str(directory).replace("%", "%%") + ("/%a.log" if jobs is not None else "/0.log")
         options = [f"--job-name={name}", f"--output={_quoted(log)}", "--open-mode=append", "--no-requeue"]
@@ -278,9 +289,11 @@ class SlurmProfile:
             threads = f"$(( (${{SLURM_CPUS_PER_TASK:-1}} + {beside - 1}) / {beside} ))"
         lines += [f"export {variable}={threads}" for variable in THREADS]
         lines += [f"export {variable}={shlex.quote(value)}" for variable, value in self.env]
-        command = python("-m", "xpm_alchem.launchers.slurm.job", directory)
-        start = f"srun --ntasks={self.nodes} --cpus-per-task=${{SLURM_CPUS_PER_TASK:-1}} --kill-on-bad-exit=0 "
-        lines.append(f"exec {start if several else ''}{shlex.join(command)} || exit $?")
+        job = python("-m", "xpm_alchem.launchers.slurm.job", directory)
+        if several and command is None:
+            lines.append(f"exec {_SRUN.format(nodes=self.nodes)} {shlex.join(job)} || exit $?")
+        else:
+            lines.append(f"exec {shlex.join(command or job)} || exit $?")
         return "\n".join(lines) + "\n"
 
 
