@@ -12,6 +12,7 @@ from typing import Any
 import forked
 import pytest
 from campaigns import SmallCampaign
+from fake_openmm import put_openmm
 from patience import communicate, wait_for
 
 from xpm_alchem.execution.processes import HOST
@@ -27,10 +28,8 @@ def campaign_with(path: Path, **launcher: Any) -> SmallCampaign:
 def openmm_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Have OpenMM hang when it is imported; return the file that it makes first."""
     begun = tmp_path / "begun"
-    package = tmp_path / "fake" / "openmm"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text(f"open({str(begun)!r}, 'w').close(); import time; time.sleep(600)")
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'fake'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    text = f"open({str(begun)!r}, 'w').close(); import time; time.sleep(600)"
+    put_openmm(tmp_path / "fake", monkeypatch, text)
     return begun
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from campaigns import SmallCampaign
+from fake_openmm import WITH_CUDA, put_openmm
 
 from xpm_alchem.execution.attempts import Outcome
 from xpm_alchem.execution.node_look import DEFAULT_PLATFORM
@@ -48,3 +49,19 @@ def test_where_it_works_the_attempts_run_and_their_protocols_get_no_other(tmp_pa
     done = campaign.run()
     assert done.returncode == 0, done.stdout + done.stderr
     assert f'"{DEFAULT_PLATFORM}": "CPU"' in seen.read_text()
+
+
+def test_a_gpu_on_which_it_does_not_work_is_left_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7,8")
+    monkeypatch.setenv("BROKEN", "8")
+    put_openmm(tmp_path / "fake", monkeypatch, WITH_CUDA)
+    launcher = {"kind": "local", "gpus": "all", "platform": "CUDA"}
+    campaign = SmallCampaign(tmp_path / "c", edges=[(0, number) for number in range(1, 6)], plan={"launcher": launcher})
+    done = campaign.run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    attempts = [attempt for history in campaign.attempts().values() for attempt in history]
+    failed = [attempt for attempt in attempts if attempt.outcome is Outcome.NODE_FAILURE]
+    assert failed and not any(attempt.units for attempt in failed)
+    assert {device.name for attempt in failed for device in attempt.devices} == {"8"}
+    assert "does not work on GPU 8 of" in failed[0].reason and "CUDA_ERROR_ECC_UNCORRECTABLE" in failed[0].reason
+    assert {attempt.devices[0].name for attempt in attempts if attempt.outcome is Outcome.COMPLETE} == {"7"}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import textwrap
 import threading
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
+from fake_openmm import WITH_CUDA, put_openmm
 from one_task import TIMED_OUT, TOLD_TO_END, Task, ended, wait_until
 
 from xpm_alchem.base.errors import NodeFaultError
@@ -35,55 +36,7 @@ def no_platform_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def fake_openmm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Return a function that puts a package named openmm, of some lines, before the real one."""
-
-    def put(text: str) -> None:
-        package = tmp_path / "fake" / "openmm"
-        package.mkdir(parents=True)
-        (package / "__init__.py").write_text(textwrap.dedent(text))
-        monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'fake'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-        monkeypatch.syspath_prepend(str(tmp_path / "fake"))
-
-    return put
-
-
-WITH_CUDA = """
-    import os
-
-    class Platform:
-        def __init__(self, name): self.name = name
-        def getName(self): return self.name
-        @staticmethod
-        def getNumPlatforms(): return 2
-        @staticmethod
-        def getPlatform(number): return Platform(["Reference", "CUDA"][number])
-        @staticmethod
-        def getPlatformByName(name): return Platform(name)
-
-    class Context:
-        def __init__(self, system, integrator, platform, properties):
-            self.place = properties.get("DeviceIndex", "0")
-            if self.place == os.environ.get("BROKEN", ""):
-                raise Exception("Error initializing CUDA: CUDA_ERROR_ECC_UNCORRECTABLE (214)\\n  at CudaContext.cpp:91")
-        def setPositions(self, positions): pass
-        def getIntegrator(self): return self
-        def step(self, number): pass
-        def getState(self, **options): return self
-        def getPositions(self): return self
-        def value_in_unit(self, unit): return (0, 0, 0), (float(os.environ.get("DISTANCE", "0.105")), 0, 0)
-
-    class System:
-        def addParticle(self, mass): pass
-        def addForce(self, force): pass
-
-    class HarmonicBondForce:
-        def addBond(self, *parameters): pass
-
-    class unit:
-        nanometer = None
-
-    def VerletIntegrator(step): pass
-    def Vec3(*values): pass
-"""
+    return partial(put_openmm, tmp_path / "fake", monkeypatch)
 
 
 @pytest.mark.parametrize("platform", ["Reference", "CPU"])
