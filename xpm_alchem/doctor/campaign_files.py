@@ -22,6 +22,7 @@ from xpm_alchem.doctor import mending
 from xpm_alchem.doctor.check import Check, Finding, fault, ok, warning
 from xpm_alchem.doctor.journals import JournalLines
 from xpm_alchem.doctor.litter import entries_of, is_stale, size_of, stale_temporaries
+from xpm_alchem.doctor.pools import pools
 from xpm_alchem.launchers.slurm.batch import Batch
 from xpm_alchem.network.index import Index
 from xpm_alchem.network.loading import load_network
@@ -58,6 +59,7 @@ class CampaignFiles:
             ("inbox.jsonl", partial(self.journal, "inbox.jsonl", INBOX)),
             ("driver", self.driver),
             ("slurm batches", self.slurm_batches),
+            ("workers", lambda: pools(self.records.workspace, self.records.name)),
             ("cache", self.cache),
             ("temporary files", self.temporary_files),
         ]

@@ -8,10 +8,14 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.files import not_through_links
 from xpm_alchem.base.interpreter import python
 from xpm_alchem.devices.claims import Claim
 from xpm_alchem.devices.slots import Slot
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Outcome
+from xpm_alchem.execution.directory import TaskDirectory
 
 
 def start_attempt(
@@ -60,6 +64,15 @@ def start_attempt(
         )
     slot.bind(process.pid)
     return process
+
+
+def failed_on_its_node(script: Path) -> bool:
+    """Whether the last attempt of a task ended as a fault of its node: the next one would end so in the same place."""
+    try:
+        attempts = AttemptLog(TaskDirectory(script.parent).attempts).read()
+    except (OSError, FormatError):
+        return False
+    return bool(attempts) and attempts[-1].outcome is Outcome.NODE_FAILURE
 
 
 def _ignore_the_warning() -> None:

@@ -22,7 +22,7 @@ from xpm_alchem.base.errors import FormatError
 from xpm_alchem.devices.mps import multi_process_service
 from xpm_alchem.devices.slots import Slot
 from xpm_alchem.execution.fence import Orders
-from xpm_alchem.launchers.attempt_process import start_attempt
+from xpm_alchem.launchers.attempt_process import failed_on_its_node, start_attempt
 from xpm_alchem.launchers.slurm.avoided import AvoidedDevices
 from xpm_alchem.launchers.slurm.batch import Batch
 from xpm_alchem.launchers.slurm.commands import Slurm
@@ -82,7 +82,7 @@ class _Worker:
         self._node = os.environ.get("SLURM_NODEID", "0") if batch.nodes > 1 else ""
         self._children: dict[tuple[str, int], subprocess.Popen[bytes]] = {}  # by the batch's name
         self.slots = job_slots(batch)
-        self._in_slot: dict[tuple[str, int], int] = {}  # the number of the slot of each child
+        self._in_slot: dict[tuple[str, int], int] = {}  # the slot's number, of each that was taken
         self._batches = {batch.path.name: batch}
         self._codes: list[int] = []
         self._untold: dict[tuple[str, int], int] = {}  # exit codes that could not be written down yet
@@ -113,12 +113,16 @@ class _Worker:
         idle_since = time.time()
         while True:
             self._reap()
-            while len(self._children) < len(self.slots) and self._has_time():
+            while len(self._in_slot) < len(self.slots) and self._has_time():
                 if not self._take_one():
                     break
             if self._children:
                 idle_since = time.time()
-            elif not self._has_time() or time.time() - idle_since > _LINGER_SECONDS:
+            elif (
+                not self._has_time()
+                or len(self._in_slot) == len(self.slots)
+                or time.time() - idle_since > _LINGER_SECONDS
+            ):
                 return
             time.sleep(_POLL_SECONDS)
 
@@ -134,7 +138,9 @@ class _Worker:
         for (name, number), child in list(self._children.items()):
             if (code := child.poll()) is not None:
                 self._ended(name, number, code)
-                del self._children[name, number], self._in_slot[name, number]
+                del self._children[name, number]
+                if code == 0 or not failed_on_its_node(Path(self._batches[name].scripts[number])):
+                    del self._in_slot[name, number]  # else no other task shall be tried there
             elif is_due:
                 self._batches[name].note_alive(number)
         if is_due:

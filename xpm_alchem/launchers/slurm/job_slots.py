@@ -33,27 +33,31 @@ def job_slots(batch: Batch, environment: Mapping[str, str] | None = None) -> tup
     """
     environment = os.environ if environment is None else environment
     number = batch.side_by_side // batch.nodes
-    devices = _devices(environment)
+    devices, is_proved = _devices(environment)
     if batch.mps:  # within what the service sees indices count anew
         devices = tuple(attrs.evolve(device, name=device.uuid or device.name) for device in devices)
     cores = _own_cores(environment) if number > 1 else ()
     try:
-        return slots_of(devices, number=number, tasks_per_gpu=batch.tasks_per_gpu, cores=cores, where="this job")
+        share = batch.tasks_per_gpu
+        return slots_of(devices, number=number, tasks_per_gpu=share, cores=cores, where="this job", is_proved=is_proved)
     except CampaignError as error:
         sys.stderr.write(f"{error} All of them see all.\n")
-        return tuple(attrs.evolve(slot, devices=devices) for slot in slots_of((), number=number, cores=cores))
+        slots = slots_of((), number=number, cores=cores, is_proved=is_proved)
+        return tuple(attrs.evolve(slot, devices=devices, devices_there=len(devices)) for slot in slots)
 
 
-def _devices(environment: Mapping[str, str]) -> tuple[Device, ...]:
-    """Return the job's devices; none where SLURM names none: those of the node are not the job's then."""
+def _devices(environment: Mapping[str, str]) -> tuple[tuple[Device, ...], bool]:
+    """Return the job's devices, and whether they are proved; where SLURM names none it has none, whatever is there."""
     if not is_set(environment, *ALL):
-        return ()
-    devices = find_devices(environment).devices
+        return (), False
+    found = find_devices(environment)
+    devices = found.devices
     for variable in _NODES_NUMBERS:
         numbers = [number for number in environment.get(variable, "").split(",") if number]
         if len(numbers) == len(devices):
-            return tuple(attrs.evolve(one, index=number) for one, number in zip(devices, numbers, strict=True))
-    return devices
+            devices = tuple(attrs.evolve(one, index=number) for one, number in zip(devices, numbers, strict=True))
+            break
+    return devices, found.is_proved
 
 
 def _own_cores(environment: Mapping[str, str]) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ import attrs
 from xpm_alchem.devices.claims import Claim, claim
 from xpm_alchem.devices.slots import Slot
 from xpm_alchem.execution.processes import ProcessIdentity, kill_session
-from xpm_alchem.launchers.attempt_process import start_attempt
+from xpm_alchem.launchers.attempt_process import failed_on_its_node, start_attempt
 from xpm_alchem.launchers.workers.limits import VARIABLE
 from xpm_alchem.launchers.workers.pool import Offer
 
@@ -52,6 +52,7 @@ class Crew:
     def __init__(self, slots: Sequence[Slot], scope: str) -> None:
         self.slots, self._scope = tuple(slots), scope
         self.children: list[Child] = []
+        self._unusable: set[int] = set()  # slots in which no other task shall be tried
         self._warned = float("-inf")
 
     def place(self, avoided: Collection[str] = ()) -> tuple[Slot, Claim] | None:
@@ -62,7 +63,7 @@ class Crew:
         avoided
             Devices that are taken only if all are among them.
         """
-        taken = {child.slot.number for child in self.children}
+        taken = self._unusable | {child.slot.number for child in self.children}
         good = [slot for slot in self.slots if not any(device.id in avoided for device in slot.devices)]
         for slot in good or self.slots:
             if slot.number not in taken and (held := claim(slot, self._scope)) is not None:
@@ -94,7 +95,14 @@ class Crew:
             if (code := child.process.poll()) is not None:
                 kill_session(child.identity)
                 self.children.remove(child)
+                if code and failed_on_its_node(Path(child.offer.script)):
+                    self._unusable.add(child.slot.number)
                 yield child, code
+
+    @property
+    def is_unusable(self) -> bool:
+        """Whether tasks have failed for the node's fault in every slot."""
+        return len(self._unusable) == len(self.slots)
 
     def warn(self) -> None:
         """Tell all to stop at their checkpoints; one that does not listen yet is told again."""

@@ -91,9 +91,13 @@ class Members:
 
     def leave(self, name: str) -> None:
         """Be a worker no more."""
-        for path in (self._record(name), self._sign(name)):
+        for path in self.files(name):
             with suppress(OSError):
                 remove(path)
+
+    def files(self, name: str) -> tuple[Path, Path]:
+        """Return the files of a worker."""
+        return self._record(name), self._sign(name)
 
     def names(self) -> list[str]:
         """Return the names of all workers, dead ones among them.

@@ -129,24 +129,24 @@ class Pool:
         self.workspace, self.name = workspace, name
         self.path = workspace / POOLS / name
         self.workers = self.path / "workers"
-        self._offers, self._taken = self.path / "offers", self.path / "taken"
-        self._ended, self._kills = self.path / "ended", self.path / "kills"
+        self.offers, self.taken_path = self.path / "offers", self.path / "taken"
+        self.ended_path, self.kills_path = self.path / "ended", self.path / "kills"
 
     def make(self) -> None:
         """Make its directories."""
-        for directory in (self._offers, self._taken, self._ended, self._kills, self.workers):
+        for directory in (self.offers, self.taken_path, self.ended_path, self.kills_path, self.workers):
             make_directories(directory)
 
     # ------------------------------------------------------------------------------------------------ the driver's
     def offer(self, offer: Offer, task: str) -> None:
         """Let workers take a task, whose name `new_task` has made."""
-        path = self._offers / task
+        path = self.offers / task
         write_record(path, _OFFER, _OFFER_VERSION, attrs.asdict(offer), permissions=private(self.workspace))
 
     def withdraw(self, task: str) -> bool:
         """Take back a task; return False if a worker has it, or had it."""
-        mine = self._taken / f"{task}@driver"
-        if not _renamed(self._offers / task, mine):
+        mine = self.taken_path / f"{task}@driver"
+        if not _renamed(self.offers / task, mine):
             return False
         with suppress(OSError):
             mine.unlink()
@@ -160,11 +160,11 @@ class Pool:
         OSError
             That cannot be seen now.
         """
-        found = {task: Place() for task in names_in(self._offers) if _TASK.fullmatch(task)}
-        for name in names_in(self._taken):
+        found = {task: Place() for task in names_in(self.offers) if _TASK.fullmatch(task)}
+        for name in names_in(self.taken_path):
             if match := _TAKEN.fullmatch(name):
                 found[match[1]] = Place(match[2])
-        for name in names_in(self._ended / campaign):  # last: what ended meanwhile is seen
+        for name in names_in(self.ended_path / campaign):  # last: what ended meanwhile is seen
             if match := _ENDED.fullmatch(name):
                 found[match[1]] = Place(match[2], int(match[3]))
         return found
@@ -172,17 +172,24 @@ class Pool:
     def kill(self, task: str, worker: str) -> None:
         """Have a worker end the process of a task at once; it looks every few seconds."""
         with suppress(OSError):
-            (self._kills / f"{task}@{worker}").touch()
+            (self.kills_path / f"{task}@{worker}").touch()
 
-    def forget(self, campaign: str, task: str, place: Place) -> None:
-        """Remove what is known of a task that was dealt with, as it was seen last."""
-        whose = f"{task}@{place.worker}"
-        known = [self._taken / whose, self._kills / whose] if place.code is None else [self._kills / whose]
-        if place.code is not None:
-            known.append(self._ended / campaign / f"{whose}={place.code}")
-        for path in known:
+    def forget(self, campaign: str, task: str, place: Place | None) -> None:
+        """Remove what is known of a task that was dealt with.
+
+        Parameters
+        ----------
+        place
+            Where it was seen last; it may have moved since.
+        """
+        ended = self.ended_path / campaign
+        if place is not None and place.code is not None and _unlinked(ended / f"{task}@{place.worker}={place.code}"):
+            return
+        for directory in (self.offers, self.taken_path, ended, self.kills_path):
             with suppress(OSError):
-                path.unlink()
+                for name in names_in(directory):
+                    if name.partition("@")[0] == task:
+                        _unlinked(directory / name)
 
     # ------------------------------------------------------------------------------------------------ the worker's
     def offered(self) -> list[str]:
@@ -193,7 +200,7 @@ class Pool:
         OSError
             That cannot be seen now.
         """
-        return sorted(task for task in names_in(self._offers) if _TASK.fullmatch(task))
+        return sorted(task for task in names_in(self.offers) if _TASK.fullmatch(task))
 
     def look_at(self, task: str) -> tuple[Offer, float, int]:
         """Return what is offered, since when (by the clock of the file system), and by which user.
@@ -203,17 +210,17 @@ class Pool:
         OSError, FormatError
             It is not offered any more, or cannot be read.
         """
-        path = self._offers / task
+        path = self.offers / task
         status = path.stat()
         return Offer.read(path), status.st_mtime, status.st_uid
 
     def take(self, task: str, worker: str) -> bool:
         """Take a task for a worker; return False if another was sooner."""
-        return _renamed(self._offers / task, self._taken / f"{task}@{worker}")
+        return _renamed(self.offers / task, self.taken_path / f"{task}@{worker}")
 
     def give_back(self, task: str, worker: str) -> None:
         """Offer a task again that its worker cannot begin."""
-        _renamed(self._taken / f"{task}@{worker}", self._offers / task)
+        _renamed(self.taken_path / f"{task}@{worker}", self.offers / task)
 
     def end(self, task: str, worker: str, campaign: str, code: int) -> None:
         """Tell the driver that the process of a task has ended; nothing is told of one that was given to others.
@@ -223,10 +230,10 @@ class Pool:
         OSError
             That cannot be written now.
         """
-        directory = self._ended / campaign
+        directory = self.ended_path / campaign
         with suppress(FileExistsError):
             directory.mkdir()
-        _renamed(self._taken / f"{task}@{worker}", directory / f"{task}@{worker}={code}")
+        _renamed(self.taken_path / f"{task}@{worker}", directory / f"{task}@{worker}={code}")
 
     def kills(self, worker: str) -> Iterator[str]:
         """Yield the tasks whose processes a worker is to end at once.
@@ -236,7 +243,7 @@ class Pool:
         OSError
             That cannot be seen now.
         """
-        for name in names_in(self._kills):
+        for name in names_in(self.kills_path):
             if (match := _TAKEN.fullmatch(name)) and match[2] == worker:
                 yield match[1]
 
@@ -250,7 +257,7 @@ class Pool:
             That cannot be seen now.
         """
         found: dict[str, list[str]] = {}
-        for name in names_in(self._taken):
+        for name in names_in(self.taken_path):
             if match := _TAKEN.fullmatch(name):
                 found.setdefault(match[2], []).append(match[1])
         return found
@@ -258,7 +265,7 @@ class Pool:
     def taken_offer(self, task: str, worker: str) -> Offer | None:
         """Return what a worker has taken; None where that cannot be seen (any more)."""
         with suppress(OSError, FormatError):
-            return Offer.read(self._taken / f"{task}@{worker}")
+            return Offer.read(self.taken_path / f"{task}@{worker}")
         return None
 
 
@@ -290,6 +297,15 @@ def pools_in(workspace: Path) -> list[str]:
     with suppress(OSError):
         return sorted(name for name in names_in(workspace / POOLS) if is_pool_name(name))
     return []
+
+
+def _unlinked(path: Path) -> bool:
+    """Remove a file; return whether it was there."""
+    try:
+        patiently(path.unlink)
+    except OSError:
+        return False
+    return True
 
 
 def _renamed(source: Path, target: Path) -> bool:

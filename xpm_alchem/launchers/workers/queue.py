@@ -145,7 +145,7 @@ class PoolQueue:
         """Forget a task: what became of it is known."""
         with self._lock:
             entry = self._entries.pop(directory, None)
-        if entry is not None and entry.place is not None and (entry.place.worker or entry.place.code is not None):
+        if entry is not None:
             self.pool.forget(self._campaign, entry.task, entry.place)
         self._wake.set()
 

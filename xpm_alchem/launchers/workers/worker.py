@@ -126,6 +126,10 @@ class Worker:
             return False
         if not self._why and self._terms.most is not None and self._taken >= self._terms.most:
             self._why = f"has taken {self._taken} task(s), as many as it should"
+        if not self._why and self._crew.is_unusable:
+            self._why = (
+                "tasks fail here for the node's fault: see `xpm-alchem failures`, or `doctor --node` for a profile"
+            )
         if not self._why and not self._has_time():
             self._why = "its time is nearly over"
         if not self._why and self._terms.idle is not None and time.monotonic() - self._busy > self._terms.idle:

@@ -47,4 +47,6 @@ def worker_slots(
         raise CampaignError("--tasks-per-gpu: no GPU was found that tasks could share.")
     number = slots if slots is not None or devices else 1
     cores = tuple(sorted(os.sched_getaffinity(0)))
-    return slots_of(devices, number=number, tasks_per_gpu=tasks_per_gpu, cores=cores, where="work")
+    return slots_of(
+        devices, number=number, tasks_per_gpu=tasks_per_gpu, cores=cores, where="work", is_proved=found.is_proved
+    )

@@ -1,0 +1,45 @@
+"""What nobody needs any more in a pool: of workers that are dead, of launches that were given to others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from xpm_alchem.base.errors import FormatError
+from xpm_alchem.base.files import names_in
+from xpm_alchem.execution.fence import Orders
+from xpm_alchem.launchers.workers.members import Members
+from xpm_alchem.launchers.workers.pool import Offer, Pool
+
+
+def leftovers(pool: Pool, campaign: str) -> Iterator[Path]:
+    """Yield the files of a pool that are of no use: of dead workers, and of a campaign's tasks that have moved on.
+
+    Raises
+    ------
+    OSError
+        The pool cannot be seen now.
+    """
+    members = Members(pool)
+    for name in members.names():
+        if members.is_dead(name):
+            yield from members.files(name)
+    living = set(members.names())
+    for path in (pool.workers / name for name in names_in(pool.workers) if name.endswith(".alive")):
+        if path.stem not in living:
+            yield path
+    for directory in (pool.offers, pool.taken_path, pool.ended_path / campaign):
+        for path in (directory / name for name in names_in(directory)):
+            if _has_moved_on(path, campaign):
+                yield path
+    taken = set(names_in(pool.taken_path))
+    yield from (pool.kills_path / name for name in names_in(pool.kills_path) if name not in taken)
+
+
+def _has_moved_on(path: Path, campaign: str) -> bool:
+    """Whether a task's orders name another launch than what was offered; what cannot be read may be needed."""
+    with suppress(OSError, FormatError):
+        offer = Offer.read(path)
+        return offer.campaign == campaign and Orders.read(Path(offer.script).parent).launch != offer.launch
+    return False
