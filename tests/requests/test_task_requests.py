@@ -354,6 +354,7 @@ def test_list(varied, call):
     row = rows[f"{A}:5"]
     assert row.pop("id") == tasks(varied)[f"{A}:5"].task
     assert row.pop("host")
+    assert row.pop("devices") == []
     assert row == {
         "task": f"{A}:5",
         "transformation": A,

@@ -23,6 +23,9 @@ _NUMBERS, _TIMES = ("slots", "threads", "tasks_per_gpu"), ("time_limit", "margin
 _KEYS = ("kind", *_NUMBERS, "gpus", "platform", *_TIMES, "env", "price")
 
 
+_LEAST_SHARE = 0.01  # of a GPU; nobody has meant less
+
+
 def usable_cores() -> tuple[int, ...]:
     """Return the cores that this process may use, in order."""
     return tuple(sorted(os.sched_getaffinity(0)))
@@ -115,7 +118,7 @@ class LocalProfile:
 def _gpus(value: Any, values: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return what 'gpus' asks for; a share of one, as version 0.1 had it for the cost, lets tasks share one."""
     if isinstance(value, float) and 0 < value < 1:
-        tasks = round(1 / value)
+        tasks = round(1 / max(value, _LEAST_SHARE))
         if abs(tasks * value - 1) > 0.01 or values.get("tasks_per_gpu", tasks) != tasks:
             raise CampaignError(
                 f"{where}.gpus: {short(value)} is no number of GPUs of this machine. To let tasks share GPUs, give for "
