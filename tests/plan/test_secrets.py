@@ -28,6 +28,7 @@ HEAD = "name: a  # the first\nnetwork: n.json\n"
         "notify:\n  command: |\n    tell sesame\n",
         "notify:\n  command: &words [tell, sesame]\n",
         "launcher: {kind: local, env: {LAB_KEY: sesame, OTHER: sesame}}",
+        "launcher: [gpu, {kind: local, env: {LAB_KEY: sesame, OTHER: sesame}}]",
         "launcher:\n  kind: slurm\n  env:\n    LAB_KEY: |\n      sesame\n      sesame\n    N: 3\n",
         "notify: {command: [mail, me]}\n# before: url: https://hooks.example.org/sesame\n",
     ],

@@ -102,7 +102,7 @@ class Starts:
             if (spec := self._launcher.process_spec(directory, attempt)) is None:
                 return  # it has ended meanwhile: the next look takes it in
             write_json(pid_file(directory), spec)
-        self._jobs[task.task] = self._session.submit(self._configuration(task), self._launcher)
+        self._jobs[task.task] = self._session.submit(self._configuration(task), self._launcher.of(directory))
         self._observe(DriverEvent("taken up again", task))
 
     def _start(self, task: TaskState) -> int:
@@ -125,7 +125,7 @@ class Starts:
             clear_markers(files.path, attempts[-1].number if attempts else 0)
         self._withdrawal.forget(task)
         before = len(attempts) - (alive and unended is not None)
-        launcher = self._launcher.for_task(wanted)
+        launcher = self._launcher.of(files.path).for_task(wanted)
         price = {"cost_per_hour": launcher.cost_per_hour, "cost_unit": launcher.cost_unit}
         if not alive:
             give_orders(files.path, **price)

@@ -134,6 +134,14 @@ class AttemptLauncher(Launcher):
         """
         return ""
 
+    def of(self, directory: Path) -> AttemptLauncher:
+        """Return the launcher that a task has its place with, or that has its attempt."""
+        return self
+
+    def has_made(self, launch: str | None) -> bool:
+        """Return whether a launch, as a task's orders name it, is of this kind of launcher."""
+        return False
+
     def for_task(self, demand: Demand) -> AttemptLauncher:
         """Return a launcher for a task whose history demands more than the profile gives."""
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experimaestro.launcherfinder import LauncherRegistry, parse
@@ -16,6 +16,7 @@ from xpm_alchem.base.values import short
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.launchers.local import LocalLauncher
 from xpm_alchem.launchers.local_profile import LocalProfile
+from xpm_alchem.launchers.several import SeveralLaunchers
 from xpm_alchem.launchers.slurm.launcher import SlurmLauncher
 from xpm_alchem.launchers.slurm.profile import SlurmProfile
 from xpm_alchem.launchers.workers.launcher import WorkersLauncher
@@ -25,14 +26,18 @@ _KINDS = ("local", "slurm", "workers")
 _SIGNS = "=(&|"  # of a requirement
 
 
-def choose_launcher(given: str | Mapping[str, Any], profiles: Mapping[str, Any]) -> AttemptLauncher:
+Given = str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]]
+
+
+def choose_launcher(given: Given, profiles: Mapping[str, Any]) -> AttemptLauncher:
     """Return a launcher.
 
     Parameters
     ----------
     given
         'local', 'slurm' (with the site's defaults), 'workers', the name of a profile, a profile in place, or a
-        requirement such as ``'duration=2h & cpu(cores=4)'`` that experimaestro's find_launcher answers.
+        requirement such as ``'duration=2h & cpu(cores=4)'`` that experimaestro's find_launcher answers. Or several of
+        these: the first is filled, then the next.
     profiles
         The profiles of settings.yaml by name.
 
@@ -41,6 +46,9 @@ def choose_launcher(given: str | Mapping[str, Any], profiles: Mapping[str, Any])
     CampaignError
         There is no such launcher, or its profile cannot be used.
     """
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        chosen = [choose_launcher(one, profiles) for one in given]
+        return chosen[0] if len(chosen) == 1 else SeveralLaunchers(chosen)
     if isinstance(given, Mapping):
         return _from_profile("in campaign.yaml", given, "launcher")
     if given in profiles:

@@ -199,6 +199,10 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
         """Return whether every slot's GPUs are in use."""
         return self._machine is not None and self._machine.is_full(self._scope)
 
+    def has_made(self, launch: str | None) -> bool:
+        """Return whether a launch is of this machine's processes."""
+        return (launch or "").startswith(_LOCAL)
+
     def prepare(self, directory: Path) -> None:
         """Make a task ready; a process of an earlier launch that begins now finds that it may not work on it."""
         give_orders(directory, launch=f"{_LOCAL}{uuid.uuid4().hex[:10]}", stop=None)

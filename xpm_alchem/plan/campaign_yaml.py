@@ -39,7 +39,8 @@ class Plan:
     workspace
         Id of a workspace in settings.yaml, or a directory; None for the default one of settings.yaml.
     launcher
-        A profile's name, a find_launcher requirement, or a profile in place.
+        A profile's name, a find_launcher requirement, or a profile in place; or several, the first of which is filled
+        before the next.
     max_retries
         Retries after the first attempt of a task; None takes the workspace's.
     restarts
@@ -59,7 +60,7 @@ class Plan:
     name: str
     network: Path
     workspace: str | None = None
-    launcher: str | dict[str, Any] = "local"
+    launcher: str | dict[str, Any] | list[str | dict[str, Any]] = "local"
     strategy: StrategyPlan = attrs.field(factory=StrategyPlan)
     max_retries: int | None = None
     restarts: Patterns = ()
@@ -91,6 +92,8 @@ class Plan:
 
 def _shown(key: str, name: str, value: Any) -> Any:
     """Return a value of the plan without what may be secret."""
+    if name == "launcher" and isinstance(value, list):
+        return [_shown(key, name, one) for one in value]
     if name == "launcher" and isinstance(value, dict):
         return {one: _shown(name, one, item) for one, item in value.items()}
     if (key, name) == ("launcher", "env") and isinstance(value, dict):
@@ -158,8 +161,7 @@ def parse_plan(text: str, path: Path) -> Plan:
     if content.get("workspace") is not None:
         given["workspace"] = checks.text(content["workspace"], f"{where}: workspace")
     if "launcher" in content:
-        launcher = content["launcher"]
-        given["launcher"] = launcher if isinstance(launcher, dict) else checks.text(launcher, f"{where}: launcher")
+        given["launcher"] = _launcher(content["launcher"], f"{where}: launcher")
     if "strategy" in content:
         given["strategy"] = StrategyPlan.parse(content["strategy"], f"{where}: strategy")
     if content.get("max_retries") is not None:
@@ -191,3 +193,11 @@ def _path(value: Any, where: str, file: Path) -> Path:
         if isinstance(error, CampaignError):
             raise
         raise CampaignError(f"{where}: {short(value)} is no path ({error}).") from None
+
+
+def _launcher(value: Any, where: str) -> Any:
+    if not isinstance(value, list):
+        return value if isinstance(value, dict) else checks.text(value, where)
+    if not value:
+        raise CampaignError(f"{where}: names none. Give a profile's name, or several: [gpu, pool].")
+    return [one if isinstance(one, dict) else checks.text(one, f"{where}[{i}]") for i, one in enumerate(value)]

@@ -107,13 +107,15 @@ def _span(node: yaml.Node) -> tuple[int, int]:
 
 
 def _values(node: Any, *keys: str) -> Iterator[yaml.Node]:
-    """Yield the nodes under a key of a key, also those that a merge (``<<``) or an alias brings."""
+    """Yield the nodes under a key of a key, also of each of several, or that a merge (``<<``) or an alias brings."""
     if not keys:
         yield node
+    elif isinstance(node, yaml.SequenceNode):
+        for one in node.value:
+            yield from _values(one, *keys)
     elif isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if key.value == keys[0]:
                 yield from _values(value, *keys[1:])
             elif key.value == "<<":
-                for merged in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                    yield from _values(merged, *keys)
+                yield from _values(value, *keys)

@@ -90,7 +90,9 @@ def _sha256(path: Path) -> str | None:
         return None
 
 
-def _launcher(given: str | dict[str, Any]) -> str | dict[str, Any]:
+def _launcher(given: Any) -> Any:
+    if isinstance(given, list):
+        return [_launcher(one) for one in given]
     if isinstance(given, dict) and isinstance(given.get("env"), dict):
         return {**given, "env": hidden_variables(given["env"])}
     return given

@@ -15,6 +15,7 @@ import attrs
 from experimaestro.connectors import Process, ProcessBuilder, ProcessState
 
 from xpm_alchem.base.errors import CampaignError
+from xpm_alchem.base.files import exists
 from xpm_alchem.execution.attempts import Attempt, Launched, Outcome
 from xpm_alchem.execution.demand import Demand
 from xpm_alchem.execution.fence import give_orders
@@ -23,6 +24,7 @@ from xpm_alchem.launchers.base import AttemptLauncher, Ending, Waiting
 from xpm_alchem.launchers.connector import this_machine
 from xpm_alchem.launchers.slurm.absence import is_sign_of_life
 from xpm_alchem.launchers.slurm.avoided import AvoidedDevices
+from xpm_alchem.launchers.slurm.batch import parse_launch
 from xpm_alchem.launchers.slurm.commands import Slurm, SlurmError, Trouble
 from xpm_alchem.launchers.slurm.entry import Entry, outcome_of
 from xpm_alchem.launchers.slurm.profile import SlurmProfile
@@ -152,6 +154,11 @@ class SlurmLauncher(AttemptLauncher):
         launcher = copy.copy(self)
         launcher.profile = grown
         return launcher
+
+    def has_made(self, launch: str | None) -> bool:
+        """Return whether a launch is of a batch of this workspace."""
+        found = parse_launch(self.root, launch or "")
+        return found is not None and exists(found[0])
 
     def prepare(self, directory: Path) -> None:
         """Make a task ready; a job of an earlier launch that starts now finds that it may not work on it."""

@@ -19,7 +19,7 @@ from xpm_alchem.execution.life_signs import files_of
 from xpm_alchem.launchers.base import AttemptLauncher, Ending, Waiting
 from xpm_alchem.launchers.connector import this_machine
 from xpm_alchem.launchers.workers.members import ALIVE_SECONDS
-from xpm_alchem.launchers.workers.pool import Offer, Place, Pool, launch_of, new_task
+from xpm_alchem.launchers.workers.pool import Offer, Place, Pool, launch_of, new_task, parse_launch
 from xpm_alchem.launchers.workers.profile import PoolProfile
 from xpm_alchem.launchers.workers.queue import Entry, PoolQueue
 
@@ -111,6 +111,11 @@ class WorkersLauncher(AttemptLauncher):
         launcher._avoided_nodes = demand.avoid
         return launcher
 
+    def has_made(self, launch: str | None) -> bool:
+        """Return whether a launch is of this pool."""
+        found = parse_launch(launch)
+        return found is not None and found[0] == self.profile.pool
+
     def prepare(self, directory: Path) -> None:
         """Make a task ready; an attempt of an earlier launch that begins now finds that it may not work on it."""
         give_orders(directory, launch=_NOT_LAUNCHED, stop=None)
@@ -180,9 +185,9 @@ class WorkersLauncher(AttemptLauncher):
 
     def forget(self, directory: Path, *, again: bool) -> None:
         """Take note that the end of a task's attempt was dealt with; it must not be found again."""
+        self.queue.forget(directory)
         if again:
             give_orders(directory, launch=_NOT_LAUNCHED)
-        self.queue.forget(directory)
 
     def withdraw(self, directory: Path) -> None:
         """Take a task back, or have its worker end it."""

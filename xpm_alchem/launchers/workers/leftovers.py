@@ -8,6 +8,8 @@ from pathlib import Path
 
 from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.files import names_in
+from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import Orders
 from xpm_alchem.launchers.workers.members import Members
 from xpm_alchem.launchers.workers.pool import Offer, Pool
@@ -38,8 +40,18 @@ def leftovers(pool: Pool, campaign: str) -> Iterator[Path]:
 
 
 def _has_moved_on(path: Path, campaign: str) -> bool:
-    """Whether a task's orders name another launch than what was offered; what cannot be read may be needed."""
+    """Whether nobody waits for an offer any more; what cannot be read may be needed.
+
+    A task's orders name another launch then, or its driver has decided what follows from the attempt.
+    """
     with suppress(OSError, FormatError):
         offer = Offer.read(path)
-        return offer.campaign == campaign and Orders.read(Path(offer.script).parent).launch != offer.launch
+        directory = Path(offer.script).parent
+        if offer.campaign != campaign:
+            return False
+        if Orders.read(directory).launch != offer.launch:
+            return True
+        attempts = AttemptLog(TaskDirectory(directory).attempts).read()
+        worker = path.name.partition("@")[2].partition("=")[0]
+        return bool(attempts and worker) and attempts[-1].launched_as == worker and attempts[-1].decision is not None
     return False

@@ -147,6 +147,8 @@ class PoolQueue:
             entry = self._entries.pop(directory, None)
         if entry is not None:
             self.pool.forget(self._campaign, entry.task, entry.place)
+        elif (launch := parse_launch(Orders.read(directory).launch)) is not None and launch[0] == self.pool.name:
+            self.pool.forget(self._campaign, launch[1], None)  # an earlier driver's
         self._wake.set()
 
     def withdraw(self, directory: Path) -> None:
