@@ -140,7 +140,7 @@ class WorkersLauncher(AttemptLauncher):
     def has_launched(self, directory: Path) -> bool:
         """Return whether the task's orders name a launch that the pool knows."""
         entry = self.queue.find(directory)
-        return entry is not None and not entry.lost and (entry.ended or self.queue.place(entry) is not None)
+        return entry is not None and not entry.lost and (entry.ended or not self.queue.is_nowhere(entry))
 
     def is_running(self, directory: Path, attempt: Attempt | None) -> bool | None:
         """Return whether a task waits for a worker, or a worker has it."""

@@ -1,12 +1,14 @@
 """The workers of a pool: who they are, and whether they live.
 
-A worker writes one record when it begins, and touches a file every few seconds. A worker of this machine is dead when
-its process is gone; one of another machine when nothing was heard of it for long, by the clock of the file system.
+A worker writes one record when it begins, and touches a file every few seconds. One of this machine is dead when its
+process is gone and it touches nothing any more; one of another machine when nothing was heard of it for long, by the
+clock of the file system.
 """
 
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -77,6 +79,7 @@ class Members:
         self._path = pool.workers
         self.clock = FileClock(self._path / "clock")
         self._read: dict[str, Member] = {}  # what a worker writes once
+        self._unseen: dict[str, float] = {}  # workers without any file, since when, by a clock that nobody sets
 
     def join(self, member: Member) -> None:
         """Become a worker of the pool."""
@@ -141,15 +144,29 @@ class Members:
     def is_dead(self, name: str) -> bool | None:
         """Return whether a worker is gone; None while that is not sure.
 
-        One that has left is.
+        A process that is not seen here proves nothing alone: it may be in a container, or on a machine of the same
+        name. One whose files are not there (any more, or yet) is not known; see `watched_dead`.
         """
-        member = self.get(name)
-        if member is not None and member.process.is_here:
-            return not member.process.is_alive()
         quiet = self.quiet(name)
+        if quiet == float("inf"):
+            return None
+        member = self.get(name)
+        if member is not None and member.process.is_here and not member.process.is_alive():
+            return True if quiet > 2 * ALIVE_SECONDS else None
         if quiet > SILENT_SECONDS:
-            return True
+            return member is None or not member.process.is_here or None  # a process that is stopped lives
         return False if quiet < 3 * ALIVE_SECONDS else None
+
+    def watched_dead(self, name: str) -> bool | None:
+        """Return as `is_dead`; a worker of which nothing is there is dead when that was seen for long.
+
+        Another machine may see files late, and a name that is asked for too soon is remembered as absent.
+        """
+        if self.quiet(name) != float("inf"):
+            self._unseen.pop(name, None)
+            return self.is_dead(name)
+        since = self._unseen.setdefault(name, time.monotonic())
+        return True if time.monotonic() - since > SILENT_SECONDS else None
 
     def _record(self, name: str) -> Path:
         return self._path / f"{name}.json"

@@ -30,7 +30,7 @@ from xpm_alchem.launchers.workers.pool import Place, Pool, parse_launch
 _log = logging.getLogger("xpm.alchem.workers")
 _STEP_SECONDS = 1.0
 _WORKERS_SECONDS = 10.0  # between two looks at whether the workers of our tasks live
-_NOWHERE_SECONDS = 30.0  # for which a task that is seen nowhere may be on its way from one place to another
+_NOWHERE_SECONDS = 75.0  # for which a task may be seen nowhere: another machine may see new names a minute late
 _WAITING_SECONDS = 30.0  # after which a user is told that a task waits for a worker
 
 
@@ -131,6 +131,16 @@ class PoolQueue:
         """
         return self.pool.places(self._campaign).get(entry.task)
 
+    def is_nowhere(self, entry: Entry) -> bool:
+        """Whether a task is in no place of the pool, and has not been for a while.
+
+        Raises
+        ------
+        OSError
+            That cannot be seen now.
+        """
+        return self.place(entry) is None and time.monotonic() - entry.seen > _NOWHERE_SECONDS
+
     def holds(self, entry: Entry) -> bool:
         """Whether an entry was neither forgotten nor replaced."""
         with self._lock:
@@ -228,7 +238,7 @@ class PoolQueue:
         for entry in entries:
             worker = "" if entry.place is None else entry.place.worker
             if worker and worker not in dead:
-                dead[worker] = self.members.is_dead(worker)
+                dead[worker] = self.members.watched_dead(worker)
             is_nowhere = time.monotonic() - entry.seen > _NOWHERE_SECONDS
             if is_nowhere or (worker and dead[worker]):
                 with suppress(OSError, FormatError):  # looked at again
@@ -237,7 +247,7 @@ class PoolQueue:
     def _bury(self, entry: Entry, worker: str) -> None:
         """Note that a task's attempt is gone, if it is: who started it is."""
         log = AttemptLog(TaskDirectory(entry.directory).attempts).read()
-        last = log[-1] if log and log[-1].launched_as == worker else None
+        last = log[-1] if log and (not worker or log[-1].launched_as == worker) else None
         if last is not None and last.outcome is not None:
             entry.ended = True
             return
