@@ -10,10 +10,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -22,11 +21,11 @@ from xpm_alchem.base.errors import FormatError
 from xpm_alchem.devices.mps import multi_process_service
 from xpm_alchem.devices.slots import Slot
 from xpm_alchem.execution.fence import Orders
-from xpm_alchem.launchers.attempt_process import failed_on_its_node, start_attempt
+from xpm_alchem.launchers.crew import Crew
 from xpm_alchem.launchers.slurm.avoided import AvoidedDevices
 from xpm_alchem.launchers.slurm.batch import Batch
 from xpm_alchem.launchers.slurm.commands import Slurm
-from xpm_alchem.launchers.slurm.job_slots import free_slot, job_slots
+from xpm_alchem.launchers.slurm.job_slots import job_slots
 
 _LEAST_SECONDS = 30.0  # a task that would get less than this beside the margin is left to another job
 _LINGER_SECONDS = 10.0  # for the next task to become ready
@@ -62,7 +61,7 @@ def main() -> int:
     worker = _Worker(batch, job, index if batch.tasks_per_job == 1 else None)
     if not batch.mps:
         return worker.run()
-    with multi_process_service([device for slot in worker.slots for device in slot.devices]):
+    with multi_process_service([device for slot in worker.crew.slots for device in slot.devices]):
         return worker.run()
 
 
@@ -80,9 +79,7 @@ class _Worker:
     def __init__(self, batch: Batch, job: str, only: int | None) -> None:
         self._batch, self._job, self._only = batch, job, only
         self._node = os.environ.get("SLURM_NODEID", "0") if batch.nodes > 1 else ""
-        self._children: dict[tuple[str, int], subprocess.Popen[bytes]] = {}  # by the batch's name
-        self.slots = job_slots(batch)
-        self._in_slot: dict[tuple[str, int], int] = {}  # the slot's number, of each that was taken
+        self.crew: Crew[tuple[str, int]] = Crew(job_slots(batch))  # its tasks by the batch's name
         self._batches = {batch.path.name: batch}
         self._codes: list[int] = []
         self._untold: dict[tuple[str, int], int] = {}  # exit codes that could not be written down yet
@@ -97,8 +94,8 @@ class _Worker:
         if self._only is None:
             self._run_pool()
         elif self._is_still_ours(self._only):
-            self._start(self._batch, self._only, self.slots[0])
-            while self._children:
+            self._start(self._batch, self._only, self.crew.slots[0])
+            while self.crew.children:
                 self._reap()
                 time.sleep(_POLL_SECONDS)
         else:
@@ -113,37 +110,26 @@ class _Worker:
         idle_since = time.time()
         while True:
             self._reap()
-            while len(self._in_slot) < len(self.slots) and self._has_time():
+            while not self.crew.is_full and self._has_time():
                 if not self._take_one():
                     break
-            if self._children:
+            if self.crew.children:
                 idle_since = time.time()
-            elif (
-                not self._has_time()
-                or len(self._in_slot) == len(self.slots)
-                or time.time() - idle_since > _LINGER_SECONDS
-            ):
+            elif not self._has_time() or self.crew.is_unusable or time.time() - idle_since > _LINGER_SECONDS:
                 return
             time.sleep(_POLL_SECONDS)
 
     def _hand_on(self, number: int, frame: object) -> None:
         self._stopping = True
-        for child in list(self._children.values()):
-            if child.poll() is None:
-                child.send_signal(number)
+        self.crew.signal(number)
 
     def _reap(self) -> None:
         """Note which processes have ended, and every few seconds which are alive."""
-        is_due = time.monotonic() - self._said_alive > _ALIVE_SECONDS
-        for (name, number), child in list(self._children.items()):
-            if (code := child.poll()) is not None:
-                self._ended(name, number, code)
-                del self._children[name, number]
-                if code == 0 or not failed_on_its_node(Path(self._batches[name].scripts[number])):
-                    del self._in_slot[name, number]  # else no other task shall be tried there
-            elif is_due:
+        for child, code in self.crew.ended():
+            self._ended(*child.task, code)
+        if time.monotonic() - self._said_alive > _ALIVE_SECONDS:
+            for name, number in (child.task for child in self.crew.children):
                 self._batches[name].note_alive(number)
-        if is_due:
             self._said_alive = time.monotonic()
             self._note_codes()
 
@@ -166,32 +152,19 @@ class _Worker:
         except (OSError, FormatError):
             return True
 
-    def _free_slot(self) -> Slot | None:
-        """Return a slot for one more task, None if all are taken, or nothing good is left."""
-        has_devices = any(slot.devices for slot in self.slots)
-        avoided = AvoidedDevices(self._batch.path.parent, self._batch.campaign).on(_node_name()) if has_devices else ()
-        return free_slot(self.slots, self._in_slot.values(), avoided)
-
     def _start(self, batch: Batch, number: int, slot: Slot) -> None:
         name = batch.path.name
         self._batches[name] = batch
+        facts = {"job": self._job, "launch": batch.launch(number), "margin": self._batch.margin}
+        facts["end"] = None if self._end == float("inf") else self._end
+        variables = {"XPM_ALCHEM_SLURM": json.dumps(facts)}
+        batch.note_alive(number)
         try:
-            self._children[name, number] = self._begun(batch, number, slot)
-            self._in_slot[name, number] = slot.number
+            script, platform = Path(batch.scripts[number]), self._batch.platform
+            self.crew.start((name, number), script, slot, platform=platform, variables=variables)
         except OSError as error:
             sys.stderr.write(f"{batch.launch(number)}: it could not be started: {error}\n")
             self._ended(name, number, 1)
-
-    def _begun(self, batch: Batch, number: int, slot: Slot) -> subprocess.Popen[bytes]:
-        facts = {"job": self._job, "launch": batch.launch(number), "margin": self._batch.margin}
-        facts["end"] = None if self._end == float("inf") else self._end
-        batch.note_alive(number)
-        return start_attempt(
-            Path(batch.scripts[number]),
-            slot,
-            platform=self._batch.platform,
-            variables={"XPM_ALCHEM_SLURM": json.dumps(facts)},
-        )
 
     # -------------------------------------------------------------------------------------------- several tasks a job
     def _has_time(self) -> bool:
@@ -206,18 +179,24 @@ class _Worker:
     def _take_one(self) -> bool:
         if time.time() - self._looked < _LOOK_SECONDS:
             return False
-        if (slot := self._free_slot()) is None:
+        if (place := self.crew.place(self._avoided())) is None:
             self._looked = time.time()
             return False
         try:
             for batch, number in self._open():
                 if batch.claim(number, self._job, self._batch.job_name, self._node):
-                    self._start(batch, number, slot)
+                    self._start(batch, number, place[0])
                     return True
         except (OSError, FormatError) as error:  # it is looked again
             sys.stderr.write(f"no task could be taken on now: {error}\n")
         self._looked = time.time()
         return False
+
+    def _avoided(self) -> Collection[str]:
+        """Return the devices of this node on which tasks fail, where there is a choice."""
+        if not any(slot.devices for slot in self.crew.slots):
+            return ()
+        return AvoidedDevices(self._batch.path.parent, self._batch.campaign).on(os.environ.get("SLURMD_NODENAME", ""))
 
     def _open(self) -> Iterator[tuple[Batch, int]]:
         """Yield the tasks that nobody has taken on: of this batch first, then of others of its pool, oldest first."""
@@ -254,10 +233,6 @@ def _insistently(action: Callable[[], T]) -> T:
 
 def _may_run(batch: Batch, number: int) -> bool:
     return Orders.read(Path(batch.scripts[number]).parent).launch == batch.launch(number)
-
-
-def _node_name() -> str:
-    return os.environ.get("SLURMD_NODENAME", "")
 
 
 if __name__ == "__main__":

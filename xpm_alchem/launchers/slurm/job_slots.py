@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 
 import attrs
 
@@ -64,9 +64,3 @@ def _own_cores(environment: Mapping[str, str]) -> tuple[int, ...]:
     """Return the cores of the job, where SLURM confines it to some: else they are everybody's."""
     cores = tuple(sorted(os.sched_getaffinity(0)))
     return cores if environment.get("SLURM_CPUS_ON_NODE") == str(len(cores)) else ()
-
-
-def free_slot(slots: Sequence[Slot], taken: Collection[int], avoided: Collection[str]) -> Slot | None:
-    """Return a slot for one more task, None if there is none; a device to be avoided is used only if all are."""
-    good = [slot for slot in slots if not any(device.id in avoided for device in slot.devices)]
-    return next((slot for slot in good or slots if slot.number not in taken), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -15,8 +16,8 @@ from xpm_alchem.base.errors import FormatError
 from xpm_alchem.devices.slots import Slot
 from xpm_alchem.execution.fence import Orders
 from xpm_alchem.execution.processes import HOST, ProcessIdentity
-from xpm_alchem.launchers.workers.crew import Child, Crew
-from xpm_alchem.launchers.workers.limits import steady_time
+from xpm_alchem.launchers.crew import Crew
+from xpm_alchem.launchers.workers.limits import VARIABLE, steady_time
 from xpm_alchem.launchers.workers.members import ALIVE_SECONDS, Member, Members, new_name
 from xpm_alchem.launchers.workers.pool import Offer, Pool, parse_launch
 from xpm_alchem.launchers.workers.time_limit import TimeLimit
@@ -72,8 +73,9 @@ class Worker:
         self._pool, self._terms, self._say = pool, terms, say
         self.name = new_name()
         self._members = Members(pool)
-        self._crew = Crew(slots, scope)
-        self._untold: list[tuple[Child, int]] = []  # ends that could not be written down yet
+        self._crew: Crew[str] = Crew(slots, scope)
+        self._offers: dict[str, Offer] = {}  # of the tasks at work
+        self._untold: dict[str, int] = {}  # exit codes that could not be written down yet
         self._taken = 0
         self._unfit: dict[str, float] = {}  # offers that are not for us, until when
         self._looked, self._pause = float("-inf"), _LOOK_LEAST
@@ -144,8 +146,8 @@ class Worker:
             self._tell_ends()
         for child, code in self._crew.ended():
             self._busy = time.monotonic()
-            self._untold.append((child, code))
-            self._say(f"{_name(child.offer)}: ended{f' with exit code {code}' if code else ''}")
+            self._untold[child.task] = code
+            self._say(f"{_name(self._offers[child.task])}: ended{f' with exit code {code}' if code else ''}")
             self._tell_ends()
             self._looked = float("-inf")  # another one may be taken at once
         if self._crew.children:
@@ -162,7 +164,7 @@ class Worker:
         self._crew.kill()
         until = time.monotonic() + _GRACE_SECONDS
         while self._crew.children and time.monotonic() < until:
-            self._untold += self._crew.ended()
+            self._untold |= {child.task: code for child, code in self._crew.ended()}
             time.sleep(_STEP_SECONDS)
         self._tell_ends()
         while self._untold and time.monotonic() < until:
@@ -171,10 +173,10 @@ class Worker:
 
     def _tell_ends(self) -> None:
         """Write ends down; what cannot be written now is tried again."""
-        for child, code in list(self._untold):
+        for task, code in list(self._untold.items()):
             with suppress(OSError):
-                self._pool.end(child.task, self.name, child.offer.campaign, code)
-                self._untold.remove((child, code))
+                self._pool.end(task, self.name, self._offers[task].campaign, code)
+                del self._untold[task], self._offers[task]
 
     def _heed_kills(self) -> None:
         with suppress(OSError):
@@ -225,7 +227,11 @@ class Worker:
             if Orders.read(Path(offer.script).parent).launch != offer.launch:
                 self._pool.end(task, self.name, offer.campaign, 0)  # given to others, or taken back
                 return True
-            self._crew.start(task, offer, slot, held, {"worker": self.name, "ends": self._ends()})
+            told = {"launch": offer.launch, "margin": offer.margin, "worker": self.name, "ends": self._ends()}
+            variables = {**offer.env, VARIABLE: json.dumps(told)}
+            script, platform = Path(offer.script), offer.platform
+            self._crew.start(task, script, slot, held=held, platform=platform, variables=variables, has_session=True)
+            self._offers[task] = offer
         except (OSError, FormatError) as error:
             self._say(f"{_name(offer)}: could not be begun ({error})")
             self._pool.give_back(task, self.name)
