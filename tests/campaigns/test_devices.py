@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,12 @@ def test_each_attempt_has_its_own_device_through_kills_and_other_drivers(tmp_pat
         assert all(len(attempt.devices) == 1 and attempt.devices_there == 4 for attempt in attempts if attempt.began)
 
 
+def show(campaign: SmallCampaign, workspace: Path) -> dict[str, Any]:
+    done = campaign.call("show", campaign.plan["name"], "-w", workspace, "--json")
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
 def test_two_campaigns_of_a_workspace_share_the_devices(tmp_path):
     used, go = tmp_path / "used", tmp_path / "go"
     hold = {"simulate 0": {"do": "wait", "file": str(go)}}
@@ -67,6 +74,12 @@ def test_two_campaigns_of_a_workspace_share_the_devices(tmp_path):
     drivers = [campaign.start() for campaign in (first, second)]
     wait_for(lambda: len(seen(used)) == 4)
     assert set(devices_seen(used)) == ALL
+
+    def shown() -> set[str]:
+        rows = [row for campaign in (first, second) for row in show(campaign, tmp_path / "w")["rows"]]
+        return {device for row in rows for device in row["devices"]}
+
+    wait_for(lambda: shown() == {"GPU 0", "GPU 1", "GPU 2", "GPU 3"})
     go.touch()
     for driver in drivers:
         driver.communicate()

@@ -197,6 +197,7 @@ class _Execution:
                 cpu_seconds=sum(attempt.cpu_seconds for attempt in earlier),
                 peak_memory_bytes=max((attempt.peak_memory_bytes for attempt in earlier), default=0),
                 set_aside=sum(bool(unit.get("set_aside")) for attempt in earlier for unit in attempt.units),
+                devices=", ".join(map(str, self.attempt.devices)),
                 versions=dict(self.attempt.versions),
             )
             self.summary_file = SummaryFile(self.files.summary, self._guard)

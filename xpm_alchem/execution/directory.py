@@ -192,6 +192,8 @@ class TaskSummary:
         Over all attempts.
     set_aside
         How often an inherited checkpoint was set aside and its unit started fresh.
+    devices
+        What the last attempt was given to compute on, in words; '' for nothing.
     """
 
     transformation: str
@@ -211,6 +213,7 @@ class TaskSummary:
     peak_memory_bytes: int = 0
     set_aside: int = 0
     updated: float = 0.0
+    devices: str = ""
     versions: dict[str, str] = attrs.field(factory=dict)
 
     def write(self, path: Path, *, is_final: bool = True) -> None:

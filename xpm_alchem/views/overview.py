@@ -6,6 +6,7 @@ import copy
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from xpm_alchem.base.errors import FormatError, InputError
@@ -164,6 +165,7 @@ def show_view(records: CampaignRecords, tasks: Tasks | None = None, looks: Looks
                 "running": counts[TaskStatus.RUNNING],
                 "waiting": counts[TaskStatus.WAITING],
                 "error": counts[TaskStatus.ERROR],
+                "devices": _devices(records, group, holds, looks),
                 "queued": sum(task.task in holds and holds[task.task].kind == QUEUED for task in group),
                 "estimate": result.estimate,
                 "sd": result.sd,
@@ -186,6 +188,13 @@ def show_view(records: CampaignRecords, tasks: Tasks | None = None, looks: Looks
         "needs_user": sentences(holds, is_lasting=True),
         "held_up": sentences(holds, is_lasting=False),
     }
+
+
+def _devices(records: CampaignRecords, tasks: list[TaskState], holds: Holds, looks: Looks) -> list[str]:
+    """Return what running attempts compute on, as far as they have said so."""
+    running = [task for task in tasks if task.status is TaskStatus.RUNNING and task.task not in holds]
+    summaries = [looks.at(task, SUMMARY, partial(task_summary, records, task)) for task in running]
+    return sorted(summary.devices for summary in summaries if summary is not None and summary.devices)
 
 
 def _with_counts(tasks: list[TaskState], mostly_lost: Collection[str], what: str) -> str:
