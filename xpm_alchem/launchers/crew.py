@@ -139,8 +139,9 @@ class Crew(Generic[Task]):
             self._warned = time.monotonic()
             self.signal(signal.SIGUSR1)
 
-    def kill(self, only: Task | None = None) -> None:
-        """End attempts at once, with what they have started: all, or that of one task."""
-        for child in self.children:
-            if only in (None, child.task):
-                child.kill()
+    def kill(self, only: Task | None = None) -> bool:
+        """End attempts at once, with what they have started: all, or that of one task; return whether there was any."""
+        doomed = [child for child in self.children if only in (None, child.task)]
+        for child in doomed:
+            child.kill()
+        return bool(doomed)

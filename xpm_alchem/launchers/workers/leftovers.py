@@ -33,25 +33,31 @@ def leftovers(pool: Pool, campaign: str) -> Iterator[Path]:
             yield path
     for directory in (pool.offers, pool.taken_path, pool.ended_path / campaign):
         for path in (directory / name for name in names_in(directory)):
-            if _has_moved_on(path, campaign):
+            if _is_dealt_with(path, campaign):
                 yield path
     taken = set(names_in(pool.taken_path))
     yield from (pool.kills_path / name for name in names_in(pool.kills_path) if name not in taken)
 
 
-def _has_moved_on(path: Path, campaign: str) -> bool:
-    """Whether nobody waits for an offer any more; what cannot be read may be needed.
+def _is_dealt_with(path: Path, campaign: str) -> bool:
+    """Whether a task's orders name another launch than what was offered, or its driver has decided on the attempt.
 
-    A task's orders name another launch then, or its driver has decided what follows from the attempt.
+    What cannot be read may be needed.
     """
     with suppress(OSError, FormatError):
         offer = Offer.read(path)
         directory = Path(offer.script).parent
         if offer.campaign != campaign:
             return False
-        if Orders.read(directory).launch != offer.launch:
-            return True
-        attempts = AttemptLog(TaskDirectory(directory).attempts).read()
-        worker = path.name.partition("@")[2].partition("=")[0]
-        return bool(attempts and worker) and attempts[-1].launched_as == worker and attempts[-1].decision is not None
+        return Orders.read(directory).launch != offer.launch or _is_decided(path, directory)
     return False
+
+
+def _is_decided(path: Path, directory: Path) -> bool:
+    """Whether the driver has decided on the attempt of an offer, which began after it by the file system's clock."""
+    attempts = AttemptLog(TaskDirectory(directory).attempts).read()
+    worker = path.name.partition("@")[2].partition("=")[0]
+    if not attempts or attempts[-1].decision is None or attempts[-1].launched_as not in (None, worker):
+        return False
+    last = attempts[-1]
+    return (last.began_on_disk if last.began else last.end or 0.0) >= path.stat().st_mtime

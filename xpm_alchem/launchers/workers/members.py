@@ -118,9 +118,12 @@ class Members:
             try:
                 content = read_record(self._record(name), _WORKER, _WORKER_VERSION)
                 devices = content.get("devices")
+                process = ProcessIdentity.from_record(content.get("process") or {})
+                if not process.host or process.pid <= 0:  # damaged: it would be taken for a process that is gone
+                    return None
                 self._read[name] = Member(
                     name=name,
-                    process=ProcessIdentity.from_record(content.get("process") or {}),
+                    process=process,
                     since=number(content.get("since")),
                     slots=count(content.get("slots")),
                     devices=tuple(map(str, devices)) if isinstance(devices, list) else (),

@@ -247,6 +247,10 @@ class Pool:
             if (match := _TAKEN.fullmatch(name)) and match[2] == worker:
                 yield match[1]
 
+    def forget_kill(self, task: str, worker: str) -> None:
+        """Remove what told a worker to end a process: it has ended."""
+        _unlinked(self.kills_path / f"{task}@{worker}")
+
     # ------------------------------------------------------------------------------------------------ who looks on
     def taken(self) -> dict[str, list[str]]:
         """Return the tasks that workers have, by worker.

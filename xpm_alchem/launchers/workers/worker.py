@@ -181,7 +181,8 @@ class Worker:
     def _heed_kills(self) -> None:
         with suppress(OSError):
             for task in self._pool.kills(self.name):
-                self._crew.kill(task)
+                if not self._crew.kill(task):  # it has ended
+                    self._pool.forget_kill(task, self.name)
 
     # ----------------------------------------------------------------------------------------------------- its tasks
     def _has_time(self, margin: float = 0.0) -> bool:
