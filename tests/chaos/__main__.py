@@ -1,12 +1,13 @@
 """Chaos: a campaign whose tasks fail by script while everything is killed and its user changes everything.
 
-    python -m tests.chaos --minutes 10 --seed 1 [--launcher slurm]
+    python -m tests.chaos --minutes 10 --seed 1 [--launcher slurm | workers]
 
 A protocol fails as misfortunes.py has drawn it (NaN, exceptions, segmentation fault, out of memory, hang, truncated
 checkpoint, full disk, ...). Drivers and tasks are killed with SIGKILL and SIGTERM, on SLURM daemons, nodes and jobs as
-well (storm.py). A user looks, changes strategy, mode and restart patterns, cancels, retries, stops (user.py). When the
-time is over everything is mended, the user asks for a number of results that is known beforehand, and the campaign must
-come to its end. Then all of it is checked against models: journal_model.py, attempts_model.py, wholeness.py.
+well (storm.py), and workers, which are frozen too (workers.py). A user looks, changes strategy, mode and restart
+patterns, cancels, retries, stops (user.py). When the time is over everything is mended, the user asks for a number of
+results that is known beforehand, and the campaign must come to its end. Then all of it is checked against models:
+journal_model.py, attempts_model.py, wholeness.py.
 
 Exits with 1 if anything is wrong, and keeps the directory then. Times are real, so a seed gives the same script and the
 same order of faults, not the same run.
@@ -39,7 +40,7 @@ def chaos(place: Path, *, launcher: str, **options: Any) -> Report:
     os.environ |= {"HOME": str(home), "XPM_WORKDIR": str(home / "xpm"), "PYTHONPATH": python_path(), "COLUMNS": "200"}
     os.environ["XPM_ALCHEM_PAUSES"] = "0"  # what is killed all the time is tried again at once
     run = Chaos(place, launcher=launcher, **options)
-    if launcher == "local":
+    if launcher != "slurm":
         return run.run(None)
     cluster = SlurmCluster(place / "cluster", accounting=True, settings={"SlurmdTimeout": SLURMD_TIMEOUT})
     os.environ["SLURM_CONF"] = str(cluster.conf)

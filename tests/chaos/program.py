@@ -16,6 +16,7 @@ from campaigns import SmallCampaign, calm_estimates
 from patience import Patience, scaled, whole_minutes
 from slurm_cluster import SlurmCluster, whole_seconds
 from storm import SlurmStorm, Storm
+from workers import Workers
 
 from tests.chaos.attempts_model import AttemptsModel
 from tests.chaos.drivers import Commands, Drivers
@@ -24,15 +25,26 @@ from tests.chaos.plan_history import PlanHistory
 from tests.chaos.report import Report
 from tests.chaos.user import User
 from tests.chaos.wholeness import Wholeness
+from tests.chaos.workers import WorkersStorm
 from xpm_alchem.base.errors import XpmAlchemError
 
 REPEATS = 4
 SLURMD_TIMEOUT = whole_seconds(10)
 WEIGHTS = {"driver": 3.0, "driver term": 1.0, "task": 4.0, "task term": 1.5, "group": 1.0}
 SLURM_WEIGHTS = {**WEIGHTS, "scancel": 3.0, "slurmd": 1.5, "node": 1.0, "slurmctld": 1.0, "slurmdbd": 1.0}
+WORKERS_WEIGHTS = {
+    **WEIGHTS,
+    "worker": 2.0,
+    "worker tree": 2.0,
+    "worker term": 1.0,
+    "worker usr1": 1.0,
+    "worker frozen": 1.0,
+    "worker tree frozen": 1.0,
+}
 LAUNCHERS: dict[str, dict[str, Any]] = {
     "local": {"kind": "local", "slots": 3, "time_limit": scaled(30.0), "margin": scaled(4.0), "grace": scaled(2.0)},
     "slurm": {"kind": "slurm", "time": f"{whole_minutes()}min", "margin": "15s", "slots": 8},
+    "workers": {"kind": "workers", "slots": 8, "margin": scaled(4.0)},
 }
 ROUNDS = 40  # most drivers in calm weather
 
@@ -68,7 +80,7 @@ class Chaos:
         is_short: bool = False,
     ) -> None:
         self._place, self._minutes, self._longest, self._patience = place, minutes, longest, patience
-        self._most_faults, self._is_short = faults, is_short
+        self._most_faults, self._is_short, self._has_workers = faults, is_short, launcher == "workers"
         self._rng = random.Random(seed)
         edges = list(itertools.islice(itertools.combinations(range(60), 2), tasks // REPEATS + 1))
         self._edges, self._hopeless = edges, edges[-1]
@@ -128,6 +140,7 @@ class Chaos:
             if drivers.current is not None and drivers.is_at_work():
                 drivers.current.send_signal(signal.SIGKILL)
                 drivers.current.wait(60)
+            storm.end()
         self.report.facts["seconds"] = f"{calm - began:.0f} of storm, {time.time() - calm:.0f} until the end"
         self.report.facts["drivers"] = f"{drivers.started}, exit codes {dict(drivers.codes)}"
         self.report.facts["the user's commands"] = commands.counts
@@ -148,6 +161,10 @@ class Chaos:
     def _storm(self) -> Storm:
         rng = random.Random(self._rng.random())
         options: dict[str, Any] = {"longest": self._longest, "first": 5.0}
+        if self._has_workers:
+            workers = Workers(self.campaign.path / "workspace", self._place / "workers.log")
+            frozen = (1.0, 10.0) if self._is_short else (1.0, 40.0)
+            return WorkersStorm(workers, self.campaign.path, rng, WORKERS_WEIGHTS, frozen=frozen, **options)
         if self.cluster is None:
             return Storm(self.campaign.path, rng, WEIGHTS, **options)
         options |= {"slurmd_timeout": SLURMD_TIMEOUT, "down": (2.0, 5.0) if self._is_short else (3.0, 20.0)}

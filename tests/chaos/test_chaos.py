@@ -27,6 +27,11 @@ def test_thirty_faults_are_survived_on_this_machine(tmp_path: Path) -> None:
     assert survived(tmp_path, "--seed", "11") >= 30
 
 
+@pytest.mark.long
+def test_thirty_faults_are_survived_with_workers(tmp_path: Path) -> None:
+    assert survived(tmp_path, "--seed", "13", "--launcher", "workers") >= 30
+
+
 @pytest.mark.slurm
 @pytest.mark.long
 def test_thirty_faults_are_survived_on_a_cluster(tmp_path: Path, need_slurm) -> None:

@@ -15,6 +15,7 @@ from campaigns import SmallCampaign
 from patience import Patience
 from slurm_cluster import SlurmCluster
 from storm import campaign_processes
+from workers import in_pool
 
 from xpm_alchem import gufe_seam
 from xpm_alchem.campaign.records import CampaignRecords
@@ -45,6 +46,7 @@ class Wholeness:
     def check(self, calm: dict[str, list[float | None]]) -> None:
         """Check everything; `calm` are the estimates of a calm run by name."""
         self._check_left()
+        self._check_pool()
         self._check_locks()
         self._check_files()
         self._check_results(calm)
@@ -65,6 +67,15 @@ class Wholeness:
         sessions = {attempt.process.pid for task in self._campaign.attempts().values() for attempt in task}
         if self._cluster is None and (left := [p for pid in sessions if pid for p in session_members(pid)]):
             self.wrong.append(f"left behind by attempts: {left}")
+
+    def _check_pool(self) -> None:
+        """Check that nothing is left in a pool when `doctor` has cleared up: no worker lives."""
+        workspace = self._campaign.path / "workspace"
+        if (workspace / "pools").is_dir():
+            self.found["left in the pool for `doctor`"] = len(in_pool(workspace))
+            done = self._campaign.call("doctor", self._campaign.file, "--fix")
+            if left := in_pool(workspace):
+                self.wrong.append(f"left in the pool after `doctor --fix`: {left}\n{done.stdout[-3000:]}")
 
     def _check_locks(self) -> None:
         records = self._campaign.records

@@ -120,7 +120,7 @@ def _is_ours(words: Sequence[str]) -> bool:
         return False
     if len(words) > 2 and words[1] == "-m":
         return words[2].split(".")[0] == "xpm_alchem"
-    if words[1] == str(SUPPORT / "faults.py"):
+    if words[1] in (str(SUPPORT / "faults.py"), str(SUPPORT / "tuned.py")):
         return True
     is_attempt = "/jobs/xpm_alchem." in words[1] and words[1].endswith(".py")
     return is_attempt and os.environ.get("XPM_ALCHEM_TEST_REAL") != "attempts"

@@ -85,6 +85,9 @@ class Storm:
     def mend(self, until: float = float("inf")) -> None:
         """Mend what is to be mended by then."""
 
+    def end(self) -> None:
+        """End what was started for it alone."""
+
     def _strike(self, fault: str, driver: Victim | None) -> str | None:
         """Break something; return what, None if there is nothing of that kind to break."""
         number = signal.SIGTERM if fault.endswith(" term") else signal.SIGKILL
