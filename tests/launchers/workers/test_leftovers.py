@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,8 @@ def test_files_of_dead_workers_and_not_those_of_living_ones(pool):
     for member in (living, dead, gone):
         members.join(member)
     members.files(gone.name)[0].unlink()
+    long_ago = time.time() - 60
+    os.utime(members.files(dead.name)[1], (long_ago, long_ago))
     assert set(left(pool)) == {*members.files(dead.name), members.files(gone.name)[1]}
 
 

@@ -65,6 +65,8 @@ def test_a_worker_of_this_machine_lives_as_long_as_its_process_however_silent(me
     alive, dead = join(members), join(members, ended_process())
     be_silent(members, alive, 10_000)
     assert members.is_dead(alive.name) is False
+    assert members.is_dead(dead.name) is None  # a container's processes are not seen here
+    be_silent(members, dead, 60)
     assert members.is_dead(dead.name) is True
 
 
@@ -79,10 +81,15 @@ def test_a_worker_elsewhere_is_dead_when_it_was_silent_for_long(members, monkeyp
     assert members.is_dead(member.name) is False
 
 
-def test_a_worker_that_has_left_is_dead(members):
+def test_a_worker_of_which_nothing_is_seen_is_dead_when_that_has_lasted(members, monkeypatch):
     member = join(members)
     members.leave(member.name)
-    assert members.is_dead(member.name) is True
+    assert members.is_dead(member.name) is None  # another machine may see its files late
+    assert members.watched_dead(member.name) is None
+    monkeypatch.setattr(members_module, "SILENT_SECONDS", 0.0)
+    assert members.watched_dead(member.name) is True
+    members.join(member)
+    assert members.watched_dead(member.name) is False
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"nothing", b'{"format": "xpm-alchem worker", "format_version": 1}'])

@@ -150,15 +150,16 @@ class Members:
         A process that is not seen here proves nothing alone: it may be in a container, or on a machine of the same
         name. One whose files are not there (any more, or yet) is not known; see `watched_dead`.
         """
+        member = self.get(name)
+        is_here = member is not None and member.process.is_here
+        if member is not None and is_here and member.process.is_alive():
+            return False  # it may be stopped: then it goes on
         quiet = self.quiet(name)
         if quiet == float("inf"):
             return None
-        member = self.get(name)
-        if member is not None and member.process.is_here and not member.process.is_alive():
-            return True if quiet > 2 * ALIVE_SECONDS else None
-        if quiet > SILENT_SECONDS:
-            return member is None or not member.process.is_here or None  # a process that is stopped lives
-        return False if quiet < 3 * ALIVE_SECONDS else None
+        if quiet > (2 * ALIVE_SECONDS if is_here else SILENT_SECONDS):
+            return True
+        return None if is_here or quiet > 3 * ALIVE_SECONDS else False
 
     def watched_dead(self, name: str) -> bool | None:
         """Return as `is_dead`; a worker of which nothing is there is dead when that was seen for long.

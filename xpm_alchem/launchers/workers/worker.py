@@ -26,6 +26,7 @@ _STEP_SECONDS = 0.1
 _LOOK_LEAST, _LOOK_MOST = 1.0, 10.0  # between two looks at the pool that found nothing
 _LEAST_SECONDS = 30.0  # a task that would get less than this beside the margin is left to others
 _AVOIDED_SECONDS = 120.0  # for which an offer is left to workers elsewhere
+_TROUBLE_SECONDS = 5.0
 _GRACE_SECONDS = 20.0  # from the warning of a worker that was told to end at once to the end of its attempts
 _END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # at once; the others warn of an end that is to come
 _WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)
@@ -89,15 +90,17 @@ class Worker:
         self._pool.make()
         self._join()
         before = {number: signal.signal(number, self._heed) for number in (*_END, *_WARNINGS)}
-        try:
-            while not self._is_over():
+        while not self._is_over():
+            try:
                 self._step()
-                time.sleep(_STEP_SECONDS)
-        finally:
-            self._end_all()
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            self._members.leave(self.name)
+            except Exception as error:  # whatever it is, attempts are at work that have computed for hours
+                self._say(f"something is wrong, and is tried again: {type(error).__name__}: {error}")
+                time.sleep(_TROUBLE_SECONDS)
+            time.sleep(_STEP_SECONDS)
+        self._tell_last_ends()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        self._members.leave(self.name)
         self._say(f"{self._why or 'ends'}; {self._taken} task(s) were taken")
         return self._taken
 
@@ -118,9 +121,10 @@ class Worker:
 
     def _heed(self, number: int, frame: object) -> None:
         name = signal.Signals(number).name
+        again = bool(self._why) and number == signal.SIGINT  # Ctrl-C, impatiently
         self._why = self._why or f"told to end by {name}"
         if number in _END:
-            self._kill_at = min(self._kill_at, time.monotonic() + _GRACE_SECONDS)
+            self._kill_at = min(self._kill_at, time.monotonic() + (0.0 if again else _GRACE_SECONDS))
 
     def _is_over(self) -> bool:
         """Whether there is nothing left to do, and will be nothing."""
@@ -159,13 +163,9 @@ class Worker:
         elif len(self._crew.children) < len(self._crew.slots):
             self._take_one()
 
-    def _end_all(self) -> None:
-        """End what is left, as after an error, and tell of all ends."""
-        self._crew.kill()
+    def _tell_last_ends(self) -> None:
+        """Tell of all ends; a file system that is away for a while must not leave one untold."""
         until = time.monotonic() + _GRACE_SECONDS
-        while self._crew.children and time.monotonic() < until:
-            self._untold |= {child.task: code for child, code in self._crew.ended()}
-            time.sleep(_STEP_SECONDS)
         self._tell_ends()
         while self._untold and time.monotonic() < until:
             time.sleep(1.0)
