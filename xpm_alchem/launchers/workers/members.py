@@ -63,7 +63,7 @@ class Member:
 def new_name() -> str:
     """Return a name for a worker of this process."""
     host = "".join(sign if sign.isalnum() or sign in "-." else "_" for sign in HOST)[:60]
-    return f"{host}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+    return f"{host}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
 class Members:
