@@ -9,10 +9,8 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import random
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import tempfile
@@ -25,6 +23,7 @@ from typing import Any
 import filelock
 import psutil
 from patience import end_of, run, scaled, wait_for
+from ports import reserved_ports
 
 NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
 NEEDED_FOR_ACCOUNTING = ("slurmdbd", "sacct", "sacctmgr", "mariadbd", "mariadb-install-db", "mariadb-admin")
@@ -53,28 +52,6 @@ def _unblocked_signals() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _reserved_ports(number: int) -> dict[int, socket.socket]:
-    """Return free TCP ports that no connection gets by itself, each with what keeps it from other tests: its UDP twin.
-
-    A port of the ephemeral range may be taken by anybody's connection while a daemon is down.
-    """
-    lowest_ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
-    reserved: dict[int, socket.socket] = {}
-    for port in random.sample(range(10000, lowest_ephemeral), lowest_ephemeral - 10000):
-        twin = socket.socket(type=socket.SOCK_DGRAM)
-        try:
-            twin.bind(("127.0.0.1", port))
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", port))
-        except OSError:
-            twin.close()
-            continue
-        reserved[port] = twin
-        if len(reserved) == number:
-            break
-    return reserved
 
 
 class SlurmCluster:
@@ -121,7 +98,7 @@ class SlurmCluster:
         self._near = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp")) / "c"  # a socket's path has 108 characters
         self._near.symlink_to(self.path)
         self._socket = self._near / "run/munge.sock"
-        self._reserved = _reserved_ports(nodes + 2)
+        self._reserved = reserved_ports(nodes + 2)
         self._ports = list(self._reserved)
         self._configure(settings or {}, partitions)
         self.env = {**os.environ, "SLURM_CONF": str(self.conf)}

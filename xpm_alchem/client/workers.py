@@ -67,6 +67,8 @@ def work(
     told = f", on {', '.join(devices)}" if devices else ""
     left = limit.left()
     time_told = "" if left is None else f", {left / 60:.0f} min left"
+    if not limit.is_known:
+        time_told += f", and {limit.job} does not say how long it may run: --time does"
     say(printable(f"worker {worker.name}: pool {found.name} of {path}, {len(places)} slot(s){told}{time_told}"))
     return worker.run()
 

@@ -60,7 +60,7 @@ def start_attempt(
             stderr=err,
             start_new_session=has_session,
             pass_fds=() if held is None else held.descriptors,
-            preexec_fn=_ignore_the_warning,
+            preexec_fn=_ignore_warnings,
         )
     slot.bind(process.pid)
     return process
@@ -75,6 +75,10 @@ def failed_on_its_node(script: Path) -> bool:
     return bool(attempts) and attempts[-1].outcome is Outcome.NODE_FAILURE
 
 
-def _ignore_the_warning() -> None:
-    """SIGUSR1 must not kill an attempt that does not handle it yet; it looks at its limit itself when it begins."""
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+def _ignore_warnings() -> None:
+    """SIGUSR1 must not kill an attempt that does not handle it yet; it looks at its limit itself when it begins.
+
+    SIGUSR2 is what LSF and Grid Engine send to all processes of a job: the worker makes SIGUSR1 of it.
+    """
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)

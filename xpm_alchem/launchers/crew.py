@@ -28,6 +28,8 @@ class Child(Generic[Task]):
     ----------
     task
         Which task's.
+    margin
+        Seconds before the end of its time at which it stops.
     leader
         The leader of its session, where it has one of its own, which ends with it.
     """
@@ -36,6 +38,7 @@ class Child(Generic[Task]):
     script: Path
     slot: Slot
     process: subprocess.Popen[bytes]
+    margin: float = 0.0
     leader: ProcessIdentity | None = None
 
     def kill(self) -> None:
@@ -102,9 +105,10 @@ class Crew(Generic[Task]):
         held: Claim | None = None,
         platform: str | None = None,
         variables: Mapping[str, str],
+        margin: float = 0.0,
         has_session: bool = False,
     ) -> None:
-        """Start an attempt in a slot; see `start_attempt`.
+        """Start an attempt in a slot; see `start_attempt`, and `Child`.
 
         Raises
         ------
@@ -115,7 +119,7 @@ class Crew(Generic[Task]):
             script, slot, platform=platform, variables=variables, held=held, has_session=has_session
         )
         leader = ProcessIdentity.of(process.pid) if has_session else None
-        self.children.append(Child(task, script, slot, process, leader))
+        self.children.append(Child(task, script, slot, process, margin, leader))
 
     def ended(self) -> Iterator[tuple[Child[Task], int]]:
         """Yield the attempts that have ended, and their exit codes; what they left behind is ended too."""
@@ -133,11 +137,16 @@ class Crew(Generic[Task]):
         for child in self.children:
             child.process.send_signal(number)
 
-    def warn(self) -> None:
-        """Tell all to stop at their checkpoints; one that does not listen yet is told again."""
+    def warn(self, left: float = 0.0) -> None:
+        """Tell those whose margin is longer than what is left to stop at their checkpoints.
+
+        One that does not listen yet is told again.
+        """
         if time.monotonic() - self._warned > _AGAIN_SECONDS:
-            self._warned = time.monotonic()
-            self.signal(signal.SIGUSR1)
+            for child in self.children:
+                if left <= child.margin:
+                    self._warned = time.monotonic()
+                    child.process.send_signal(signal.SIGUSR1)
 
     def kill(self, only: Task | None = None) -> bool:
         """End attempts at once, with what they have started: all, or that of one task; return whether there was any."""

@@ -125,6 +125,7 @@ class Worker:
         self._why = self._why or f"told to end by {name}"
         if number in _END:
             self._kill_at = min(self._kill_at, time.monotonic() + (0.0 if again else _GRACE_SECONDS))
+        self._crew.warn()  # now: the loop may be waiting for a scheduler, or for a disk
 
     def _is_over(self) -> bool:
         """Whether there is nothing left to do, and will be nothing."""
@@ -156,12 +157,16 @@ class Worker:
             self._looked = float("-inf")  # another one may be taken at once
         if self._crew.children:
             self._busy = time.monotonic()
-        if time.monotonic() > self._kill_at or self._terms.limit.is_over():
+        left = self._terms.limit.left()
+        if time.monotonic() > self._kill_at or (left is not None and left <= 0):
             self._crew.kill()
         elif self._why:
             self._crew.warn()
-        elif len(self._crew.children) < len(self._crew.slots):
-            self._take_one()
+        else:
+            if left is not None:  # attempts know of it, unless it has changed since they began
+                self._crew.warn(left)
+            if len(self._crew.children) < len(self._crew.slots):
+                self._take_one()
 
     def _tell_last_ends(self) -> None:
         """Tell of all ends; a file system that is away for a while must not leave one untold."""
@@ -230,8 +235,16 @@ class Worker:
                 return True
             told = {"launch": offer.launch, "margin": offer.margin, "worker": self.name, "ends": self._ends()}
             variables = {**offer.env, VARIABLE: json.dumps(told)}
-            script, platform = Path(offer.script), offer.platform
-            self._crew.start(task, script, slot, held=held, platform=platform, variables=variables, has_session=True)
+            self._crew.start(
+                task,
+                Path(offer.script),
+                slot,
+                held=held,
+                platform=offer.platform,
+                variables=variables,
+                margin=offer.margin,
+                has_session=True,
+            )
             self._offers[task] = offer
         except (OSError, FormatError) as error:
             self._say(f"{_name(offer)}: could not be begun ({error})")
