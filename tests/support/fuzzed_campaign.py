@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 from campaigns import SmallCampaign
@@ -28,6 +28,8 @@ from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.client import Campaign
 from xpm_alchem.driver.loop import Driver
+from xpm_alchem.driver.starts import Starts
+from xpm_alchem.driver.submission import Session
 from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.attempts import Launched
 from xpm_alchem.execution.dag_run import TaskSpec, UnitsFailed, run
@@ -162,6 +164,9 @@ def render(*views: tuple[Callable[[], Any], Callable[[Any], Any]]) -> None:
                 Console(width=200, file=nowhere).print(table(content))
 
 
+_OF_STARTS = ("planning", "harvest", "budget", "withdrawal", "jobs")
+
+
 def drive(path: Path) -> None:
     """Do what a driver does in a step, up to what it would submit."""
     records = CampaignRecords.open(path)
@@ -174,8 +179,9 @@ def drive(path: Path) -> None:
         driver._harvest.look()
         driver._planning.iterate()
         driver._planning.end_unwanted()
+        starts = Starts(cast(Session, None), *(getattr(driver, f"_{name}") for name in _OF_STARTS))
         for task in records.state().tasks.values():
-            driver._configuration(task)
+            starts._configuration(task)
 
 
 def ask(path: Path) -> None:

@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import tarfile
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ class Installed:
 
     def __init__(self, path: Path) -> None:
         self.path, self._package = path, path / "installed" / "xpm_alchem"
-        history = ["git", "-C", str(ROOT), "archive", COMMIT, "xpm_alchem"]
+        history = ["git", "-C", str(ROOT), "archive", COMMIT, "xpm_alchem", "pyproject.toml"]
         done = subprocess.run(history, capture_output=True)
         if done.returncode:
             message = "version 0.1.0 is not in this repository's history (a clone that is shallow, or no clone)"
@@ -37,6 +38,7 @@ class Installed:
             archive.extractall(path / "0.1.0", filter="data")
         self._package.parent.mkdir()
         self._package.symlink_to(path / "0.1.0" / "xpm_alchem")
+        self._describe(path / "0.1.0")
 
     @property
     def python_path(self) -> str:
@@ -48,6 +50,18 @@ class Installed:
         new = self.path / "new"
         new.symlink_to(ROOT / "xpm_alchem")
         os.replace(new, self._package)
+        self._describe(ROOT)
+
+    def _describe(self, project: Path) -> None:
+        """Write what an installation says of itself: experimaestro loads all the entry points that it finds there."""
+        told = tomllib.loads((project / "pyproject.toml").read_text())["project"]
+        described = self._package.parent / "xpm_alchem-0.dist-info"  # one of the environment's own is not looked at
+        described.mkdir(exist_ok=True)
+        (described / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {told['name']}\nVersion: 0\n")
+        lines = []
+        for group, entries in told["entry-points"].items():
+            lines += [f"[{group}]", *(f"{name} = {value}" for name, value in entries.items())]
+        (described / "entry_points.txt").write_text("\n".join(lines) + "\n")
 
 
 def leave_in_the_middle(campaign: SmallCampaign, gate: Path) -> None:
