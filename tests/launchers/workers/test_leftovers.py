@@ -14,7 +14,7 @@ from xpm_alchem.execution.attempts import Outcome
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import give_orders
 from xpm_alchem.execution.processes import ProcessIdentity
-from xpm_alchem.launchers.workers.leftovers import leftovers
+from xpm_alchem.launchers.workers.leftovers import clear_ends, leftovers
 from xpm_alchem.launchers.workers.members import Member, Members, new_name
 from xpm_alchem.launchers.workers.pool import Offer, Pool, launch_of, new_task
 
@@ -79,6 +79,26 @@ def test_an_end_is_needed_until_it_was_decided_on(pool):
     work_on(first, "done")
     work_on(second, None)
     assert left(pool) == [pool.ended_path / "c" / f"{told}@w=0"]
+
+
+def test_a_driver_that_goes_clears_the_ends_that_it_needs_no_more(pool):
+    (told, first), (waiting, _) = offer(pool), offer(pool)
+    for task in (told, waiting):
+        pool.take(task, "w")
+        pool.end(task, "w", "c", 0)
+    work_on(first, "done")
+    clear_ends(pool, "another")
+    assert len(pool.places("c")) == 2
+    clear_ends(pool, "c")
+    assert set(pool.places("c")) == {waiting}
+
+
+def test_what_a_worker_had_is_not_needed_when_its_attempt_went_on_alone_to_its_end(pool):
+    task, directory = offer(pool)
+    pool.take(task, "w")
+    assert left(pool) == []
+    work_on(directory, "done")
+    assert left(pool) == [pool.taken_path / f"{task}@w"]
 
 
 def test_an_end_is_needed_that_came_after_the_last_decision(pool):

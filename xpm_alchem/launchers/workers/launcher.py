@@ -18,6 +18,7 @@ from xpm_alchem.execution.fence import give_orders
 from xpm_alchem.execution.life_signs import files_of
 from xpm_alchem.launchers.base import AttemptLauncher, Ending, Waiting
 from xpm_alchem.launchers.connector import this_machine
+from xpm_alchem.launchers.workers.leftovers import clear_ends
 from xpm_alchem.launchers.workers.members import ALIVE_SECONDS
 from xpm_alchem.launchers.workers.pool import Offer, Place, Pool, launch_of, new_task, parse_launch
 from xpm_alchem.launchers.workers.profile import PoolProfile
@@ -83,6 +84,7 @@ class WorkersLauncher(AttemptLauncher):
             queue = _queues.pop((self._workspace, self.profile.pool), None) if self._workspace else None
         if queue is not None:
             queue.close()
+            clear_ends(queue.pool, self._campaign)
 
     @property
     def queue(self) -> PoolQueue:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from xpm_alchem.base.errors import FormatError
-from xpm_alchem.base.files import names_in
+from xpm_alchem.base.files import names_in, remove
 from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import Orders
@@ -32,11 +32,20 @@ def leftovers(pool: Pool, campaign: str) -> Iterator[Path]:
         if path.stem not in living:
             yield path
     for directory in (pool.offers, pool.taken_path, pool.ended_path / campaign):
-        for path in (directory / name for name in names_in(directory)):
-            if _is_dealt_with(path, campaign):
-                yield path
+        yield from _dealt_with(directory, campaign)
     taken = set(names_in(pool.taken_path))
     yield from (pool.kills_path / name for name in names_in(pool.kills_path) if name not in taken)
+
+
+def clear_ends(pool: Pool, campaign: str) -> None:
+    """Remove the ends of a campaign's tasks that were decided on and are left: they came while no driver was there."""
+    with suppress(OSError):
+        for path in _dealt_with(pool.ended_path / campaign, campaign):
+            remove(path)
+
+
+def _dealt_with(directory: Path, campaign: str) -> Iterator[Path]:
+    return (path for name in names_in(directory) if _is_dealt_with(path := directory / name, campaign))
 
 
 def _is_dealt_with(path: Path, campaign: str) -> bool:
