@@ -7,12 +7,9 @@ from typing import Any
 
 from patience import scaled
 from storm import Storm, Victim
-from workers import Workers, send, tree
-
-from xpm_alchem.launchers.workers import worker
+from workers import HERE_ALONE, Workers, send, tree
 
 WORKERS = 3
-DURATIONS = {f"{worker.__name__}:_AVOIDED_SECONDS": 5.0}  # there is no other machine for what is to avoid this one
 
 
 class WorkersStorm(Storm):
@@ -38,7 +35,7 @@ class WorkersStorm(Storm):
         self._workers.thaw(all_of_them=until == float("inf"))
         while len(self._workers.alive()) < WORKERS:
             options = self._options()
-            started = self._workers.start(*options, durations=DURATIONS)
+            started = self._workers.start(*options, durations=HERE_ALONE)
             self.note(f"worker {started.pid} is started: {' '.join(map(str, options))}")
 
     def end(self) -> None:

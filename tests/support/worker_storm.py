@@ -10,19 +10,17 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import forked
 import psutil
 from campaigns import SmallCampaign, calm_estimates
 from patience import communicate
+from workers import HERE_ALONE, Workers, in_pool, send, tree
 
 SETTINGS = {"n_steps": 6, "step_seconds": 0.3}
 _LEADS = ("worker", "worker", "tree", "attempt", "freeze", "driver", "term")
@@ -46,32 +44,18 @@ class WorkerStorm:
         self.edges = [(0, number + 1) for number in range(tasks)]
         plan = {"launcher": {"kind": "workers", "slots": tasks, "margin": "2s"}, "max_retries": 50}
         self.campaign = SmallCampaign(path, edges=self.edges, plan=plan, **SETTINGS)
-        self.workers: list[subprocess.Popen[bytes]] = []
-        self.frozen: dict[int, float] = {}  # pids of stopped processes, until when
+        self.workers = Workers(path / "workspace", path / "workers.log")
         self.number, self._frozen_seconds = workers, frozen
         self.done: Counter[str] = Counter()
         self.driver = self.campaign.start("--quiet")
-        self.log = open(path / "workers.log", "ab")  # noqa: SIM115 - as long as the workers live
 
     def start_worker(self) -> None:
-        slots = self.rng.choice((1, 2, 3))
-        command = [sys.executable, "-m", "xpm_alchem", "work", "-w", "./workspace", "--slots", str(slots)]
-        command += ["--idle", "never"]
-        environment = dict(os.environ)
+        """Start a worker, with a clock of its own if none has one."""
         fake = shutil.which("faketime")
-        if fake is not None and not any(word == fake for worker in self.workers for word in worker.args):
-            command = [fake, "-f", "+3600s", *command]
-            environment["FAKETIME_DONT_FAKE_MONOTONIC"] = "1"
-        self.workers.append(
-            forked.Popen(
-                command,
-                cwd=self.campaign.path,
-                env=environment,
-                stdout=self.log,
-                stderr=self.log,
-                stdin=subprocess.DEVNULL,
-            )
-        )
+        is_wrong = fake is not None and not any(fake in worker.args for worker in self.workers.alive())
+        before = (fake, "-f", "+3600s") if fake is not None and is_wrong else ()
+        options = ("--slots", self.rng.choice((1, 2, 3)), "--idle", "never")
+        self.workers.start(*options, before=before, durations=HERE_ALONE)
 
     def attempts(self) -> list[psutil.Process]:
         """Return the processes of attempts."""
@@ -85,7 +69,7 @@ class WorkerStorm:
     def misfortune(self) -> None:
         """Let something happen."""
         what = self.rng.choice(_LEADS)
-        alive = [worker for worker in self.workers if worker.poll() is None and worker.pid not in self.frozen]
+        alive = self.workers.alive(frozen=False)
         victim = self.rng.choice(alive) if alive else None
         if what == "driver":
             self.driver.kill()
@@ -93,7 +77,7 @@ class WorkerStorm:
             self.driver = self.campaign.start("--quiet")
         elif what == "attempt":
             if attempts := self.attempts():
-                self._send(self.rng.choice(attempts).pid, signal.SIGKILL)
+                send(self.rng.choice(attempts).pid, signal.SIGKILL)
         elif victim is None:
             return
         elif what == "worker":
@@ -101,32 +85,20 @@ class WorkerStorm:
         elif what == "term":
             victim.terminate()
         elif what == "tree":
-            members = psutil.Process(victim.pid).children(recursive=True)
-            for process in [victim, *members]:
-                self._send(process.pid, signal.SIGKILL)
+            for pid in tree(victim.pid):
+                send(pid, signal.SIGKILL)
         elif what == "freeze":
-            members = [one.pid for one in psutil.Process(victim.pid).children(recursive=True)]
-            for pid in [victim.pid, *(members if self.rng.random() < 0.5 else [])]:
-                self._send(pid, signal.SIGSTOP)
-                self.frozen[pid] = time.monotonic() + self._frozen_seconds
+            pids = tree(victim.pid) if self.rng.random() < 0.5 else [victim.pid]
+            self.workers.freeze(pids, self._frozen_seconds)
         self.done[what] += 1
-
-    @staticmethod
-    def _send(pid: int, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
 
     def run(self, seconds: float) -> Counter[str]:
         """Let it storm for so long, or until all is computed; then wait for the end in calm."""
         until = time.monotonic() + seconds
         while self.driver.poll() is None:
-            self.workers = [worker for worker in self.workers if worker.poll() is None]
-            while len(self.workers) < self.number:
+            while len(self.workers.alive()) < self.number:
                 self.start_worker()
-            for pid, thaw in list(self.frozen.items()):
-                if time.monotonic() > thaw or time.monotonic() > until:
-                    self._send(pid, signal.SIGCONT)
-                    del self.frozen[pid]
+            self.workers.thaw(all_of_them=time.monotonic() > until)
             if time.monotonic() < until:
                 self.misfortune()
                 time.sleep(self.rng.uniform(0.3, 3.0))
@@ -136,17 +108,10 @@ class WorkerStorm:
 
     def end(self) -> None:
         """End all that is left."""
-        for pid in self.frozen:
-            self._send(pid, signal.SIGCONT)
-        for worker in self.workers:
-            if worker.poll() is None:
-                worker.terminate()
-        for worker in self.workers:
-            worker.wait()
+        self.workers.end()
         if self.driver.poll() is None:
             self.driver.terminate()
             communicate(self.driver, 60)
-        self.log.close()
 
     def faults(self) -> list[str]:
         """Return what is wrong when all is over."""
@@ -166,9 +131,7 @@ class WorkerStorm:
         if self.campaign.estimates() != calm:
             found.append("estimates differ from those of a calm run")
         done = self.campaign.call("doctor", self.campaign.file, "--fix")
-        pools = self.campaign.path / "workspace" / "pools" / "main"
-        left = [str(path.relative_to(pools)) for path in pools.rglob("*") if path.is_file() and path.name != "clock"]
-        if left:
+        if left := in_pool(self.campaign.path / "workspace"):
             found.append(f"left in the pool after doctor --fix: {left[:10]}\n{done.stdout[-2000:]}")
         return found
 

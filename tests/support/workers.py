@@ -17,6 +17,11 @@ import psutil
 from patience import end_of
 from places import SUPPORT
 
+from xpm_alchem.launchers.workers import worker
+
+# there is no other machine for what is to avoid this one
+HERE_ALONE = {f"{worker.__name__}:_AVOIDED_SECONDS": 1.0}
+
 
 class Workers:
     """Starts workers, freezes and thaws them, and ends those that are left.
@@ -67,11 +72,11 @@ class Workers:
         words = [*before, sys.executable, *program, "work", "-w", str(self._workspace), *map(str, options)]
         self._workspace.mkdir(parents=True, exist_ok=True)
         with open(self.log, "ab") as log:
-            worker = forked.Popen(
+            started = forked.Popen(
                 words, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        self.started.append(worker)
-        return worker
+        self.started.append(started)
+        return started
 
     def alive(self, *, frozen: bool = True) -> list[subprocess.Popen[bytes]]:
         """Return those that have not ended; frozen ones only if that is wanted."""
@@ -93,10 +98,10 @@ class Workers:
     def end(self) -> None:
         """End all that are left, as a user does."""
         self.thaw(all_of_them=True)
-        for worker in self.alive():
-            worker.terminate()
-        for worker in self.started:
-            end_of(worker)
+        for one in self.alive():
+            one.terminate()
+        for one in self.started:
+            end_of(one)
 
     def said(self) -> str:
         """Return what they have said."""
