@@ -58,6 +58,7 @@ def test_workers_that_are_ended_by_their_limit_stop_at_checkpoints_and_others_go
     )
     (shared / "xpm").symlink_to(campaign.path / "workspace")
     driver = campaign.start()
+    wait_for(lambda: campaign.is_made, what="the workspace")
     (script,) = scripts("schedulers.md", "Grid Engine")
     (shared / "workers.sh").write_text(script.replace("/shared/", f"{shared}/"))
     limit = 45 + math.ceil(scaled(10))  # a worker takes no task that would get less than 30 s beside the margin

@@ -73,6 +73,8 @@ def _number(text: str | None, where: str) -> int | None:
 def _gpus(text: str | None) -> Asked | None:
     if text is None:
         return None
+    if text.strip().lower() == "none":
+        text = "0"
     names = [name.strip() for name in text.split(",")]
     alone = text.strip().isdigit() or text.strip().lower() == "all"
     return asked_of(text if alone else [name for name in names if name], "--gpus")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.values import printable
-from xpm_alchem.campaign.workspace import find_workspace, read_settings
+from xpm_alchem.campaign.workspace import check_writable, find_workspace, read_settings
 from xpm_alchem.devices.asked import Asked
-from xpm_alchem.launchers.workers.pool import DEFAULT_POOL, Pool
+from xpm_alchem.launchers.workers.pool import DEFAULT_POOL, Pool, pools_in
 from xpm_alchem.launchers.workers.profile import check_pool
 from xpm_alchem.launchers.workers.time_limit import find_limit
 from xpm_alchem.launchers.workers.worker import Terms, Worker
@@ -55,10 +56,17 @@ def work(
     Raises
     ------
     CampaignError
-        There is no such workspace, or the devices are not here.
+        There is no such workspace here, or it cannot be written, or the devices are not here.
     """
     path = find_workspace(workspace, read_settings()).path.resolve()
+    if not path.is_dir():
+        raise CampaignError(
+            f"{path}: there is no such directory here. Mount the workspace under the path that the driver has for it; "
+            "`run` makes a new one."
+        )
     found = Pool(path, check_pool(pool, "--pool"))
+    check_writable(path)
+    is_new = found.name not in pools_in(path)
     limit = find_limit(seconds)
     places = worker_slots(slots=slots, gpus=gpus, tasks_per_gpu=tasks_per_gpu)
     scope = f"{path}\n{limit.job or ''}"
@@ -66,10 +74,13 @@ def work(
     devices = dict.fromkeys(str(device) for slot in places for device in slot.devices)
     told = f", on {', '.join(devices)}" if devices else ""
     left = limit.left()
-    time_told = "" if left is None else f", {left / 60:.0f} min left"
-    if not limit.is_known:
-        time_told += f", and {limit.job} does not say how long it may run: --time does"
+    time_told = "" if left is None else f", {left / 60:.0f} min left" if left > 120 else f", {left:.0f} s left"
     say(printable(f"worker {worker.name}: pool {found.name} of {path}, {len(places)} slot(s){told}{time_told}"))
+    if not limit.is_known:
+        say(f"{limit.job} does not say how long it may run: give it --time, so that attempts stop in time")
+    if is_new:
+        others = ", ".join(pools_in(path)) or "none"
+        say(f"there was no pool {found.name} until now: is that its name? Others here: {others}")
     return worker.run()
 
 
@@ -79,7 +90,9 @@ def workers(workspace: str | None = None, pool: str | None = None) -> View:
     Raises
     ------
     CampaignError
-        There is no such workspace.
+        There is no such workspace, or pool.
     """
     path = find_workspace(workspace, read_settings()).path
-    return workers_view(path, None if pool is None else check_pool(pool, "--pool"))
+    if pool is not None and check_pool(pool, "--pool") not in (there := pools_in(path)):
+        raise CampaignError(f"{path}: there is no pool {pool}. Pools there: {', '.join(there) or 'none'}.")
+    return workers_view(path, pool)

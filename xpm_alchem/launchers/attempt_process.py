@@ -66,13 +66,18 @@ def start_attempt(
     return process
 
 
-def failed_on_its_node(script: Path) -> bool:
-    """Whether the last attempt of a task ended as a fault of its node: the next one would end so in the same place."""
+def last_outcome(script: Path) -> Outcome | None:
+    """Return how the last attempt of a task has ended, as it has noted itself; None where it has not."""
     try:
         attempts = AttemptLog(TaskDirectory(script.parent).attempts).read()
     except (OSError, FormatError):
-        return False
-    return bool(attempts) and attempts[-1].outcome is Outcome.NODE_FAILURE
+        return None
+    return attempts[-1].outcome if attempts else None
+
+
+def failed_on_its_node(script: Path) -> bool:
+    """Whether the last attempt of a task ended as a fault of its node: the next one would end so in the same place."""
+    return last_outcome(script) is Outcome.NODE_FAILURE
 
 
 def _ignore_warnings() -> None:

@@ -38,6 +38,7 @@ def _row(pool: Pool, members: Members, member: Member, tasks: list[str], now: fl
         "pid": member.process.pid,
         "job": member.job,
         "since": member.since,
+        "age_seconds": max(0.0, now - member.since),
         "ends": member.ends,
         "slots": member.slots,
         "devices": list(member.devices),

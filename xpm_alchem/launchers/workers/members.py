@@ -18,7 +18,7 @@ from typing import Any
 import attrs
 
 from xpm_alchem.base.errors import FormatError
-from xpm_alchem.base.files import names_in, read_record, remove, write_record
+from xpm_alchem.base.files import exists, names_in, read_record, remove, write_record
 from xpm_alchem.base.values import count, number, text_or_none
 from xpm_alchem.execution.life_signs import FileClock
 from xpm_alchem.execution.processes import HOST, ProcessIdentity
@@ -91,6 +91,13 @@ class Members:
         """Give a sign of life."""
         with suppress(OSError):  # a full disk, a server that is away: the next one may come through
             self._sign(name).touch()
+
+    def has(self, name: str) -> bool:
+        """Return whether a worker's record is there, or cannot be seen now."""
+        try:
+            return exists(self._record(name))
+        except OSError:
+            return True
 
     def leave(self, name: str) -> None:
         """Be a worker no more."""

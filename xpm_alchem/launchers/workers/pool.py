@@ -140,8 +140,12 @@ class Pool:
     # ------------------------------------------------------------------------------------------------ the driver's
     def offer(self, offer: Offer, task: str) -> None:
         """Let workers take a task, whose name `new_task` has made."""
-        path = self.offers / task
-        write_record(path, _OFFER, _OFFER_VERSION, attrs.asdict(offer), permissions=private(self.workspace))
+        path, permissions = self.offers / task, private(self.workspace)
+        try:
+            write_record(path, _OFFER, _OFFER_VERSION, attrs.asdict(offer), permissions=permissions)
+        except FileNotFoundError:  # somebody has removed the pool
+            self.make()
+            write_record(path, _OFFER, _OFFER_VERSION, attrs.asdict(offer), permissions=permissions)
 
     def withdraw(self, task: str) -> bool:
         """Take back a task; return False if a worker has it, or had it."""

@@ -14,9 +14,11 @@ import attrs
 
 from xpm_alchem.base.errors import FormatError
 from xpm_alchem.devices.slots import Slot
+from xpm_alchem.execution.attempts import Outcome
 from xpm_alchem.execution.fence import Orders
 from xpm_alchem.execution.processes import HOST, ProcessIdentity
-from xpm_alchem.launchers.crew import Crew
+from xpm_alchem.launchers.attempt_process import last_outcome
+from xpm_alchem.launchers.crew import Child, Crew
 from xpm_alchem.launchers.workers.limits import VARIABLE, steady_time
 from xpm_alchem.launchers.workers.members import ALIVE_SECONDS, Member, Members, new_name
 from xpm_alchem.launchers.workers.pool import Offer, Pool, parse_launch
@@ -82,6 +84,8 @@ class Worker:
         self._looked, self._pause = float("-inf"), _LOOK_LEAST
         self._said_alive = self._busy = time.monotonic()
         self._why = ""  # it ends, if it does
+        self._said = ""  # last of why it ends, or of what is wrong with the pool
+        self._is_short = False  # of time for what is offered
         self._kill_at = float("inf")
 
     # ---------------------------------------------------------------------------------------------------- its life
@@ -121,10 +125,10 @@ class Worker:
 
     def _heed(self, number: int, frame: object) -> None:
         name = signal.Signals(number).name
-        again = bool(self._why) and number == signal.SIGINT  # Ctrl-C, impatiently
         self._why = self._why or f"told to end by {name}"
         if number in _END:
-            self._kill_at = min(self._kill_at, time.monotonic() + (0.0 if again else _GRACE_SECONDS))
+            is_urgent = number == signal.SIGINT and self._kill_at < float("inf")  # Ctrl-C again
+            self._kill_at = min(self._kill_at, time.monotonic() + (0.0 if is_urgent else _GRACE_SECONDS))
         self._crew.warn()  # now: the loop may be waiting for a scheduler, or for a disk
 
     def _is_over(self) -> bool:
@@ -137,7 +141,7 @@ class Worker:
             self._why = (
                 "tasks fail here for the node's fault: see `xpm-alchem failures`, or `doctor --node` for a profile"
             )
-        if not self._why and not self._has_time():
+        if not self._why and (self._is_short or not self._has_time()):
             self._why = "its time is nearly over"
         if not self._why and self._terms.idle is not None and time.monotonic() - self._busy > self._terms.idle:
             self._why = f"had nothing to do for {self._terms.idle:g} s"
@@ -147,12 +151,16 @@ class Worker:
         if time.monotonic() - self._said_alive > ALIVE_SECONDS:
             self._said_alive = time.monotonic()
             self._members.say_alive(self.name)
+            if not self._members.has(self.name):  # somebody has removed the pool
+                with suppress(OSError):
+                    self._pool.make()
+                    self._join()
             self._heed_kills()
             self._tell_ends()
         for child, code in self._crew.ended():
             self._busy = time.monotonic()
             self._untold[child.task] = code
-            self._say(f"{_name(self._offers[child.task])}: ended{f' with exit code {code}' if code else ''}")
+            self._say(f"{_name(self._offers[child.task])}: {_how(child, code)}")
             self._tell_ends()
             self._looked = float("-inf")  # another one may be taken at once
         if self._crew.children:
@@ -161,6 +169,7 @@ class Worker:
         if time.monotonic() > self._kill_at or (left is not None and left <= 0):
             self._crew.kill()
         elif self._why:
+            self._say_once(f"{self._why}; {len(self._crew.children)} attempt(s) are told to stop at their checkpoints")
             self._crew.warn()
         else:
             if left is not None:  # attempts know of it, unless it has changed since they began
@@ -203,11 +212,12 @@ class Worker:
         try:
             offered = self._pool.offered()
             self._unfit = {task: self._unfit[task] for task in offered if self._unfit.get(task, 0.0) > now}
+            self._is_short = False
             if any(self._takes(task) for task in offered if task not in self._unfit):
                 self._pause, self._looked = _LOOK_LEAST, float("-inf")
                 return
         except OSError as error:  # it is looked again
-            self._say(f"the pool cannot be seen now: {error}")
+            self._say_once(f"the pool cannot be seen now: {error}")
         self._looked = time.monotonic()
         self._pause = min(_LOOK_MOST, self._pause * 1.5) if not self._crew.children else _LOOK_LEAST
 
@@ -221,8 +231,11 @@ class Worker:
             self._unfit[task] = float("inf")  # whoever may write here must not have us run what he likes
             return False
         wait = since + _AVOIDED_SECONDS - self._members.clock.now() if offer.avoid.get(HOST) == () else 0.0
-        if wait > 0 or not self._has_time(offer.margin):
-            self._unfit[task] = time.monotonic() + max(wait, 1.0)
+        if not self._has_time(offer.margin):
+            self._is_short = True
+            return False
+        if wait > 0:
+            self._unfit[task] = time.monotonic() + wait
             return False
         if (place := self._crew.place(offer.avoid.get(HOST, ()))) is None:
             return False
@@ -268,9 +281,24 @@ class Worker:
         self._say(f"{_name(offer)} is not in {self._pool.workspace}: mount the workspace here at the driver's path")
         return False
 
+    def _say_once(self, line: str) -> None:
+        if line != self._said:
+            self._said = line
+            self._say(line)
+
     def _ends(self) -> float | None:
         left = self._terms.limit.left()
         return None if left is None else steady_time() + left
+
+
+def _how(child: Child[str], code: int) -> str:
+    """Say how an attempt has ended."""
+    if code == 0:
+        return "ended"
+    outcome = last_outcome(child.script) if code > 0 else None
+    if outcome is Outcome.TIMEOUT:
+        return "stopped; its next attempt goes on"
+    return f"ended with {f'outcome {outcome.value}' if outcome is not None else f'exit code {code}'}"
 
 
 def _name(offer: Offer) -> str:
