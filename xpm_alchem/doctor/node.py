@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import attrs
+
 from xpm_alchem.base.errors import CampaignError, InputError
 from xpm_alchem.base.files import make_directories, names_in, read_bytes, remove_if_empty
 from xpm_alchem.campaign.records import CampaignRecords
@@ -142,12 +144,14 @@ def _job(
 
 def _asked(site: Site, launcher: AttemptLauncher, *, holds_lock: bool) -> Asked:
     profile: Any = launcher.profile if isinstance(launcher, (LocalLauncher, SlurmLauncher)) else None
+    container = getattr(profile, "container", None)
     settings = read_settings()
     variables = {**settings.experimaestro.env, **find_workspace(str(site.workspace), settings).env}
     has_gpus = profile.gpu_count > 0 if isinstance(launcher, SlurmLauncher) else profile.gpus is not None
     return Asked(
         workspace=str(site.workspace),
         platform=getattr(profile, "platform", None),
+        container=container and attrs.asdict(container),
         has_gpus=has_gpus,
         modules=site.modules,
         trusted=site.trusted,

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import attrs
 import psutil
@@ -56,6 +57,8 @@ class Asked:
         Whether the profile asks for GPUs.
     modules, trusted
         Modules of protocols, and packages that the user trusts to be imported.
+    container
+        The profile's: the one that looks is started in it.
     holds_lock
         Whether the lock is held by whoever asks.
     environment
@@ -66,6 +69,7 @@ class Asked:
     host: str = HOST
     versions: Mapping[str, str] = attrs.field(factory=lambda: all_versions())
     platform: str | None = None
+    container: Mapping[str, Any] | None = None
     has_gpus: bool = False
     modules: tuple[str, ...] = ()
     trusted: tuple[str, ...] = ()

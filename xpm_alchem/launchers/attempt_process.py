@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from xpm_alchem.base.errors import FormatError
@@ -16,6 +17,9 @@ from xpm_alchem.devices.slots import Slot
 from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.attempts import Outcome
 from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.execution.fence import Orders
+from xpm_alchem.execution.processes import kill_session
+from xpm_alchem.launchers.container import Container, workspace_of
 
 
 def start_attempt(
@@ -23,6 +27,7 @@ def start_attempt(
     slot: Slot,
     *,
     platform: str | None,
+    container: Container | None = None,
     variables: Mapping[str, str],
     held: Claim | None = None,
     has_session: bool = False,
@@ -35,6 +40,8 @@ def start_attempt(
         Whose devices and cores it sees.
     platform
         What must work there; see `Slot.variables`.
+    container
+        Where it runs; None: here.
     variables
         More of its environment, beside this process's.
     held
@@ -47,14 +54,18 @@ def start_attempt(
     OSError
         It could not be started.
     """
-    environment = {**os.environ, **variables}
+    command, environment = python(script), {**os.environ, **variables}
+    environment |= slot.variables(environment, platform)
+    if container is not None:
+        workspace = workspace_of(script)
+        command, environment = container.started(command, environment, workspace=workspace, cores=slot.cores)
     with (
         open(script.with_suffix(".out"), "ab", opener=not_through_links) as out,
         open(script.with_suffix(".err"), "ab", opener=not_through_links) as err,
     ):
         process = subprocess.Popen(
-            python(script),
-            env={**environment, **slot.variables(environment, platform)},
+            command,
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
@@ -64,6 +75,17 @@ def start_attempt(
         )
     slot.bind(process.pid)
     return process
+
+
+def kill_left_behind(script: Path, launch: str, container: Container | None) -> None:
+    """SIGKILL the attempt of a launch whose process has ended: in a container it has a session of its own."""
+    if container is None:
+        return
+    with suppress(OSError, FormatError):
+        attempts = AttemptLog(TaskDirectory(script.parent).attempts).read()
+        is_ours = Orders.read(script.parent).launch == launch  # else another one may be at work there
+        if is_ours and attempts and attempts[-1].outcome is None and attempts[-1].process.is_here:
+            kill_session(attempts[-1].process)
 
 
 def last_outcome(script: Path) -> Outcome | None:

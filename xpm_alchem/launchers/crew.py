@@ -14,7 +14,8 @@ import attrs
 from xpm_alchem.devices.claims import Claim, claim
 from xpm_alchem.devices.slots import Slot
 from xpm_alchem.execution.processes import ProcessIdentity, kill_session
-from xpm_alchem.launchers.attempt_process import failed_on_its_node, start_attempt
+from xpm_alchem.launchers.attempt_process import failed_on_its_node, kill_left_behind, start_attempt
+from xpm_alchem.launchers.container import Container
 
 _AGAIN_SECONDS = 5.0  # between two warnings of one that has not ended
 Task = TypeVar("Task", bound=Hashable)
@@ -28,6 +29,10 @@ class Child(Generic[Task]):
     ----------
     task
         Which task's.
+    launch
+        As which launch it was started.
+    container
+        Where it runs; None: here.
     margin
         Seconds before the end of its time at which it stops.
     leader
@@ -38,6 +43,8 @@ class Child(Generic[Task]):
     script: Path
     slot: Slot
     process: subprocess.Popen[bytes]
+    launch: str
+    container: Container | None = None
     margin: float = 0.0
     leader: ProcessIdentity | None = None
 
@@ -102,8 +109,10 @@ class Crew(Generic[Task]):
         script: Path,
         slot: Slot,
         *,
+        launch: str,
         held: Claim | None = None,
         platform: str | None = None,
+        container: Container | None = None,
         variables: Mapping[str, str],
         margin: float = 0.0,
         has_session: bool = False,
@@ -116,10 +125,16 @@ class Crew(Generic[Task]):
             It could not be started.
         """
         process = start_attempt(
-            script, slot, platform=platform, variables=variables, held=held, has_session=has_session
+            script,
+            slot,
+            platform=platform,
+            container=container,
+            variables=variables,
+            held=held,
+            has_session=has_session,
         )
         leader = ProcessIdentity.of(process.pid) if has_session else None
-        self.children.append(Child(task, script, slot, process, margin, leader))
+        self.children.append(Child(task, script, slot, process, launch, container, margin, leader))
 
     def ended(self) -> Iterator[tuple[Child[Task], int]]:
         """Yield the attempts that have ended, and their exit codes; what they left behind is ended too."""
@@ -127,6 +142,7 @@ class Crew(Generic[Task]):
             if (code := child.process.poll()) is not None:
                 if child.leader is not None:
                     kill_session(child.leader)
+                kill_left_behind(child.script, child.launch, child.container)
                 self.children.remove(child)
                 if code and failed_on_its_node(child.script):
                     self._unusable.add(child.slot.number)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import threading
@@ -39,6 +40,14 @@ from xpm_alchem.execution.process_end import end_of
 from xpm_alchem.execution.processes import HOST, ProcessIdentity, kill_own_session, kill_session
 from xpm_alchem.launchers.base import AttemptLauncher, AttemptLimits, Ending
 from xpm_alchem.launchers.connector import this_machine
+from xpm_alchem.launchers.container import (
+    Container,
+    check_runtime,
+    describe,
+    settle_code,
+    shown_words,
+    workspace_of,
+)
 from xpm_alchem.launchers.local_profile import LocalProfile, usable_cores
 from xpm_alchem.launchers.price import Price
 from xpm_alchem.launchers.watchdog import kill_after
@@ -141,8 +150,9 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
         Raises
         ------
         CampaignError
-            They are not, or cannot be shared out so.
+            They are not, or cannot be shared out so; or the container's runtime is not.
         """
+        check_runtime(self.profile.container, f"launcher {self.name}")
         if self._machine is None:
             return ""
         devices = dict.fromkeys(device for slot in self._machine.slots for device in slot.devices)
@@ -156,7 +166,7 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
 
     def processbuilder(self) -> ProcessBuilder:
         """Return what starts a process in a session of its own."""
-        return LocalAttemptBuilder(self._machine, self.profile.platform)
+        return LocalAttemptBuilder(self._machine, self.profile.platform, self.profile.container)
 
     def environment_of_all(self) -> dict[str, str]:
         """Return the environment of a process that is to look at all GPUs of the profile, whoever uses them.
@@ -176,10 +186,11 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
 
     def launcher_info_code(self) -> str:
         """Return the lines of an attempt's script that set its limits."""
+        settle = settle_code(self.profile.container)
         if self.profile.time_limit is None:
-            return "    from xpm_alchem.launchers.local import name_this_launch\n    name_this_launch()\n"
+            return settle + "    from xpm_alchem.launchers.local import name_this_launch\n    name_this_launch()\n"
         p = self.profile
-        return (
+        return settle + (
             "    from xpm_alchem.launchers.local import limit_this_process\n"
             f"    limit_this_process({p.time_limit!r}, margin={p.margin!r}, grace={p.grace!r})\n"
         )
@@ -286,12 +297,14 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
         limit = "no time limit" if self.profile.time_limit is None else f"{self.profile.time_limit:g} s each"
         price = f", {self.profile.price}" if self.profile.price else ""
         shared = f", {self.profile.tasks_per_gpu} tasks on one" if self.profile.tasks_per_gpu > 1 else ""
+        inside = describe(self.profile.container)
         gpus = "" if self.profile.gpus is None else f", GPUs: {self.profile.gpus}{shared}"
-        return f"on {HOST}: {self.slots} at once, {self.threads} thread(s) each{gpus}, {limit}{price}"
+        return f"on {HOST}: {self.slots} at once, {self.threads} thread(s) each{gpus}, {limit}{inside}{price}"
 
     def script(self, workspace: Path) -> str:
         """Return the command of a task."""
-        return f"python -P {workspace}/jobs/xpm_alchem.run/TASK/run.py"
+        command = ["python", "-P", f"{workspace}/jobs/xpm_alchem.run/TASK/run.py"]
+        return shlex.join(shown_words(self.profile.container, command, workspace))
 
     def __str__(self) -> str:
         return f"LocalLauncher({self.name})"
@@ -304,13 +317,18 @@ class LocalAttemptBuilder(ProcessBuilder):  # type: ignore[misc]
     ----------
     machine
         Where a slot was taken for it, if attempts are given devices.
-    platform
+    platform, container
         The profile's.
     """
 
-    def __init__(self, machine: MachineSlots | None = None, platform: str | None = None) -> None:
+    def __init__(
+        self,
+        machine: MachineSlots | None = None,
+        platform: str | None = None,
+        container: Container | None = None,
+    ) -> None:
         super().__init__()
-        self._machine, self._platform = machine, platform
+        self._machine, self._platform, self._container = machine, platform, container
 
     def start(self, task_mode: bool = False) -> LocalAttempt:
         """Start the process."""
@@ -325,11 +343,18 @@ class LocalAttemptBuilder(ProcessBuilder):  # type: ignore[misc]
                     streams[name] = opened.enter_context(patiently(open_it))
             slot, held = self._slot(directory)
             opened.callback(held.close)
+            environment |= slot.variables(environment, self._platform)
+            command = python(*self.command)
+            if self._container is not None:
+                workspace = workspace_of(Path(self.command[-1]))
+                command, environment = self._container.started(
+                    command, environment, workspace=workspace, directory=self.workingDirectory, cores=slot.cores
+                )
             process = subprocess.Popen(
-                python(*self.command),
+                command,
                 stdin=subprocess.DEVNULL,
                 cwd=self.workingDirectory,
-                env={**environment, **slot.variables(environment, self._platform)},
+                env=environment,
                 start_new_session=True,
                 pass_fds=held.descriptors,
                 **streams,

@@ -15,12 +15,13 @@ from xpm_alchem.base.near_miss import check_keys
 from xpm_alchem.base.values import short
 from xpm_alchem.devices.asked import Asked, asked_of
 from xpm_alchem.devices.slots import devices_each
+from xpm_alchem.launchers.container import Container
 from xpm_alchem.launchers.platform import parse_platform
 from xpm_alchem.launchers.price import Price
 from xpm_alchem.plan.secrets import hidden_value
 
 _NUMBERS, _TIMES = ("slots", "threads", "tasks_per_gpu"), ("time_limit", "margin", "grace")
-_KEYS = ("kind", *_NUMBERS, "gpus", "platform", *_TIMES, "env", "price")
+_KEYS = ("kind", *_NUMBERS, "gpus", "platform", "container", *_TIMES, "env", "price")
 
 
 _LEAST_SHARE = 0.01  # of a GPU; nobody has meant less
@@ -48,6 +49,8 @@ class LocalProfile:
         How many attempts share one.
     platform
         OpenMM's, which must work before an attempt begins; 'none': nothing is tried; None: what the slot has.
+    container
+        Where an attempt runs; None: on this machine itself.
     time_limit
         Seconds an attempt may run, None for no limit. One that does not stop by itself is killed `grace` seconds later.
     margin
@@ -65,6 +68,7 @@ class LocalProfile:
     gpus: Asked | None = None
     tasks_per_gpu: int = 1
     platform: str | None = None
+    container: Container | None = None
     time_limit: float | None = None
     margin: float = 10.0
     grace: float = 5.0
@@ -91,6 +95,8 @@ class LocalProfile:
             raise CampaignError(f"{where}.tasks_per_gpu: needs 'gpus', the GPUs that tasks share.")
         if given.get("platform") is not None:
             values["platform"] = parse_platform(given["platform"], f"{where}.platform")
+        if given.get("container") is not None:
+            values["container"] = Container.parse(given["container"], f"{where}.container")
         for key in _TIMES:
             if given.get(key) is not None:
                 values[key] = duration(given[key], f"{where}.{key}")

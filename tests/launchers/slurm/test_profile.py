@@ -296,6 +296,7 @@ WRONG = {
     "mps": [1, "yes"],
     "exclusive": [0, "user"],
     "platform": ["GPU", 5, True, ["CUDA"]],
+    "container": ["x.sif", 5, ["x.sif"], {}, {"image": "x", "runtime": "rkt"}],
     "price": [
         "cheap",
         -1,

@@ -34,6 +34,7 @@ from xpm_alchem.base.paths import are_same
 from xpm_alchem.base.permissions import private
 from xpm_alchem.base.values import is_count, is_text, number_or_none, short
 from xpm_alchem.execution.fence import Orders
+from xpm_alchem.launchers.container import Container
 from xpm_alchem.launchers.slurm.ended_jobs import EndedJobs
 
 BATCH = "xpm-alchem slurm batch"
@@ -67,7 +68,7 @@ class Batch:
         Of a job, in seconds; the limit None where the profile leaves it to the site.
     campaign
         Whose driver is told when a task has ended; '' for a batch of version 0.1.
-    tasks_per_gpu, mps, nodes, platform
+    tasks_per_gpu, mps, nodes, platform, container
         See `SlurmProfile`.
     """
 
@@ -87,6 +88,7 @@ class Batch:
     mps: bool = False
     nodes: int = 1
     platform: str | None = None
+    container: Container | None = None
     _words: dict[str, list[str]] = attrs.field(factory=dict, init=False, eq=False, repr=False)  # what is written once
 
     @classmethod
@@ -147,6 +149,7 @@ class Batch:
             values = {key: content[key] for key in _FIELDS if key in content or key not in _OPTIONAL}
             if wrong := [key for key, fits in _FIELDS.items() if key in values and not fits(values[key])]:
                 raise ValueError(f"'{wrong[0]}' is {short(values[wrong[0]])}")
+            values["container"] = Container.from_record(values.get("container"))
         except (KeyError, ValueError) as error:
             raise FormatError(path / "batch.json", f"damaged ({error}). Restore it from a backup.") from None
         batch = cls(path=path, **{**values, "scripts": tuple(values["scripts"])})
@@ -305,9 +308,10 @@ _FIELDS: Mapping[str, Callable[[Any], bool]] = {
     "mps": lambda value: isinstance(value, bool),
     "nodes": _is_whole,
     "platform": lambda value: value is None or _is_text(value),
+    "container": lambda value: value is None or isinstance(value, dict),
     "campaign": lambda value: _is_text(value) and Path(value).name == value,
 }
-_OPTIONAL = {"campaign", "tasks_per_gpu", "mps", "nodes", "platform"}
+_OPTIONAL = {"campaign", "tasks_per_gpu", "mps", "nodes", "platform", "container"}
 
 
 def parse_launch(root: Path, launch: str) -> tuple[Path, int] | None:

@@ -157,11 +157,17 @@ class _Worker:
         self._batches[name] = batch
         facts = {"job": self._job, "launch": batch.launch(number), "margin": self._batch.margin}
         facts["end"] = None if self._end == float("inf") else self._end
-        variables = {"XPM_ALCHEM_SLURM": json.dumps(facts)}
         batch.note_alive(number)
         try:
-            script, platform = Path(batch.scripts[number]), self._batch.platform
-            self.crew.start((name, number), script, slot, platform=platform, variables=variables)
+            self.crew.start(
+                (name, number),
+                Path(batch.scripts[number]),
+                slot,
+                launch=batch.launch(number),
+                platform=self._batch.platform,
+                container=self._batch.container,
+                variables={"XPM_ALCHEM_SLURM": json.dumps(facts)},
+            )
         except OSError as error:
             sys.stderr.write(f"{batch.launch(number)}: it could not be started: {error}\n")
             self._ended(name, number, 1)

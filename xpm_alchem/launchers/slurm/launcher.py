@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import shlex
 import tempfile
 import threading
 import time
@@ -16,12 +17,14 @@ from experimaestro.connectors import Process, ProcessBuilder, ProcessState
 
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.files import exists
+from xpm_alchem.base.interpreter import python
 from xpm_alchem.execution.attempts import Attempt, Launched, Outcome
 from xpm_alchem.execution.demand import Demand
 from xpm_alchem.execution.fence import give_orders
 from xpm_alchem.execution.life_signs import FileClock, files_of
 from xpm_alchem.launchers.base import AttemptLauncher, Ending, Waiting
 from xpm_alchem.launchers.connector import this_machine
+from xpm_alchem.launchers.container import settle_code, shown_words
 from xpm_alchem.launchers.slurm.absence import is_sign_of_life
 from xpm_alchem.launchers.slurm.avoided import AvoidedDevices
 from xpm_alchem.launchers.slurm.batch import parse_launch
@@ -64,7 +67,8 @@ class SlurmLauncher(AttemptLauncher):
 
     def launcher_info_code(self) -> str:
         """Return the lines of an attempt's script that tell it of its job."""
-        return "    from xpm_alchem.launchers.slurm.limits import limit_this_job\n    limit_this_job()\n"
+        settle = settle_code(self.profile.container)
+        return settle + "    from xpm_alchem.launchers.slurm.limits import limit_this_job\n    limit_this_job()\n"
 
     # --------------------------------------------------------------------------------------------------- the driver's
     @property
@@ -266,7 +270,11 @@ class SlurmLauncher(AttemptLauncher):
         """Return the batch script, without values of variables whose names tell of secrets."""
         shown = tuple(shown_variables(dict(self.profile.env)).items())
         profile = attrs.evolve(self.profile, env=shown)
-        return profile.script(name="CAMPAIGN-BATCH", directory=workspace / "slurm" / "BATCH", jobs=2)
+        text = profile.script(name="CAMPAIGN-BATCH", directory=workspace / "slurm" / "BATCH", jobs=2)
+        if profile.container is None:
+            return text
+        attempt = python(workspace / "jobs" / "xpm_alchem.run" / "TASK" / "run.py")
+        return f"{text}# each task in it: {shlex.join(shown_words(profile.container, attempt, workspace))}\n"
 
     def __str__(self) -> str:
         return f"SlurmLauncher({self.name})"

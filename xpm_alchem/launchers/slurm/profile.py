@@ -17,6 +17,7 @@ from xpm_alchem.base.interpreter import python
 from xpm_alchem.base.near_miss import check_keys
 from xpm_alchem.devices.slots import THREADS, devices_each
 from xpm_alchem.execution.demand import Demand
+from xpm_alchem.launchers.container import Container, describe
 from xpm_alchem.launchers.price import Price, count_gpus
 from xpm_alchem.launchers.slurm.ended_jobs import EndedJobs
 from xpm_alchem.launchers.slurm.profile_keys import CHECKS
@@ -65,6 +66,8 @@ class SlurmProfile:
         Whether it has them to itself.
     platform
         OpenMM's, which must work before an attempt begins; 'none': nothing is tried; None: what the job has.
+    container
+        Where an attempt runs; None: on its node itself.
     price
         What an hour of a job costs; None: GPU hours, or core hours where it has no GPUs.
     avoided
@@ -97,6 +100,7 @@ class SlurmProfile:
     nodes: int = 1
     exclusive: bool = False
     platform: str | None = None
+    container: Container | None = None
     price: Price | None = None
     avoided: tuple[str, ...] = ()
 
@@ -223,7 +227,7 @@ class SlurmProfile:
             )
         if self.price:
             parts.append(str(self.price))
-        return f"SLURM: {', '.join(parts)}; at most {self.slots} tasks in its queue"
+        return f"SLURM: {', '.join(parts)}{describe(self.container)}; at most {self.slots} tasks in its queue"
 
     def script(
         self,

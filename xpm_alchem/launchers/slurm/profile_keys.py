@@ -12,6 +12,7 @@ from xpm_alchem.base import checks
 from xpm_alchem.base.durations import duration
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.values import short
+from xpm_alchem.launchers.container import Container
 from xpm_alchem.launchers.platform import parse_platform
 from xpm_alchem.launchers.price import Price
 from xpm_alchem.plan.secrets import hidden_value
@@ -156,6 +157,7 @@ CHECKS: Mapping[str, Callable[[Any, str], Any]] = {
     **dict.fromkeys(("cpus", "slots", "nodes", "tasks_per_gpu", "tasks_per_job", "side_by_side"), _count),
     **dict.fromkeys(("exclusive", "mps"), _flag),
     "platform": parse_platform,
+    "container": Container.parse,
     "modules": _lines,
     "prologue": _prologue,
     "margin": duration,

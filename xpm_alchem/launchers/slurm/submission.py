@@ -105,7 +105,10 @@ class Submission:
             [str(entry.script) for entry in entries],
             is_array=self._arrays,
             tasks_per_job=profile.tasks_per_job,
-            **{key: getattr(profile, key) for key in ("side_by_side", "tasks_per_gpu", "mps", "nodes", "platform")},
+            **{
+                key: getattr(profile, key)
+                for key in ("side_by_side", "tasks_per_gpu", "mps", "nodes", "platform", "container")
+            },
             pool=profile.pool,
             margin=profile.margin,
             limit=profile.time,

@@ -18,6 +18,7 @@ from xpm_alchem.execution.fence import give_orders
 from xpm_alchem.execution.life_signs import files_of
 from xpm_alchem.launchers.base import AttemptLauncher, Ending, Waiting
 from xpm_alchem.launchers.connector import this_machine
+from xpm_alchem.launchers.container import describe, settle_code
 from xpm_alchem.launchers.workers.leftovers import clear_ends
 from xpm_alchem.launchers.workers.members import ALIVE_SECONDS
 from xpm_alchem.launchers.workers.pool import Offer, Place, Pool, launch_of, new_task, parse_launch
@@ -57,7 +58,11 @@ class WorkersLauncher(AttemptLauncher):
 
     def launcher_info_code(self) -> str:
         """Return the lines of an attempt's script that tell it of its worker."""
-        return "    from xpm_alchem.launchers.workers.limits import limit_this_attempt\n    limit_this_attempt()\n"
+        settle = settle_code(self.profile.container)
+        return (
+            settle
+            + "    from xpm_alchem.launchers.workers.limits import limit_this_attempt\n    limit_this_attempt()\n"
+        )
 
     # --------------------------------------------------------------------------------------------------- the driver's
     @property
@@ -133,6 +138,7 @@ class WorkersLauncher(AttemptLauncher):
             campaign=self._campaign,
             margin=self.profile.margin,
             platform=self.profile.platform,
+            container=self.profile.container,
             env=self.profile.env,
             avoid={**self._avoided, **dict.fromkeys(self._avoided_nodes, ())},
         )
@@ -206,7 +212,8 @@ class WorkersLauncher(AttemptLauncher):
     def describe(self) -> str:
         """Return whose workers are to take the tasks."""
         price = f", {self.profile.price}" if self.profile.price else ""
-        return f"workers of pool {self.profile.pool}; at most {self.slots} tasks offered or at work{price}"
+        inside = describe(self.profile.container)
+        return f"workers of pool {self.profile.pool}; at most {self.slots} tasks offered or at work{price}{inside}"
 
     def script(self, workspace: Path) -> str:
         """Return the command that starts a worker."""

@@ -30,6 +30,7 @@ from xpm_alchem.base.files import exists, make_directories, names_in, read_recor
 from xpm_alchem.base.passing import patiently
 from xpm_alchem.base.permissions import private
 from xpm_alchem.base.values import is_text, number_or_none, text_or_none
+from xpm_alchem.launchers.container import Container
 
 POOLS = "pools"
 DEFAULT_POOL = "main"
@@ -56,6 +57,8 @@ class Offer:
         Seconds before a worker's end at which its attempt is told to stop.
     platform
         OpenMM's, which must work there; see `launchers.platform`.
+    container
+        Where the attempt runs; None: on the worker's machine itself.
     env
         Environment variables of the attempt.
     avoid
@@ -67,6 +70,7 @@ class Offer:
     campaign: str
     margin: float
     platform: str | None = None
+    container: Container | None = None
     env: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     avoid: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
 
@@ -85,6 +89,10 @@ class Offer:
         env, avoid = content.get("env") or {}, content.get("avoid") or {}
         margin = number_or_none(content.get("margin"))
         is_whole = all(is_text(content.get(key)) for key in ("script", "launch", "campaign")) and margin is not None
+        try:
+            container = Container.from_record(content.get("container"))
+        except (ValueError, AttributeError, TypeError):
+            is_whole = False
         if not is_whole or not isinstance(env, dict) or not isinstance(avoid, dict):
             raise FormatError(path, "damaged. Delete it; the driver offers the task again.")
         return cls(
@@ -93,6 +101,7 @@ class Offer:
             campaign=content["campaign"],
             margin=margin or 0.0,
             platform=text_or_none(content.get("platform")),
+            container=container,
             env={str(key): str(value) for key, value in env.items()},
             avoid={str(host): tuple(map(str, devices)) for host, devices in avoid.items()},
         )

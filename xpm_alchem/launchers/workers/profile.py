@@ -12,12 +12,13 @@ from xpm_alchem.base.durations import duration
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.near_miss import check_keys
 from xpm_alchem.base.values import short
+from xpm_alchem.launchers.container import Container
 from xpm_alchem.launchers.platform import parse_platform
 from xpm_alchem.launchers.price import Price
 from xpm_alchem.launchers.workers.pool import DEFAULT_POOL, is_pool_name
 from xpm_alchem.plan.secrets import hidden_value
 
-_KEYS = ("kind", "pool", "slots", "cpus", "gpus", "platform", "margin", "env", "price")
+_KEYS = ("kind", "pool", "slots", "cpus", "gpus", "platform", "container", "margin", "env", "price")
 
 
 @attrs.frozen
@@ -34,6 +35,8 @@ class PoolProfile:
         Cores and GPUs (or the share of one) that an attempt is expected to get, for its cost alone.
     platform
         OpenMM's, which must work before an attempt begins; 'none': nothing is tried; None: what the slot has.
+    container
+        Where an attempt runs; None: on the worker's machine itself.
     margin
         Seconds before a worker's end at which an attempt is told to stop.
     env
@@ -47,6 +50,7 @@ class PoolProfile:
     cpus: int = 1
     gpus: float = 0.0
     platform: str | None = None
+    container: Container | None = None
     margin: float = 60.0
     env: Mapping[str, str] = attrs.field(factory=dict, repr=False)
     price: Price | None = None
@@ -72,6 +76,8 @@ class PoolProfile:
             values["gpus"] = checks.number(known["gpus"], f"{where}.gpus", 0)
         if "platform" in known:
             values["platform"] = parse_platform(known["platform"], f"{where}.platform")
+        if "container" in known:
+            values["container"] = Container.parse(known["container"], f"{where}.container")
         if "margin" in known:
             values["margin"] = duration(known["margin"], f"{where}.margin")
         if "env" in known:
