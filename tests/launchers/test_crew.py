@@ -1,16 +1,13 @@
-"""The attempts of a worker: whom it warns."""
+"""The attempts of a worker, or of a job: whom it warns."""
 
 from __future__ import annotations
 
 import signal
 from pathlib import Path
 
-from xpm_alchem.launchers.workers.crew import Child, Crew
-
 from xpm_alchem.devices.slots import Slot
-from xpm_alchem.execution.processes import ProcessIdentity
-from xpm_alchem.launchers.workers import crew
-from xpm_alchem.launchers.workers.pool import Offer
+from xpm_alchem.launchers import crew
+from xpm_alchem.launchers.crew import Child, Crew
 
 
 class Heard:
@@ -26,11 +23,11 @@ class Heard:
 def test_attempts_are_warned_when_less_is_left_than_their_margin(monkeypatch, tmp_path: Path) -> None:
     """They know their limit when they begin; it may be made shorter since, or may not have been known."""
     monkeypatch.setattr(crew, "_AGAIN_SECONDS", 0.0)
-    members = Crew([Slot(0), Slot(1)], "here")
+    members: Crew[str] = Crew([Slot(0), Slot(1)])
     heard = [Heard(), Heard()]
     for number, margin in enumerate((60.0, 600.0)):
-        offer = Offer(str(tmp_path), "pool", "small", margin)
-        members.children.append(Child(str(number), offer, members.slots[number], heard[number], ProcessIdentity.of()))
+        slot = members.slots[number]
+        members.children.append(Child(str(number), tmp_path, slot, heard[number], "launch", margin=margin))
     members.warn(700.0)
     assert [process.signals for process in heard] == [[], []]
     members.warn(599.0)
