@@ -137,10 +137,10 @@ def drive(kind: str, place: Path, tasks: int) -> None:
         drive_peer(place, tasks)
         return
     from xpm_alchem.client import Campaign
-    from xpm_alchem.launchers import local
+    from xpm_alchem.launchers import local_attempt
 
     if kind == "local":
-        local.python = lambda *arguments: ["sleep", "100000"]
+        local_attempt.python = lambda *arguments: ["sleep", "100000"]
     Campaign.create(place / "campaign.yaml").run()
 
 

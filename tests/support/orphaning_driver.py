@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from xpm_alchem.client import Campaign
-from xpm_alchem.launchers.local import LocalAttempt, LocalAttemptBuilder
+from xpm_alchem.launchers.local_attempt import LocalAttempt, LocalAttemptBuilder
 
 _real = LocalAttemptBuilder.start
 

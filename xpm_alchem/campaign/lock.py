@@ -42,20 +42,7 @@ class CampaignLock:
 
     @contextmanager
     def hold(self, *, is_brief: bool) -> Iterator[None]:
-        """Be the one writer; wait for a process that makes one change only.
-
-        Parameters
-        ----------
-        is_brief
-            Whether it is for one change, and others may wait for it.
-
-        Raises
-        ------
-        CampaignLockedError
-            Another process is; it is named.
-        WorkspaceError
-            The campaign cannot be written by this user.
-        """
+        """Be the one writer, as `CampaignRecords.lock` has it."""
         import filelock  # with asyncio it takes its time, and what only looks does without it
 
         lock = filelock.FileLock(self._path / "lock")

@@ -2,61 +2,52 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
 import os
 import shlex
-import signal
-import subprocess
-import threading
-import time
 import uuid
 from collections.abc import Collection, Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psutil
-from experimaestro.connectors import Process, ProcessBuilder, ProcessState, RedirectType
+from experimaestro.connectors import Process, ProcessBuilder
 from experimaestro.launchers.direct import DirectLauncher
-from experimaestro.taskglobals import Env
 
-from xpm_alchem.base.errors import CampaignError, FormatError
-from xpm_alchem.base.files import exists, names_in, not_through_links, read_bytes
-from xpm_alchem.base.interpreter import python
-from xpm_alchem.base.passing import passes, patiently
-from xpm_alchem.devices.claims import Claim
+from xpm_alchem.base.errors import CampaignError
+from xpm_alchem.base.files import exists, names_in
+from xpm_alchem.base.passing import passes
 from xpm_alchem.devices.machine import MachineSlots
-from xpm_alchem.devices.slots import THREADS, Given, Slot
-from xpm_alchem.execution.attempts import Attempt, Launched, Outcome
+from xpm_alchem.devices.slots import THREADS, Slot
+from xpm_alchem.execution.attempts import Attempt, Outcome
 from xpm_alchem.execution.demand import Demand
-from xpm_alchem.execution.descriptors import Descriptors
 from xpm_alchem.execution.directory import TaskDirectory
-from xpm_alchem.execution.fence import Orders, give_orders
+from xpm_alchem.execution.fence import give_orders
 from xpm_alchem.execution.life_signs import FileClock, files_of
-from xpm_alchem.execution.place import is_copy, place_of
-from xpm_alchem.execution.process_end import end_of
-from xpm_alchem.execution.processes import HOST, ProcessIdentity, kill_own_session, kill_session
-from xpm_alchem.launchers.base import AttemptLauncher, AttemptLimits, Ending
+from xpm_alchem.execution.place import is_copy
+from xpm_alchem.execution.processes import HOST, kill_session
+from xpm_alchem.launchers.base import AttemptLauncher, Ending
 from xpm_alchem.launchers.connector import this_machine
 from xpm_alchem.launchers.container import (
-    Container,
     check_runtime,
     describe,
     settle_code,
     shown_words,
-    workspace_of,
 )
+from xpm_alchem.launchers.local_attempt import (
+    LOCAL,
+    LocalAttempt,
+    LocalAttemptBuilder,
+    descriptors,
+    running_script,
+    spec_of,
+    was_prepared,
+)
+from xpm_alchem.launchers.local_limits import HANGS_SECONDS, limit_this_process, name_this_launch
 from xpm_alchem.launchers.local_profile import LocalProfile, usable_cores
 from xpm_alchem.launchers.price import Price
-from xpm_alchem.launchers.watchdog import kill_after
 
+__all__ = ["LocalAttempt", "LocalLauncher", "LocalProfile", "limit_this_process", "name_this_launch"]  # of 0.1's names
+_LIMITS = "xpm_alchem.launchers.local_limits"
 _SILENT_SECONDS = 3600.0  # without a sign of life from another machine: it is off, or was cut off
-_HANGS_SECONDS = 5.0  # after which others end an attempt that should have ended itself
-_LOCAL = "local/"  # begins the names of launches here
-_LAUNCH = "XPM_ALCHEM_LAUNCH"  # the variable that tells a process as which launch it was started
-_descriptors = Descriptors()  # of this process
 
 
 class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
@@ -160,7 +151,7 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
 
     def open(self, workspace: Path, campaign: str) -> None:
         """Begin to be used by a driver."""
-        _descriptors.make_room(self.slots)
+        descriptors.make_room(self.slots)
         self._clock = FileClock(workspace / "campaigns" / campaign / "clock")
         self._scope = str(workspace.resolve())
 
@@ -188,10 +179,12 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
         """Return the lines of an attempt's script that set its limits."""
         settle = settle_code(self.profile.container)
         if self.profile.time_limit is None:
-            return settle + "    from xpm_alchem.launchers.local import name_this_launch\n    name_this_launch()\n"
+            return (
+                settle + "    from xpm_alchem.launchers.local_limits import name_this_launch\n    name_this_launch()\n"
+            )
         p = self.profile
         return settle + (
-            "    from xpm_alchem.launchers.local import limit_this_process\n"
+            "    from xpm_alchem.launchers.local_limits import limit_this_process\n"
             f"    limit_this_process({p.time_limit!r}, margin={p.margin!r}, grace={p.grace!r})\n"
         )
 
@@ -212,11 +205,11 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
 
     def has_made(self, launch: str | None) -> bool:
         """Return whether a launch is of this machine's processes."""
-        return (launch or "").startswith(_LOCAL)
+        return (launch or "").startswith(LOCAL)
 
     def prepare(self, directory: Path) -> None:
         """Make a task ready; a process of an earlier launch that begins now finds that it may not work on it."""
-        give_orders(directory, launch=f"{_LOCAL}{uuid.uuid4().hex[:10]}", stop=None)
+        give_orders(directory, launch=f"{LOCAL}{uuid.uuid4().hex[:10]}", stop=None)
 
     def has_launched(self, directory: Path) -> bool:
         """Return whether there is a pid file (an earlier one was removed), or a process that has none yet."""
@@ -254,7 +247,7 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
         """Kill an attempt that outlives its time limit: one that hangs, or is stopped, cannot do so itself."""
         if attempt.limit is None or not attempt.process.is_here:
             return False
-        if attempt.age() < attempt.limit + self.profile.grace + _HANGS_SECONDS or not attempt.process.is_alive():
+        if attempt.age() < attempt.limit + self.profile.grace + HANGS_SECONDS or not attempt.process.is_alive():
             return False
         return kill_session(attempt.process) > 0
 
@@ -281,10 +274,10 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
         A driver that is killed after it has started a process may not have come to write the file.
         """
         try:
-            spec = _spec(directory)
+            spec = spec_of(directory)
             return None if is_copy(directory, spec) else Process.fromDefinition(self.connector, spec)
         except StopIteration:
-            return running_script(directory) if _was_prepared(directory) else None
+            return running_script(directory) if was_prepared(directory) else None
         except OSError as error:
             if passes(error):
                 raise
@@ -308,186 +301,3 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
 
     def __str__(self) -> str:
         return f"LocalLauncher({self.name})"
-
-
-class LocalAttemptBuilder(ProcessBuilder):  # type: ignore[misc]
-    """Starts an attempt with the whole environment of the driver, in a session of its own.
-
-    Parameters
-    ----------
-    machine
-        Where a slot was taken for it, if attempts are given devices.
-    platform, container
-        The profile's.
-    """
-
-    def __init__(
-        self,
-        machine: MachineSlots | None = None,
-        platform: str | None = None,
-        container: Container | None = None,
-    ) -> None:
-        super().__init__()
-        self._machine, self._platform, self._container = machine, platform, container
-
-    def start(self, task_mode: bool = False) -> LocalAttempt:
-        """Start the process."""
-        directory = Path(self.command[-1]).absolute().parent
-        environment = {**os.environ, **self.environ, _LAUNCH: Orders.read(directory).launch or ""}
-        with contextlib.ExitStack() as opened:
-            streams: dict[str, Any] = {}
-            for name in ("stdout", "stderr"):
-                redirect = getattr(self, name)
-                if redirect.type == RedirectType.FILE:
-                    open_it = partial(open, redirect.path, "wb", opener=not_through_links)
-                    streams[name] = opened.enter_context(patiently(open_it))
-            slot, held = self._slot(directory)
-            opened.callback(held.close)
-            environment |= slot.variables(environment, self._platform)
-            command = python(*self.command)
-            if self._container is not None:
-                workspace = workspace_of(Path(self.command[-1]))
-                command, environment = self._container.started(
-                    command, environment, workspace=workspace, directory=self.workingDirectory, cores=slot.cores
-                )
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                cwd=self.workingDirectory,
-                env=environment,
-                start_new_session=True,
-                pass_fds=held.descriptors,
-                **streams,
-            )
-            slot.bind(process.pid)
-        _descriptors.as_given(process.pid)
-        return LocalAttempt(ProcessIdentity.of(process.pid), process, directory)
-
-    def _slot(self, directory: Path) -> tuple[Slot, Claim]:
-        """Return the slot that was taken for a task; one without anything of its own where nothing was."""
-        taken = None if self._machine is None else self._machine.hand_on(directory)
-        return taken or (Slot(0), Claim())
-
-
-def _spec(directory: Path) -> dict[str, Any]:
-    """Return what experimaestro's pid file, which is named after the type of the task, says."""
-    name = next(name for name in names_in(directory) if name.endswith(".pid"))
-    return dict(json.loads(read_bytes(directory / name)))
-
-
-def _was_prepared(directory: Path) -> bool:
-    """Whether a process may have been started for a task: to look for one takes a while."""
-    try:
-        return (Orders.read(directory).launch or "").startswith(_LOCAL)
-    except (OSError, FormatError):
-        return True
-
-
-def running_script(directory: Path) -> LocalAttempt | None:
-    """Return the process of this machine, and of this user, that was started with a script in a task's directory."""
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            words = process.cmdline()
-            is_ours = len(words) > 1 and words[-1].endswith(".py") and Path(words[-1]).parent == directory
-            if is_ours and process.status() != psutil.STATUS_ZOMBIE and process.uids().real == os.getuid():
-                return LocalAttempt(ProcessIdentity.of(process.pid), directory=directory)
-    return None
-
-
-class LocalAttempt(Process):  # type: ignore[misc]
-    """The process of an attempt, started by this driver or taken up again after a restart."""
-
-    def __init__(
-        self,
-        identity: ProcessIdentity,
-        process: subprocess.Popen[bytes] | None = None,
-        directory: Path | None = None,
-    ) -> None:
-        self.identity, self._process, self._directory = identity, process, directory
-
-    @staticmethod
-    def fromspec(connector: Any, spec: dict[str, Any]) -> LocalAttempt | None:
-        """Return the process a pid file names if it is alive and the same one; a recycled pid is not."""
-        identity = ProcessIdentity.from_record(spec)
-        return LocalAttempt(identity) if identity.is_here and identity.is_alive() else None
-
-    def tospec(self) -> dict[str, Any]:
-        """Return what a pid file holds."""
-        return {
-            "type": "xpm-alchem-local",
-            **self.identity.to_record(),
-            **({} if self._directory is None else place_of(self._directory)),
-        }
-
-    def is_alive(self) -> bool:
-        """Whether it runs; also where nobody waits for it."""
-        return self._process.poll() is None if self._process is not None else self.identity.is_alive()
-
-    async def aio_state(self, timeout: float | None = None) -> ProcessState:
-        """Return whether it runs."""
-        if self._process is not None:
-            code = self._process.poll()
-            return ProcessState.RUNNING if code is None else ProcessState.DONE if code == 0 else ProcessState.ERROR
-        return ProcessState.RUNNING if self.identity.is_alive() else ProcessState.FINISHED
-
-    async def aio_wait(self) -> int | None:  # type: ignore[override]
-        """Wait for its end, then end what it left behind; the code is None if another driver started it."""
-        await end_of(self.identity.pid, self.is_alive)
-        kill_session(self.identity)
-        return None if self._process is None else self._process.returncode
-
-    def wait(self) -> int | None:  # type: ignore[override]
-        """Wait for its end."""
-        return asyncio.run(self.aio_wait())
-
-    def kill(self) -> None:
-        """SIGKILL it and its children."""
-        kill_session(self.identity)
-
-    def __repr__(self) -> str:
-        return f"LocalAttempt(pid={self.identity.pid})"
-
-
-class LocalLaunch(AttemptLimits):
-    """An attempt without a time limit: all it is told is as which launch it was started."""
-
-    def __init__(self) -> None:
-        self.launched = Launched(launch=os.environ.get(_LAUNCH) or None, given=Given.read(os.environ))
-
-    def remaining_time(self) -> float | None:
-        """Return None: there is no limit."""
-        return None
-
-
-class LocalLimits(LocalLaunch):
-    """A time limit counted from the start of the process."""
-
-    def __init__(self, limit: float, margin: float) -> None:
-        super().__init__()
-        self._end = time.monotonic() + limit - (time.time() - psutil.Process().create_time())
-        self.margin = margin
-
-    def remaining_time(self) -> float:
-        """Return the seconds left."""
-        return self._end - time.monotonic()
-
-
-def name_this_launch() -> None:
-    """Tell this process as which launch it was started; called in an attempt's script."""
-    Env.instance().launcher_info = LocalLaunch()
-
-
-def limit_this_process(limit: float, *, margin: float, grace: float) -> None:
-    """Give this process a time limit (seconds): it is told, and killed with its session if it overruns by `grace`."""
-    limits = LocalLimits(limit, margin)
-    Env.instance().launcher_info = limits
-
-    def kill() -> None:
-        kill_own_session()
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    seconds = max(0.0, limits.remaining_time()) + grace
-    timer = threading.Timer(seconds, kill)
-    timer.daemon = True
-    timer.start()
-    kill_after(seconds + _HANGS_SECONDS)

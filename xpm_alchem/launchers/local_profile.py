@@ -18,7 +18,7 @@ from xpm_alchem.devices.slots import devices_each
 from xpm_alchem.launchers.container import Container
 from xpm_alchem.launchers.platform import parse_platform
 from xpm_alchem.launchers.price import Price
-from xpm_alchem.plan.secrets import hidden_value
+from xpm_alchem.launchers.variables import parse_variables
 
 _NUMBERS, _TIMES = ("slots", "threads", "tasks_per_gpu"), ("time_limit", "margin", "grace")
 _KEYS = ("kind", *_NUMBERS, "gpus", "platform", "container", *_TIMES, "env", "price")
@@ -101,10 +101,7 @@ class LocalProfile:
             if given.get(key) is not None:
                 values[key] = duration(given[key], f"{where}.{key}")
         if given.get("env") is not None:
-            variables = given["env"]
-            if not isinstance(variables, Mapping):
-                raise CampaignError(f"{where}.env: {hidden_value(variables)} is not a mapping of names to values.")
-            values["env"] = {str(key): str(value) for key, value in variables.items()}
+            values["env"] = parse_variables(given["env"], f"{where}.env")
         if given.get("price") is not None:
             values["price"] = Price.parse(given["price"], f"{where}.price")
             values["price"].check(values.get("gpus") is not None, f"{where}.price")

@@ -15,8 +15,8 @@ from xpm_alchem.base.values import short
 from xpm_alchem.launchers.container import Container
 from xpm_alchem.launchers.platform import parse_platform
 from xpm_alchem.launchers.price import Price
+from xpm_alchem.launchers.variables import parse_variables
 from xpm_alchem.launchers.workers.pool import DEFAULT_POOL, is_pool_name
-from xpm_alchem.plan.secrets import hidden_value
 
 _KEYS = ("kind", "pool", "slots", "cpus", "gpus", "platform", "container", "margin", "env", "price")
 
@@ -81,9 +81,7 @@ class PoolProfile:
         if "margin" in known:
             values["margin"] = duration(known["margin"], f"{where}.margin")
         if "env" in known:
-            if not isinstance(known["env"], Mapping):
-                raise CampaignError(f"{where}.env: {hidden_value(known['env'])} is not a mapping of names to values.")
-            values["env"] = {str(key): str(value) for key, value in known["env"].items()}
+            values["env"] = parse_variables(known["env"], f"{where}.env")
         if "price" in known:
             values["price"] = Price.parse(known["price"], f"{where}.price")
             values["price"].check(values.get("gpus", 0), f"{where}.price")

@@ -22,7 +22,7 @@ from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import Orders
 from xpm_alchem.execution.life_signs import files_of
 from xpm_alchem.launchers.base import Waiting
-from xpm_alchem.launchers.local import running_script
+from xpm_alchem.launchers.local_attempt import running_script
 from xpm_alchem.launchers.waiters import Waiters
 from xpm_alchem.launchers.workers.members import SILENT_SECONDS, Members
 from xpm_alchem.launchers.workers.pool import Place, Pool, parse_launch
