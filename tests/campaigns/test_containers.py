@@ -12,6 +12,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import forked
 import psutil
 import pytest
 from campaigns import SmallCampaign
@@ -38,9 +39,8 @@ def runtime(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
 
 
 def campaign_in(runtime: StandIn | Podman, path: Path, *, edges: int = 1, **more: Any) -> SmallCampaign:
-    path.mkdir()  # its scripts are beside the workspace
-    binds = [*runtime.profile["binds"], *([str(path)] if "script" in more else [])]
-    container = {**runtime.profile, "binds": binds}
+    path.mkdir()
+    container = runtime.with_bound(path) if "script" in more else runtime.profile  # a script is beside the workspace
     launcher = {"kind": "local", "slots": 2, "container": container, **more.pop("launcher", {})}
     return SmallCampaign(path, edges=[(0, n + 1) for n in range(edges)], plan={"launcher": launcher}, **more)
 
@@ -50,6 +50,10 @@ def held_attempt(campaign: SmallCampaign) -> psutil.Process:
     (attempt,) = campaign.wait_until_at_work()
     assert attempt.process.is_here and attempt.process.is_alive()
     return psutil.Process(attempt.process.pid)
+
+
+def wait_until_gone(process: psutil.Process) -> None:
+    wait_for(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE, what="its end")
 
 
 def test_a_campaign_is_complete_and_no_container_is_left(runtime, tmp_path, monkeypatch):
@@ -78,7 +82,7 @@ def test_an_attempt_ends_with_the_process_that_was_started_for_it(runtime, tmp_p
     outside = _pid(pid_file)
     assert outside != inside.pid
     os.kill(outside, signal.SIGKILL)
-    wait_for(lambda: not inside.is_running() or inside.status() == psutil.STATUS_ZOMBIE, what="its end")
+    wait_until_gone(inside)
     out, _ = communicate(driver)
     assert driver.returncode == 0, out
     ((first, second),) = campaign.attempts().values()
@@ -108,6 +112,27 @@ def test_a_node_is_looked_at_from_inside(runtime, tmp_path):
     assert json.loads(done.stdout)["faults"] == 0
     if isinstance(runtime, StandIn):
         assert "xpm_alchem.doctor.node_program" in runtime.calls()[0]["words"]
+
+
+def test_a_worker_ends_its_attempt_in_a_container(tmp_path: Path, monkeypatch) -> None:
+    runtime = StandIn(tmp_path / "apptainer", monkeypatch)
+    launcher = {"kind": "workers", "margin": "2s", "container": runtime.with_bound(tmp_path / "c")}
+    (tmp_path / "c").mkdir()
+    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)], plan={"launcher": launcher}, script=HELD)
+    driver = campaign.start()
+    command = campaign.command("work", "-w", "./workspace", "--slots", "1", "--max-tasks", "1")
+    first = forked.Popen(command, cwd=campaign.path)
+    inside = held_attempt(campaign)
+    assert inside.ppid() == runtime.calls()[0]["pid"]
+    first.send_signal(signal.SIGTERM)
+    wait_until_gone(inside)
+    communicate(first)
+    second = forked.Popen(command, cwd=campaign.path)
+    out, _ = communicate(driver)
+    assert driver.returncode == 0, out
+    communicate(second)
+    ((_, last),) = campaign.attempts().values()
+    assert str(last.outcome) == "complete" and len(runtime.calls()) == 2
 
 
 def _pid(file: Path) -> int:

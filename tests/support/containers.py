@@ -18,7 +18,15 @@ _IMAGE = "localhost/xpm-alchem-test:1"
 _LIMITS = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
 
 
-class StandIn:
+class _Runtime:
+    profile: dict[str, Any]
+
+    def with_bound(self, path: Path) -> dict[str, Any]:
+        """Return the profile's 'container' with one more path bound."""
+        return {**self.profile, "binds": [*self.profile["binds"], str(path)]}
+
+
+class StandIn(_Runtime):
     """A program named apptainer on PATH; see stand_in_apptainer.py."""
 
     def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,14 +39,14 @@ class StandIn:
         program.chmod(0o755)
         monkeypatch.setenv("PATH", f"{path}{os.pathsep}{os.environ['PATH']}")
         monkeypatch.setenv("STAND_IN_CALLS", str(self._calls))
-        self.profile: dict[str, Any] = {"image": str(self.image), "options": ["--nv"], "binds": ["/usr"]}
+        self.profile = {"image": str(self.image), "options": ["--nv"], "binds": ["/usr"]}
 
     def calls(self) -> list[dict[str, Any]]:
         """Return what it was called with, each time."""
         return [json.loads(line) for line in self._calls.read_text().splitlines()] if self._calls.exists() else []
 
 
-class Podman:
+class Podman(_Runtime):
     """Podman with a storage of its own, and an image that has only directories: the node's /usr is bound."""
 
     def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +66,7 @@ class Podman:
         tar = subprocess.Popen(["tar", "-C", root, "-c", "."], stdout=subprocess.PIPE)
         subprocess.run(["podman", "import", "-q", "-", _IMAGE], stdin=tar.stdout, check=True, capture_output=True)
         tar.wait()
-        self.profile: dict[str, Any] = {"image": _IMAGE, "runtime": "podman", "binds": ["/usr:/usr:ro"]}
+        self.profile = {"image": _IMAGE, "runtime": "podman", "binds": ["/usr:/usr:ro"]}
 
     def why_not(self) -> str:
         """Return why no container can be run here, '' where one can."""
