@@ -10,6 +10,7 @@ import os
 import random
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -24,6 +25,18 @@ from workers import HERE_ALONE, Workers, in_pool, send, tree
 
 SETTINGS = {"n_steps": 6, "step_seconds": 0.3}
 _LEADS = ("worker", "worker", "tree", "attempt", "freeze", "driver", "term")
+
+
+def wrong_clock() -> dict[str, str]:
+    """Return variables with which a process sees a clock that is an hour wrong; none where faketime is not installed.
+
+    Its command is a process of its own, which would be killed in place of the worker.
+    """
+    if (fake := shutil.which("faketime")) is None:
+        return {}
+    told = subprocess.run([fake, "-f", "+3600s", "env"], capture_output=True, text=True, check=True).stdout
+    found = dict(line.split("=", 1) for line in told.splitlines() if "=" in line)
+    return {name: found[name] for name in ("LD_PRELOAD", "FAKETIME")}
 
 
 class WorkerStorm:
@@ -45,17 +58,18 @@ class WorkerStorm:
         plan = {"launcher": {"kind": "workers", "slots": tasks, "margin": "2s"}, "max_retries": 50}
         self.campaign = SmallCampaign(path, edges=self.edges, plan=plan, **SETTINGS)
         self.workers = Workers(path / "workspace", path / "workers.log")
+        self.wrong: subprocess.Popen[bytes] | None = None  # the one whose clock is
         self.number, self._frozen_seconds = workers, frozen
         self.done: Counter[str] = Counter()
         self.driver = self.campaign.start("--quiet")
 
     def start_worker(self) -> None:
         """Start a worker, with a clock of its own if none has one."""
-        fake = shutil.which("faketime")
-        is_wrong = fake is not None and not any(fake in worker.args for worker in self.workers.alive())
-        before = (fake, "-f", "+3600s") if fake is not None and is_wrong else ()
         options = ("--slots", self.rng.choice((1, 2, 3)), "--idle", "never")
-        self.workers.start(*options, before=before, durations=HERE_ALONE)
+        is_wrong = self.wrong is None or self.wrong.poll() is not None
+        clock = wrong_clock() if is_wrong else {}
+        worker = self.workers.start(*options, durations=HERE_ALONE, **clock)
+        self.wrong = worker if is_wrong else self.wrong
 
     def attempts(self) -> list[psutil.Process]:
         """Return the processes of attempts."""
@@ -127,7 +141,7 @@ class WorkerStorm:
                     found.append(
                         f"{task}: attempt {attempt.number} of a living machine was fenced off: {attempt.reason}"
                     )
-        calm = calm_estimates(self.campaign.path / "calm", self.edges, 1, **SETTINGS)
+        calm = calm_estimates(self.campaign.path / "calm", self.edges, 1, n_steps=SETTINGS["n_steps"])
         if self.campaign.estimates() != calm:
             found.append("estimates differ from those of a calm run")
         done = self.campaign.call("doctor", self.campaign.file, "--fix")
