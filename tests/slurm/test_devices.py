@@ -119,3 +119,19 @@ def test_a_gpu_on_which_everything_fails_is_avoided_while_its_node_goes_on(start
     (said,) = campaign.json("status")["failing_hosts"]
     assert (said["host"], said["device"], said["avoided"]) == ("n1", "2", True)
     assert {attempt.node for attempt in attempts} == {"n1"}
+
+
+def test_a_job_on_a_node_whose_platform_does_not_work_fails_one_task_and_takes_no_other(
+    start_cluster, tmp_path: Path
+) -> None:
+    start_cluster(nodes=1, cpus=8, gpus=2)
+    profile = {"gpus": 2, "side_by_side": 2, "tasks_per_job": 8, "cpus": 8, "platform": "CUDA"}
+    campaign = SlurmCampaign(tmp_path / "c", plan=plan(8, max_retries=0), profile=profile, script={}, together=8)
+    result = campaign.run(seconds=400)
+    assert result.returncode == 1, result.stdout
+    attempts = [attempt for history in campaign.attempts().values() for attempt in history]
+    assert {attempt.outcome for attempt in attempts} == {"node failure"}
+    assert all("CUDA does not work on GPU" in attempt.reason for attempt in attempts)
+    assert not any(attempt.units_done for attempt in attempts)
+    jobs = {attempt.launched_as for attempt in attempts}
+    assert len(attempts) <= 2 * len(jobs)  # one in each slot of a job
