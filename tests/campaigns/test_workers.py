@@ -280,10 +280,10 @@ def test_workers_end_by_themselves(tmp_path, workers):
 
 def test_attempts_stop_at_their_checkpoints_before_the_time_of_their_worker_is_over(tmp_path, workers):
     campaign = make(tmp_path, script=held(times=1))
-    seconds = scaled(15.0)
     short = {f"{worker.__name__}:_LEAST_SECONDS": 5.0}
-    one = workers.start("--time", f"{seconds:.0f}s", durations=short)
     driver = campaign.start()
+    wait_for(lambda: campaign.is_made and offers(campaign))
+    one = workers.start("--time", f"{scaled(20.0):.0f}s", durations=short)
     assert end_of(one, 120) == 0
     workers.start()
     finish(driver, workers)
