@@ -19,7 +19,7 @@ from campaigns import SmallCampaign, held
 from device_use import devices_seen, using
 from patience import communicate, end_of, scaled, wait_for
 from places import SUPPORT
-from workers import HERE_ALONE, Workers, in_pool, send, tree
+from workers import Workers, in_pool, send, tree
 
 from xpm_alchem.execution.processes import HOST
 from xpm_alchem.launchers.workers import members, queue, worker
@@ -116,7 +116,7 @@ def test_another_worker_goes_on_where_one_was_killed_with_its_attempts(tmp_path,
     campaign.wait_until_at_work(units=1)
     for pid in tree(one.pid):
         send(pid, signal.SIGKILL)
-    workers.start(durations=HERE_ALONE)
+    workers.start()
     finish(driver, workers)
     ((first, second),) = campaign.attempts().values()
     assert (first.outcome, second.outcome) == ("lost", "complete")

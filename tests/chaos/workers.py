@@ -7,7 +7,7 @@ from typing import Any
 
 from patience import scaled
 from storm import Storm, Victim
-from workers import HERE_ALONE, Workers, send, tree
+from workers import Workers, send, tree
 
 WORKERS = 3
 
@@ -35,7 +35,7 @@ class WorkersStorm(Storm):
         self._workers.thaw(all_of_them=until == float("inf"))
         while len(self._workers.alive()) < WORKERS:
             options = self._options()
-            started = self._workers.start(*options, durations=HERE_ALONE)
+            started = self._workers.start(*options)
             self.note(f"worker {started.pid} is started: {' '.join(map(str, options))}")
 
     def end(self) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 from campaigns import SmallCampaign, calm_estimates
 from patience import communicate
-from workers import HERE_ALONE, Workers, in_pool, send, tree
+from workers import Workers, in_pool, send, tree
 
 SETTINGS = {"n_steps": 6, "step_seconds": 0.3}
 _LEADS = ("worker", "worker", "tree", "attempt", "freeze", "driver", "term")
@@ -68,7 +68,7 @@ class WorkerStorm:
         options = ("--slots", self.rng.choice((1, 2, 3)), "--idle", "never")
         is_wrong = self.wrong is None or self.wrong.poll() is not None
         clock = wrong_clock() if is_wrong else {}
-        worker = self.workers.start(*options, durations=HERE_ALONE, **clock)
+        worker = self.workers.start(*options, durations=**clock)
         self.wrong = worker if is_wrong else self.wrong
 
     def attempts(self) -> list[psutil.Process]:

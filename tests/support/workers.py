@@ -17,11 +17,6 @@ import psutil
 from patience import end_of
 from places import SUPPORT
 
-from xpm_alchem.launchers.workers import worker
-
-# there is no other machine for what is to avoid this one
-HERE_ALONE = {f"{worker.__name__}:_AVOIDED_SECONDS": 1.0}
-
 
 class Workers:
     """Starts workers, freezes and thaws them, and ends those that are left.

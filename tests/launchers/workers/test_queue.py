@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
+import psutil
 import pytest
 from patience import wait_for
 
@@ -164,6 +165,19 @@ def test_an_attempt_that_died_with_its_worker_is_lost(pool, queue):
     wait_for(lambda: entry.ended)
     assert "ended without a word" in entry.lost
     assert entry.is_proved
+
+
+def test_what_an_attempt_without_its_worker_has_left_behind_is_ended(pool, queue):
+    entry = offered(queue)
+    command = ["sh", "-c", "sleep 500 >&- & echo $!; read word"]
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, start_new_session=True, **streams) as process:
+        identity, left = ProcessIdentity.of(process.pid), psutil.Process(int(process.stdout.readline()))
+    begin(entry.directory, identity)
+    assert left.is_running()
+    pool.take(entry.task, join(pool, ended_process()))
+    wait_for(lambda: entry.ended)
+    wait_for(lambda: not left.is_running() or left.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_an_attempt_that_told_its_end_is_not_lost_with_its_worker(pool, queue):

@@ -14,9 +14,10 @@ from patience import wait_for
 
 from xpm_alchem.devices.slots import Slot
 from xpm_alchem.execution.fence import give_orders
-from xpm_alchem.execution.processes import HOST
+from xpm_alchem.execution.processes import HOST, ProcessIdentity
 from xpm_alchem.launchers.workers import worker as worker_module
 from xpm_alchem.launchers.workers.limits import VARIABLE
+from xpm_alchem.launchers.workers.members import Member, Members
 from xpm_alchem.launchers.workers.pool import Offer, Place, Pool, launch_of, new_task
 from xpm_alchem.launchers.workers.time_limit import TimeLimit
 from xpm_alchem.launchers.workers.worker import Terms, Worker
@@ -167,12 +168,19 @@ def test_what_was_given_to_others_is_not_run(pool):
     assert pool.offered() == []
 
 
-def test_an_offer_that_avoids_this_machine_is_left_for_two_minutes(pool):
+def test_an_offer_that_avoids_this_machine_is_left_for_two_minutes_to_workers_elsewhere(pool):
+    elsewhere = Member("elsewhere-1", attrs.evolve(ProcessIdentity.of(), host="elsewhere"), 0.0, 1)
+    Members(pool).join(elsewhere)
     task = offer(pool, "t", avoid={HOST: ()})
     assert worker(pool)[0].run() == 0
     assert pool.offered() == [task]
     status = (pool.offers / task).stat()
     os.utime(pool.offers / task, (status.st_atime, status.st_mtime - 121))
+    assert worker(pool)[0].run() == 1
+
+
+def test_an_offer_that_avoids_this_machine_is_taken_where_no_other_worker_is(pool):
+    offer(pool, "t", avoid={HOST: ()})
     assert worker(pool)[0].run() == 1
 
 

@@ -21,6 +21,7 @@ from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import Orders
 from xpm_alchem.execution.life_signs import files_of
+from xpm_alchem.execution.processes import kill_session
 from xpm_alchem.launchers.base import Waiting
 from xpm_alchem.launchers.local_attempt import running_script
 from xpm_alchem.launchers.waiters import Waiters
@@ -248,12 +249,14 @@ class PoolQueue:
         """Note that a task's attempt is gone, if it is: who started it is."""
         log = AttemptLog(TaskDirectory(entry.directory).attempts).read()
         last = log[-1] if log and (not worker or log[-1].launched_as == worker) else None
+        process = last.process if last is not None else None
+        if process is not None and process.is_here and not process.is_alive():
+            kill_session(process)  # what it has left behind, as its worker would
         if last is not None and last.outcome is not None:
             entry.ended = True
             return
         member = self.members.get(worker) if worker else None
         who = f"its worker {worker}" if worker else "its launch"
-        process = last.process if last is not None else None
         if process is not None and process.is_here:
             if process.is_alive():
                 return  # it goes on without its worker

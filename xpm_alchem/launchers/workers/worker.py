@@ -230,7 +230,9 @@ class Worker:
         if owner != os.getuid() or not self._is_sound(task, offer):
             self._unfit[task] = float("inf")  # whoever may write here must not have us run what he likes
             return False
-        wait = since + _AVOIDED_SECONDS - self._members.clock.now() if offer.avoid.get(HOST) == () else 0.0
+        wait = 0.0
+        if offer.avoid.get(HOST) == () and self._are_others_elsewhere():
+            wait = since + _AVOIDED_SECONDS - self._members.clock.now()
         if not self._has_time(offer.margin):
             self._is_short = True
             return False
@@ -271,6 +273,11 @@ class Worker:
         where = f" on {', '.join(map(str, slot.devices))}" if slot.devices else ""
         self._say(f"{_name(offer)}: begun{where}")
         return True
+
+    def _are_others_elsewhere(self) -> bool:
+        """Whether a worker on another machine could take what should not be tried here."""
+        others = (member for member in self._members.all() if member.process.host != HOST)
+        return any(self._members.is_dead(other.name) is False for other in others)
 
     def _is_sound(self, task: str, offer: Offer) -> bool:
         """Whether an offer names itself, and a script of this workspace."""
