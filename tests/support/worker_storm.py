@@ -68,7 +68,7 @@ class WorkerStorm:
         options = ("--slots", self.rng.choice((1, 2, 3)), "--idle", "never")
         is_wrong = self.wrong is None or self.wrong.poll() is not None
         clock = wrong_clock() if is_wrong else {}
-        worker = self.workers.start(*options, durations=**clock)
+        worker = self.workers.start(*options, **clock)
         self.wrong = worker if is_wrong else self.wrong
 
     def attempts(self) -> list[psutil.Process]:
