@@ -29,6 +29,7 @@ _LOOK_LEAST, _LOOK_MOST = 1.0, 10.0  # between two looks at the pool that found 
 _LEAST_SECONDS = 30.0  # a task that would get less than this beside the margin is left to others
 _AVOIDED_SECONDS = 120.0  # for which an offer is left to workers elsewhere
 _TROUBLE_SECONDS = 5.0
+_UNFIT_SECONDS = 60.0  # until a task is tried again that could not be begun here
 _GRACE_SECONDS = 20.0  # from the warning of a worker that was told to end at once to the end of its attempts
 _END = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # at once; the others warn of an end that is to come
 _WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)
@@ -266,6 +267,7 @@ class Worker:
         except (OSError, FormatError) as error:
             self._say(f"{_name(offer)}: could not be begun ({error})")
             self._pool.give_back(task, self.name)
+            self._unfit[task] = time.monotonic() + _UNFIT_SECONDS
             return False
         finally:
             held.close()
