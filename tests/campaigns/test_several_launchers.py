@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
-import forked
 import pytest
 from campaigns import SmallCampaign, held
 from patience import communicate, wait_for
+from workers import Workers
 
 pytestmark = pytest.mark.slow
 
@@ -19,10 +17,10 @@ def test_what_this_machine_has_no_place_for_goes_to_workers(tmp_path: Path) -> N
     launchers = [{"kind": "local", "slots": 1}, {"kind": "workers", "pool": "night", "slots": 2}]
     edges = [(0, number + 1) for number in range(6)]
     campaign = SmallCampaign(tmp_path / "c", edges=edges, script=held(until=go_on), plan={"launcher": launchers})
-    command = [*campaign.command("work", "-w", "./workspace", "--pool", "night", "--slots", "2", "--idle", "never")]
-    worker = forked.Popen(command, cwd=campaign.path, stdout=subprocess.DEVNULL, stderr=sys.stderr)
-    try:
-        driver = campaign.start()
+    driver = campaign.start()
+    wait_for(lambda: campaign.is_made)
+    with Workers(campaign.path / "workspace", tmp_path / "workers.log") as workers:
+        workers.start("--pool", "night", "--slots", 2, "--idle", "never")
         campaign.wait_until_at_work(3, units=1)
         driver.kill()
         communicate(driver, 60)
@@ -31,9 +29,6 @@ def test_what_this_machine_has_no_place_for_goes_to_workers(tmp_path: Path) -> N
         go_on.touch()
         out, _ = communicate(driver, 300)
         assert driver.returncode == 0, out
-    finally:
-        worker.terminate()
-        worker.wait()
     attempts = [attempt for (attempt,) in campaign.attempts().values()]
     assert len(attempts) == 6
     assert {attempt.launched_as is None for attempt in attempts} == {True, False}
