@@ -120,6 +120,7 @@ def test_a_worker_ends_its_attempt_in_a_container(tmp_path: Path, monkeypatch) -
     (tmp_path / "c").mkdir()
     campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1)], plan={"launcher": launcher}, script=HELD)
     driver = campaign.start()
+    wait_for(lambda: campaign.is_made)  # before it there is no workspace
     command = campaign.command("work", "-w", "./workspace", "--slots", "1", "--max-tasks", "1")
     first = forked.Popen(command, cwd=campaign.path)
     inside = held_attempt(campaign)

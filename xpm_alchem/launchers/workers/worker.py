@@ -149,6 +149,9 @@ class Worker:
         return bool(self._why)
 
     def _step(self) -> None:
+        if self._why and self._why != self._said and self._crew.children:
+            self._said = self._why
+            self._say(f"{self._why}; {len(self._crew.children)} attempt(s) are told to stop at their checkpoints")
         if time.monotonic() - self._said_alive > ALIVE_SECONDS:
             self._said_alive = time.monotonic()
             self._members.say_alive(self.name)
@@ -170,7 +173,6 @@ class Worker:
         if time.monotonic() > self._kill_at or (left is not None and left <= 0):
             self._crew.kill()
         elif self._why:
-            self._say_once(f"{self._why}; {len(self._crew.children)} attempt(s) are told to stop at their checkpoints")
             self._crew.warn()
         else:
             if left is not None:  # attempts know of it, unless it has changed since they began
