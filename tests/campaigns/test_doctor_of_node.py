@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import forked
 import pytest
 from campaigns import SmallCampaign
 from fake_openmm import put_openmm
@@ -88,15 +85,7 @@ def test_it_waits_no_longer_than_it_is_told_to_and_ends_what_it_has_started(tmp_
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_ends_what_it_has_started(tmp_path: Path, openmm_that_hangs, number: signal.Signals) -> None:
     campaign = campaign_with(tmp_path / "c", platform="CUDA")
-    doctor = forked.Popen(
-        campaign.command("doctor", "--node", campaign.file),
-        cwd=campaign.path,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ.copy(),
-    )
+    doctor = campaign.begin(campaign.command("doctor", "--node", campaign.file))
     wait_for(openmm_that_hangs.exists)
     doctor.send_signal(number)
     communicate(doctor, 60)

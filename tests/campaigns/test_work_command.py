@@ -7,7 +7,6 @@ import signal
 import subprocess
 from pathlib import Path
 
-import forked
 import pytest
 from campaigns import SmallCampaign, deaf, held
 from patience import communicate, wait_for
@@ -22,14 +21,7 @@ def campaign(tmp_path: Path) -> SmallCampaign:
 
 
 def start_worker(campaign: SmallCampaign, *options: str) -> subprocess.Popen[str]:
-    return forked.Popen(
-        campaign.command("work", *HERE, *options),
-        cwd=campaign.path,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    return campaign.begin(campaign.command("work", *HERE, *options))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -13,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import forked
 import pytest
 from campaigns import SmallCampaign, held
 from device_use import devices_seen, using
@@ -42,14 +40,8 @@ def make(path: Path, *, tasks: int = 1, slots: int = 20, script: dict[str, Any] 
 
 def drive(campaign: SmallCampaign, durations: dict[str, float]) -> subprocess.Popen[str]:
     """Start a driver in which some durations are others."""
-    return forked.Popen(
-        [sys.executable, str(SUPPORT / "tuned.py"), json.dumps(durations), "0", "run", str(campaign.file)],
-        cwd=campaign.path,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ.copy(),
+    return campaign.begin(
+        [sys.executable, str(SUPPORT / "tuned.py"), json.dumps(durations), "0", "run", str(campaign.file)]
     )
 
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
 from pathlib import Path
 
-import forked
 import pytest
 from patience import communicate, wait_for
 from slurm_campaigns import SlurmCampaign
@@ -68,15 +65,7 @@ def test_a_job_that_waits_is_told_why_and_cancelled_when_nobody_waits_for_it(sta
     done = campaign.call("doctor", "--node", campaign.file, "--timeout", "8s")
     assert done.returncode == 1 and "no answer within 8 s" in done.stdout
     assert "JobHeldUser" in done.stderr
-    doctor = forked.Popen(
-        campaign.command("doctor", "--node", campaign.file),
-        cwd=campaign.path,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=os.environ.copy(),
-    )
+    doctor = campaign.begin(campaign.command("doctor", "--node", campaign.file))
     wait_for(lambda: len(cluster.jobs()) == 2)
     doctor.send_signal(signal.SIGINT)
     communicate(doctor, 60)

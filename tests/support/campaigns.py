@@ -100,8 +100,12 @@ class SmallCampaign:
 
     def start(self, *options: object) -> subprocess.Popen[str]:
         """Start a driver and return its process."""
+        return self.begin(self.command("run", self.file, *options))
+
+    def begin(self, command: Sequence[str]) -> subprocess.Popen[str]:
+        """Start a command in the campaign's directory and return its process; what it prints is to be read."""
         return forked.Popen(
-            self.command("run", self.file, *options),
+            command,
             cwd=self.path,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
