@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from xpm_alchem.devices.device import Device
 from xpm_alchem.devices.slots import Slot
@@ -54,6 +54,29 @@ def claim(slot: Slot, scope: str) -> Claim | None:
             return None
         held.append(one)
     return Claim(held)
+
+
+def claim_free(
+    slots: Sequence[Slot], scope: str | None, *, avoided: Collection[str] = (), taken: Collection[int] = ()
+) -> tuple[Slot, Claim] | None:
+    """Return the first slot whose devices nobody uses, and a claim on them; None if there is none.
+
+    Parameters
+    ----------
+    scope
+        See `claim`; None: a scheduler has given the devices to this process alone, and none is claimed.
+    avoided
+        Identities of devices that are taken only if all are among them.
+    taken
+        Numbers of slots that are not free whoever uses their devices.
+    """
+    good = [slot for slot in slots if not any(device.id in avoided for device in slot.devices)]
+    for slot in good or slots:
+        if slot.number not in taken:
+            held = Claim() if scope is None else claim(slot, scope)
+            if held is not None:
+                return slot, held
+    return None
 
 
 def _bound(device: Device, share: int, scope: str) -> socket.socket | None:

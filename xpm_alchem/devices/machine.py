@@ -7,7 +7,7 @@ from collections.abc import Collection, Hashable, Mapping, Sequence
 from functools import cached_property
 
 from xpm_alchem.devices.asked import Asked
-from xpm_alchem.devices.claims import Claim, claim
+from xpm_alchem.devices.claims import Claim, claim_free
 from xpm_alchem.devices.found import Found, find_devices
 from xpm_alchem.devices.slots import Slot, slots_of
 
@@ -83,20 +83,17 @@ class MachineSlots:
         """
         if who in self._taken:
             return True
-        good = [slot for slot in self.slots if not any(device.id in avoided for device in slot.devices)]
-        for slot in good or self.slots:
-            if (held := claim(slot, scope)) is not None:
-                self._taken[who] = slot, held
-                return True
-        return False
+        if (taken := claim_free(self.slots, scope, avoided=avoided)) is None:
+            return False
+        self._taken[who] = taken
+        return True
 
     def is_full(self, scope: str) -> bool:
         """Whether no slot is free, whatever is avoided."""
-        for slot in self.slots:
-            if (held := claim(slot, scope)) is not None:
-                held.close()
-                return False
-        return True
+        if (free := claim_free(self.slots, scope)) is None:
+            return True
+        free[1].close()
+        return False
 
     def hand_on(self, who: Hashable) -> tuple[Slot, Claim] | None:
         """Return what was taken, for the process that is started now; close the claim afterwards."""

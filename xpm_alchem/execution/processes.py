@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import time
 from collections.abc import Iterable, Mapping
@@ -116,6 +117,23 @@ def _since_boot(process: psutil.Process) -> float:
     """Return when a process started, in seconds after the boot: what the clock says now of both cancels out."""
     boot_time = psutil.boot_time()  # first: earlier versions of psutil remember it for the other
     return float(psutil.Process(process.pid).create_time() - boot_time)
+
+
+def ended_with(code: int, means: Mapping[str, str] | None = None) -> str:
+    """Return in words how a process ended, by its exit code, negative for a signal.
+
+    Parameters
+    ----------
+    means
+        What is to be said after the name of a signal.
+    """
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        return f"was killed by signal {-code}"
+    return f"was killed by {name}{(means or {}).get(name, '')}"
 
 
 def session_members(session: int) -> list[psutil.Process]:

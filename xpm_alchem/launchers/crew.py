@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 import attrs
 
-from xpm_alchem.devices.claims import Claim, claim
+from xpm_alchem.devices.claims import Claim, claim_free
 from xpm_alchem.devices.slots import Slot
 from xpm_alchem.execution.processes import ProcessIdentity, kill_session
 from xpm_alchem.launchers.attempt_process import failed_on_its_node, kill_left_behind, start_attempt
@@ -92,13 +92,7 @@ class Crew(Generic[Task]):
         avoided
             Devices that are taken only if all are among them.
         """
-        good = [slot for slot in self.slots if not any(device.id in avoided for device in slot.devices)]
-        taken = self._taken()
-        for slot in (slot for slot in good or self.slots if slot.number not in taken):
-            held = Claim() if self._scope is None else claim(slot, self._scope)
-            if held is not None:
-                return slot, held
-        return None
+        return claim_free(self.slots, self._scope, avoided=avoided, taken=self._taken())
 
     def _taken(self) -> set[int]:
         return self._unusable | {child.slot.number for child in self.children}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from xpm_alchem.base.errors import FormatError
 from xpm_alchem.base.values import printable
 from xpm_alchem.execution.attempts import Outcome
 from xpm_alchem.execution.life_signs import files_of
+from xpm_alchem.execution.processes import ended_with
 from xpm_alchem.launchers.slurm.absence import Absence
 from xpm_alchem.launchers.slurm.batch import Batch
 from xpm_alchem.launchers.slurm.commands import JobState
@@ -126,10 +126,10 @@ def outcome_of(entry: Entry, *, begun: bool) -> tuple[Outcome, str, bool]:
     words = "" if begun else _last_words(entry)  # a module or a prologue that failed says why in the job's log
     if entry.code is not None and not begun and (state is None or entry.is_undecided):
         by_signal = _SHELLS_SIGNALS < entry.code < _SHELLS_SIGNALS + 65
-        end = _ended_with(_SHELLS_SIGNALS - entry.code if by_signal else entry.code)
+        end = ended_with(_SHELLS_SIGNALS - entry.code if by_signal else entry.code, _OF_SIGNALS)
         return Outcome.LOST, f"its job {end}{words or ' before the attempt began'}", True
     if entry.code is not None and (state is None or entry.is_undecided or (begun and state.outcome is Outcome.LOST)):
-        return Outcome.LOST, f"its process {_ended_with(entry.code)} without a word", True
+        return Outcome.LOST, f"its process {ended_with(entry.code, _OF_SIGNALS)} without a word", True
     if state is not None and state.state == "PENDING" and not begun:  # of a cancelled element SLURM keeps no record
         told = f" ({entry.given_up})" if entry.given_up else ""
         return Outcome.CANCELLED, f"SLURM job {state.job} was cancelled or forgotten while it waited{told}", True
@@ -153,16 +153,6 @@ def _last_words(entry: Entry) -> str:
     except OSError:
         return ""
     return f" before the attempt began; its log ends with: {printable(said[-1])[:_LONGEST]}" if said else ""
-
-
-def _ended_with(code: int) -> str:
-    if code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        return f"was killed by signal {-code}"
-    return f"was killed by {name}{_OF_SIGNALS.get(name, '')}"
 
 
 @contextmanager

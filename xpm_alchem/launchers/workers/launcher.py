@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import signal
 import threading
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from xpm_alchem.execution.attempts import Attempt, Launched, Outcome
 from xpm_alchem.execution.demand import Demand
 from xpm_alchem.execution.fence import give_orders
 from xpm_alchem.execution.life_signs import files_of
+from xpm_alchem.execution.processes import ended_with
 from xpm_alchem.launchers.base import AttemptLauncher, Ending, Waiting
 from xpm_alchem.launchers.connector import this_machine
 from xpm_alchem.launchers.container import describe, settle_code
@@ -183,7 +183,7 @@ class WorkersLauncher(AttemptLauncher):
         elif attempt.is_overdue:
             return Ending(Outcome.TIMEOUT, "killed at its time limit", launched, entry.is_proved)
         if code is not None:
-            said = f"its process {_ended_with(code)} {'before it began' if attempt is None else 'without a word'}"
+            said = f"its process {ended_with(code)} {'before it began' if attempt is None else 'without a word'}"
             return Ending(Outcome.LOST, said, launched)
         return Ending(Outcome.LOST, entry.lost or "its end is unknown", launched, bool(entry.lost) and entry.is_proved)
 
@@ -227,15 +227,6 @@ class WorkersLauncher(AttemptLauncher):
 def _launched(entry: Entry) -> Launched:
     worker = entry.place.worker if entry.place is not None else ""
     return Launched(worker or None)
-
-
-def _ended_with(code: int) -> str:
-    if code >= 0:
-        return f"ended with exit code {code}"
-    try:
-        return f"was killed by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was killed by signal {-code}"
 
 
 class OfferBuilder(ProcessBuilder):  # type: ignore[misc]

@@ -177,7 +177,7 @@ class Worker:
         else:
             if left is not None:  # attempts know of it, unless it has changed since they began
                 self._crew.warn(left)
-            if len(self._crew.children) < len(self._crew.slots):
+            if not self._crew.is_full:
                 self._take_one()
 
     def _tell_last_ends(self) -> None:
