@@ -42,7 +42,7 @@ FORMAT, FORMAT_VERSION = "xpm-alchem snapshot of tasks", 1
 WORTH_LINES = 5000  # read without a snapshot's help, in about a tenth of a second; with many tasks it may be more
 _ROOM = Path(__file__).parent
 _FOLDING = (  # what decides what a journal tells
-    *(_ROOM / name for name in ("task_state.py", "spending.py", "hosts.py", "snapshot.py")),
+    *(_ROOM / name for name in ("task_state.py", "spending.py", "standing.py", "hosts.py", "snapshot.py")),
     *(_ROOM.parent / "base" / name for name in ("values.py", "energies.py", "files.py")),
 )
 

@@ -14,6 +14,7 @@ from xpm_alchem.base.energies import believed
 from xpm_alchem.base.values import count, is_count, number, text, text_or_none
 from xpm_alchem.campaign.hosts import HostHistory
 from xpm_alchem.campaign.spending import Ledger
+from xpm_alchem.campaign.standing import Standing
 
 
 class TaskStatus(StrEnum):
@@ -151,6 +152,8 @@ class CampaignState:
         What attempts cost.
     notified
         What the user was told of last, by kind of event; '' where that is over.
+    standing
+        The network's state and weight.
     """
 
     def __init__(self, transformations: Container[str] | None = None) -> None:
@@ -160,6 +163,7 @@ class CampaignState:
         self.hosts = HostHistory()
         self.ledger = Ledger()
         self.notified: dict[str, str] = {}
+        self.standing = Standing()
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any], transformations: Container[str] | None = None) -> CampaignState:
@@ -185,6 +189,7 @@ class CampaignState:
         state.hosts = HostHistory.from_plain(plain["hosts"])
         state.ledger = Ledger.from_plain(plain["ledger"])
         state.notified = plain["notified"]
+        state.standing = Standing().changed(plain["standing"])
         return state
 
     def to_plain(self) -> dict[str, Any]:
@@ -196,6 +201,7 @@ class CampaignState:
             "hosts": self.hosts.to_plain(),
             "ledger": self.ledger.to_plain(),
             "notified": self.notified,
+            "standing": attrs.asdict(self.standing),
         }
 
     def apply(self, record: Mapping[str, Any]) -> None:
@@ -247,6 +253,8 @@ class CampaignState:
                 task.at_once = not task.actioned and record.get("at_once") is True
             case "trouble" if task is not None:
                 task.trouble = reason
+            case "network":
+                self.standing = self.standing.changed(record)
             case "notified":
                 self.notified[text(record.get("what"))] = text(record.get("of"))
             case "priority" if task is not None and is_priority(record.get("priority")):

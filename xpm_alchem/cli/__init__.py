@@ -29,6 +29,7 @@ _COMMANDS = {
     "strategy": "strategy",
     "restarts": "restarts",
     "budget": "budget",
+    "network": "network",
     "list": "look",
     "status": "look",
     "show": "look",

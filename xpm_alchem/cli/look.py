@@ -15,10 +15,11 @@ from xpm_alchem.views.commands import Address
 
 @click.command("list")
 @workspace_option
+@click.option("--all", "everything", is_flag=True, help="Those too whose network is deleted.")
 @json_option
-def list_command(workspace: str | None, as_json: bool) -> None:
+def list_command(workspace: str | None, everything: bool, as_json: bool) -> None:
     """List the campaigns of a workspace."""
-    output(Campaign.list_all(workspace), as_json, tables.list_table)
+    output(Campaign.list_all(workspace, deleted=everything), as_json, tables.list_table)
 
 
 @click.command("status")

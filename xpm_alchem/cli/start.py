@@ -231,6 +231,8 @@ def _close(out: Console, campaign: Campaign, code: int, *, quiet: bool, once: bo
         out.print("some tasks are in error: `xpm-alchem why` tells what happened to one")
     elif lacking := _lacks(campaign):
         _say_lacking(lacking)
+    elif sentence := campaign.records.state().standing.sentence:
+        say(f"{sentence} (`{Address.of(campaign.records).command('network state')} active` and `network weight`)")
     elif once:
         out.print("not finished: run the same command again later")
     elif not _is_anything_at_work(campaign.status()):

@@ -15,6 +15,7 @@ from xpm_alchem.base.shell import command_line
 from xpm_alchem.campaign.records import CampaignRecords, campaign_path, is_campaign, list_campaigns
 from xpm_alchem.campaign.workspace import UserSettings, find_workspace, read_settings
 from xpm_alchem.client.budget import BudgetMethods
+from xpm_alchem.client.networks import NetworkMethods
 from xpm_alchem.client.restarts import RestartMethods
 from xpm_alchem.client.results import ResultMethods
 from xpm_alchem.client.tasks import TaskMethods
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from xpm_alchem.driver.loop import Driver
 
 
-class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods):
+class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods, NetworkMethods):
     """One network being computed. More verbs are in the files `client_*`.
 
     Make one with `Campaign.create`, take up one that exists with `Campaign.open`.
@@ -110,10 +111,10 @@ class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods):
         return Preparation.read(Path(plan_file), workspace, launcher).forecast()
 
     @staticmethod
-    def list_all(workspace: str | None = None) -> View:
-        """Return a row for every campaign of a workspace."""
+    def list_all(workspace: str | None = None, *, deleted: bool = False) -> View:
+        """Return a row for every campaign of a workspace; of those whose network is deleted only if asked for."""
         root = find_workspace(workspace, read_settings()).path
-        return views.list_view(Campaign(records).summary() for records in list_campaigns(root))
+        return views.list_view(list_campaigns(root), lambda records: Campaign(records).summary(), deleted=deleted)
 
     @staticmethod
     def doctor(

@@ -306,15 +306,23 @@ class Driver:
 
     def _is_over(self) -> bool:
         """Whether there is nothing to do, also after a last look for what the user asked for meanwhile."""
-        if self._finished() or self._is_spent():
+        if self._has_nothing_to_do():
             self._take_requests()
-        return self._finished() or self._is_spent()
+        return self._has_nothing_to_do()
+
+    def _has_nothing_to_do(self) -> bool:
+        return self._finished() or self._is_spent() or self._is_paused()
 
     def _is_spent(self) -> bool:
         """Whether nothing runs, and the budget allows nothing of what is left."""
-        if not self._budget.exhausted or self._jobs:
-            return False
-        return not any(task.at_work for task in self.records.state().tasks.values())
+        return self._budget.exhausted and self._is_idle()
+
+    def _is_paused(self) -> bool:
+        """Whether nothing runs, and the network is not to have anything started."""
+        return not self.records.state().standing.starts and self._is_idle()
+
+    def _is_idle(self) -> bool:
+        return not self._jobs and not any(task.at_work for task in self.records.state().tasks.values())
 
     def _finished(self) -> bool:
         """Whether nothing is in flight and the strategy wants nothing more."""

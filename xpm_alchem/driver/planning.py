@@ -117,7 +117,7 @@ class Planning:
     def iterate(self) -> None:
         """Make an iteration of the strategy if one is due and anything has happened since the last."""
         state = self.records.state()
-        if self.records.position == self._planned_at:
+        if self.records.position == self._planned_at or not state.standing.starts:
             return
         results = sum(task.status is TaskStatus.COMPLETE for task in state.tasks.values())
         now = time.time()

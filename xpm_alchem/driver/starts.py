@@ -68,6 +68,8 @@ class Starts:
                     self._withdrawal.end(task, task.reason, since=task.changed)
                 else:
                     self._adopt(task)
+        if not self._records.state().standing.starts:
+            return
         free = self._launcher.slots - len(at_work)
         self._is_full = False
         self._launcher.avoid(self._records.state().hosts.avoided_devices(time.time()))

@@ -10,6 +10,7 @@ import attrs
 
 from xpm_alchem.base.errors import CampaignLockedError, InputError, XpmAlchemError
 from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.standing import check_state, check_weight
 from xpm_alchem.campaign.workspace import find_workspace, read_settings
 from xpm_alchem.failures.restarts import RestartPolicy
 from xpm_alchem.plan.budget import Budget
@@ -127,6 +128,26 @@ def import_result(records: CampaignRecords, request: Mapping[str, Any]) -> bool:
     return _ask(records, request)
 
 
+def set_standing(records: CampaignRecords, change: Mapping[str, Any]) -> bool:
+    """Ask that a network's state or weight be changed; return whether a driver will do it (else it is done).
+
+    Parameters
+    ----------
+    change
+        `state`, `weight` or both: see `campaign.standing.Standing`.
+
+    Raises
+    ------
+    InputError
+        There is no such state or weight; nothing is asked for then.
+    """
+    if "state" in change:
+        check_state(change["state"])
+    if "weight" in change:
+        check_weight(change["weight"])
+    return _ask(records, {"request": "standing", "change": dict(change)})
+
+
 def _changed_plan(records: CampaignRecords, changes: Mapping[str, Any]) -> str:
     """Return the text of the plan in force with another strategy section, checked in full."""
     from xpm_alchem.strategies.choose import planned_strategy
@@ -193,6 +214,8 @@ def apply(records: CampaignRecords, request: Mapping[str, Any]) -> bool:
             return _apply_restarts(records, request["change"])
         case "budget" if isinstance(request.get("changes"), Mapping):
             return _apply_budget(records, request["changes"])
+        case "standing" if isinstance(request.get("change"), Mapping):
+            return _apply_standing(records, request["change"])
         case "import":
             return apply_import(records, request)
     return False
@@ -226,6 +249,14 @@ def _apply_budget(records: CampaignRecords, changes: Mapping[str, Any]) -> bool:
     if (text := with_budget(before, path, changes)) != before:
         records.set_plan(text)
     return True
+
+
+def _apply_standing(records: CampaignRecords, change: Mapping[str, Any]) -> bool:
+    before = records.state().standing
+    after = before.changed(change)
+    if after != before:
+        records.write({"event": "network", **attrs.asdict(after)})
+    return after != before
 
 
 def _apply_awake(records: CampaignRecords) -> bool:

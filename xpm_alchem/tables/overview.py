@@ -8,6 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from xpm_alchem.campaign.standing import Standing
 from xpm_alchem.plan.amounts import amount_text
 from xpm_alchem.tables.console import cell, told
 from xpm_alchem.tables.drawing import rows_table, time_left, time_text
@@ -27,6 +28,7 @@ def status_table(view: View) -> RenderableType:
     lines = [
         f"campaign  {view['campaign']}  ({view['path']})",
         f"driver    {_driver(view['driver'])}",
+        *_standing_line(view),
         f"strategy  {strategy['name'] or 'none'}, mode {strategy['mode']}, {strategy['status']}, "
         f"{strategy['iterations']} iteration(s)",
         "tasks     "
@@ -42,6 +44,14 @@ def status_table(view: View) -> RenderableType:
         f"          {one['sentence']}" for one in (*view["left_out"], *view["repeats_left_out"], *view["failing_hosts"])
     ]
     return told(*lines)
+
+
+def _standing_line(view: View) -> list[str]:
+    """Return how the network stands in its workspace, where that is to be said."""
+    standing = Standing().changed(view)
+    if standing == Standing():
+        return []
+    return [f"network   {standing.sentence or f'{standing.state}, weight {standing.weight:g}'}"]
 
 
 def _money(view: View) -> str:
@@ -113,13 +123,16 @@ def _lost(view: View) -> str:
 def list_table(view: View) -> RenderableType:
     """Render `list_view`."""
     table = Table()
-    for heading in ("campaign", "with result", "tasks", "running", "waiting", "error", "strategy", "driver"):
+    for heading in ("campaign", "results", "tasks", "run", "wait", "err", "strategy", "state", "weight", "driver"):
         table.add_column(heading)
     for row in view["campaigns"]:
         table.add_row(
             cell(row["campaign"]),
             f"{row['with_result']} of {row['transformations']}",
-            *(str(row[key]) for key in ("tasks", "running", "waiting", "error", "strategy")),
+            *(str(row[key]) for key in ("tasks", "running", "waiting", "error", "strategy", "state")),
+            f"{row['weight']:g}",
             "yes" if row["driver"] else "no",
         )
-    return table
+    if not view["broken"]:
+        return table
+    return Group(table, told(*(f"{one['campaign']} cannot be looked at: {one['sentence']}" for one in view["broken"])))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from xpm_alchem.base.errors import FormatError, InputError
+from xpm_alchem.base.errors import FormatError, InputError, XpmAlchemError
 from xpm_alchem.base.values import printable
 from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.standing import NetworkState
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.execution.directory import TaskSummary
 from xpm_alchem.execution.fence import current
@@ -59,6 +60,11 @@ def _driver(records: CampaignRecords) -> View | None:
     return {"host": holder.process.host, "pid": holder.process.pid, "since": holder.since}
 
 
+def _standing(records: CampaignRecords) -> View:
+    standing = records.state().standing
+    return {"state": str(standing.state), "weight": standing.weight}
+
+
 def strategy_status(records: CampaignRecords) -> View:
     """Return the name, mode and status of the strategy."""
     plan, state = records.plan().strategy, records.driver_state().get("strategy", {})
@@ -81,6 +87,7 @@ def status_view(records: CampaignRecords, looks: Looks = ANEW) -> View:
         "campaign": records.name,
         "path": str(records.path),
         "driver": _driver(records),
+        **_standing(records),
         "strategy": strategy_status(records),
         "transformations": len(records.index.transformations),
         "tasks": {str(status): counts.get(str(status), 0) for status in TaskStatus},
@@ -267,6 +274,7 @@ def summary_view(
         "lost": money["lost"],
         "mostly_lost": money["mostly_lost"],
         "strategy": status,
+        **_standing(records),
         "driver": _driver(records),
         **pace_view(records, tasks, launcher, is_awake=status == "awake", looks=looks),
     }
@@ -301,6 +309,23 @@ def task_name(records: CampaignRecords, task: TaskState) -> str:
     return f"{name if plain else task.transformation}:{task.repeat}"
 
 
-def list_view(summaries: Iterable[View]) -> View:
-    """Return a row for every campaign of a workspace; of each a `summary_view`."""
-    return {"campaigns": list(summaries)}
+def list_view(
+    campaigns: Iterable[CampaignRecords], summary: Callable[[CampaignRecords], View], *, deleted: bool = False
+) -> View:
+    """Return a `summary` for every campaign of a workspace, and a sentence for each that cannot be looked at.
+
+    Parameters
+    ----------
+    deleted
+        Whether those are listed too whose network is deleted.
+    """
+    rows, broken = [], []
+    for records in campaigns:
+        try:
+            row = summary(records)
+        except (XpmAlchemError, OSError) as error:  # a broken file of one hides no other
+            broken.append({"campaign": records.name, "path": str(records.path), "sentence": str(error)})
+            continue
+        if deleted or row["state"] != NetworkState.DELETED:
+            rows.append(row)
+    return {"campaigns": rows, "broken": broken}

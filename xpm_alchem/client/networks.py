@@ -1,0 +1,50 @@
+"""What `client.Campaign` does with its network's place in the workspace; named as alchemiscale's client names it."""
+
+from __future__ import annotations
+
+from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.requests import inbox
+
+
+class NetworkMethods:
+    """State and weight of the network: what it gets beside the others of its workspace."""
+
+    _records: CampaignRecords
+
+    def get_network_state(self) -> str:
+        """Return 'active', 'inactive', 'invalid' or 'deleted'."""
+        return str(self._records.state().standing.state)
+
+    def set_network_state(self, state: str) -> bool:
+        """Set the state: of a network that is not active nothing new is started; what runs goes on.
+
+        Returns
+        -------
+        bool
+            Whether a driver that runs will do it within seconds (else it is done).
+
+        Raises
+        ------
+        InputError
+            There is no such state.
+        """
+        return inbox.set_standing(self._records, {"state": str(state)})
+
+    def get_network_weight(self) -> float:
+        """Return the weight, 0 to 1."""
+        return self._records.state().standing.weight
+
+    def set_network_weight(self, weight: float) -> bool:
+        """Set the weight: the network's part of slots and submissions beside others'; 0 pauses it.
+
+        Returns
+        -------
+        bool
+            Whether a driver that runs will do it within seconds (else it is done).
+
+        Raises
+        ------
+        InputError
+            It is not a number from 0 to 1.
+        """
+        return inbox.set_standing(self._records, {"weight": weight})
