@@ -28,7 +28,6 @@ from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.client import Campaign
 from xpm_alchem.driver.loop import Driver
-from xpm_alchem.driver.starts import Starts
 from xpm_alchem.driver.submission import Session
 from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.attempts import Launched
@@ -164,9 +163,6 @@ def render(*views: tuple[Callable[[], Any], Callable[[Any], Any]]) -> None:
                 Console(width=200, file=nowhere).print(table(content))
 
 
-_OF_STARTS = ("planning", "harvest", "budget", "withdrawal", "jobs")
-
-
 def drive(path: Path) -> None:
     """Do what a driver does in a step, up to what it would submit."""
     records = CampaignRecords.open(path)
@@ -174,12 +170,12 @@ def drive(path: Path) -> None:
     workspace = settings.find_workspace(str(records.workspace), user)
     driver = Driver(records, workspace, LocalLauncher(LocalProfile(slots=1)))
     with records.lock():
-        driver._planning.remember()
-        driver._planning.take_requests()
-        driver._harvest.look()
-        driver._planning.iterate()
-        driver._planning.end_unwanted()
-        starts = Starts(cast(Session, None), *(getattr(driver, f"_{name}") for name in _OF_STARTS))
+        driver.steps.planning.remember()
+        driver.steps.planning.take_requests()
+        driver.steps.harvest.look()
+        driver.steps.planning.iterate()
+        driver.steps.planning.end_unwanted()
+        starts = driver.steps.starts(cast(Session, None))
         for task in records.state().tasks.values():
             starts._configuration(task)
 
@@ -215,7 +211,7 @@ def submit(path: Path) -> None:
     records = CampaignRecords.open(path)
     root = records.workspace / "slurm"
     remove_old(root)
-    queue = SlurmQueue(root, "small", Slurm())
+    queue = SlurmQueue(root, Slurm())
     for task in records.state().tasks.values():
         entry = queue._from_disk(records.task_path(task))
         if entry is not None and entry.batch is not None:

@@ -36,9 +36,9 @@ def iterate(path: Path) -> None:
     """Make one iteration, as a driver that starts does."""
     made = driver(path)
     with made.records.lock():
-        made._planning.remember()
-        made._planning.take_requests()
-        made._planning.iterate()
+        made.steps.planning.remember()
+        made.steps.planning.take_requests()
+        made.steps.planning.iterate()
 
 
 def die() -> None:
@@ -96,9 +96,9 @@ def killed(path: Path, seed: int) -> str:
         random.seed(seed)
         made = driver(path)
         with made.records.lock():
-            made._planning.remember()
+            made.steps.planning.remember()
             setattr(owner, name, how(getattr(owner, name)))
-            made._planning.iterate()
+            made.steps.planning.iterate()
         os._exit(9)
     _, status = os.waitpid(child, 0)
     if not os.WIFSIGNALED(status):

@@ -1,13 +1,11 @@
-"""The main loop: harvest, plan, submit. The disk is the truth, events only hurry, the driver is disposable."""
+"""The main loop of one campaign: harvest, plan, submit, wait."""
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from enum import IntEnum
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from experimaestro.settings import WorkspaceSettings
@@ -15,37 +13,20 @@ from experimaestro.settings import WorkspaceSettings
 from xpm_alchem.base.passing import patiently
 from xpm_alchem.base.streams import wait_at_most
 from xpm_alchem.campaign.records import CampaignRecords
-from xpm_alchem.campaign.task_state import TaskState, TaskStatus, without_tasks
-from xpm_alchem.driver.budget_watch import USED_UP, BudgetWatch
+from xpm_alchem.driver.budget_watch import USED_UP
 from xpm_alchem.driver.endurance import Endurance, Unwritable
-from xpm_alchem.driver.harvest import DriverEvent, Harvest
+from xpm_alchem.driver.harvest import DriverEvent
+from xpm_alchem.driver.interrupts import Interrupts
 from xpm_alchem.driver.log import Teller
-from xpm_alchem.driver.notices import Notices
-from xpm_alchem.driver.planning import Planning
-from xpm_alchem.driver.queue_watch import QueueWatch
-from xpm_alchem.driver.starts import Starts
-from xpm_alchem.driver.submission import Job, Session, quiet_experimaestro
-from xpm_alchem.driver.troubles import never
-from xpm_alchem.driver.withdrawal import Withdrawal
-from xpm_alchem.failures.restarts import RestartPolicy
+from xpm_alchem.driver.steps import ExitCode, Steps
+from xpm_alchem.driver.submission import quiet_experimaestro
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.requests.inbox import STOPPED
-from xpm_alchem.strategy import AWAKE, ERROR
 
 _TICK_SECONDS = 1.0
 _SETTLE_SECONDS = 60.0
 _AT_ONCE_SECONDS = 60.0  # for attempts to be gone that are ended at once
-_BEAT_SECONDS = 10.0
-
-
-class ExitCode(IntEnum):
-    """How a run of the driver ended; the command's exit code."""
-
-    SATISFIED = 0
-    IN_ERROR = 1
-    DETACHED = 3
-    BUDGET = 4
-    UNWRITABLE = 5
+BEAT_SECONDS = 10.0
 
 
 class Driver:
@@ -83,34 +64,29 @@ class Driver:
         init_tasks: Iterable[Any] = (),
         strategy: Any = None,
     ) -> None:
-        self.records, self.workspace, self.launcher = records, workspace, launcher
-        self.observe = observe = Teller(observe)
+        self.records, self.launcher = records, launcher
+        self.observe = Teller(observe)
         self._begun = begun
-        self._running, self._init_tasks = running, tuple(init_tasks)
         self._ended = threading.Event()
-        self._interrupted = False
-        self._jobs: dict[str, Job] = {}
-        self._planning = Planning(records, observe, strategy)
-        self._withdrawal = Withdrawal(records, launcher)
+        self._interrupts = Interrupts()
         self._beaten = 0.0
+        self.steps = Steps(
+            records,
+            workspace,
+            launcher,
+            self.observe,
+            self._ended.set,
+            running=running,
+            init_tasks=init_tasks,
+            strategy=strategy,
+        )
         self._endurance = Endurance(
             lambda sentence: self.observe(DriverEvent(sentence)),
-            lambda sentence: self._notices.in_trouble(self._planning.plan, sentence),
+            self._notify,
             self._pause,
             self._is_at_work,
         )
-        self._budget = BudgetWatch(records, launcher, observe)
-        self._notices = Notices(records, observe)
-        self._queue = QueueWatch(records, launcher, observe)
-        self._harvest = Harvest(
-            records,
-            launcher,
-            self._jobs,
-            observe,
-            policy=RestartPolicy.of(self._planning.plan, workspace.max_retries),
-        )
 
-    # -------------------------------------------------------------------------------------------------- the loop
     def run(self, *, once: bool = False, stop: bool = False, at_once: bool = False) -> ExitCode:
         """Drive the campaign.
 
@@ -135,7 +111,7 @@ class Driver:
             patiently(lambda: quiet_experimaestro(self.records.path / "driver.log"))
             self._begun()
             try:
-                with self._signals_as_interrupts():
+                with self._interrupts.heard():
                     self._endurance.do(lambda: self.launcher.open(self.records.workspace, self.records.name))
                     return self._stop() if stop else self._end_at_once() if at_once else self._told(self._drive(once))
             except KeyboardInterrupt:
@@ -143,239 +119,108 @@ class Driver:
                 return ExitCode.DETACHED
             except Unwritable as error:
                 self.observe(DriverEvent(str(error)))
-                self._notices.in_trouble(self._planning.plan, str(error))
+                self._notify(str(error))
                 return ExitCode.UNWRITABLE
             finally:
-                self._notices.finish()
+                self.steps.notices.finish()
                 self.observe.look()
                 with suppress(OSError):
                     self.launcher.close()
 
-    @contextmanager
-    def _signals_as_interrupts(self) -> Iterator[None]:
-        """Make SIGTERM and SIGHUP (the login session ended) detach like Ctrl-C; what nohup ignores stays ignored."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def interrupt(number: int, frame: Any) -> None:
-            self._interrupted = True
-            raise KeyboardInterrupt
-
-        signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        heard = [number for number in signals if signal.getsignal(number) is not signal.SIG_IGN]
-        before = {number: signal.signal(number, interrupt) for number in heard}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
     def _drive(self, once: bool) -> ExitCode:
-        do = self._endurance.do
-        do(self._begin)
+        do, steps = self._endurance.do, self.steps
+        do(steps.begin)
         if once:
             do(self._settle)
-        if do(self._budget.must_stop):
+        if do(steps.budget.must_stop):
             return self._stop(USED_UP)
-        do(self._plan)
-        if do(self._is_over):
-            return do(self._ending)
+        do(steps.plan)
+        if do(steps.is_over):
+            return do(steps.ending)
         self.launcher.check()
         with ExitStack() as opened:
-            session = do(lambda: opened.enter_context(self._session()))
-            starts = Starts(session, self._planning, self._harvest, self._budget, self._withdrawal, self._jobs)
+            session = do(lambda: opened.enter_context(steps.session()))
+            starts = steps.starts(session)
             do(starts.look)
             if once:
                 do(self._settle)
-                return do(self._ending)
-            while not do(self._is_over):
+                return do(steps.ending)
+            while not do(steps.is_over):
                 self._wait()
-                if (ending := do(lambda: self._turn(starts))) is not None:
+                if (ending := do(steps.turn)) is not None:
                     return self._stop(ending)
-            return do(self._ending)
-
-    def _begin(self) -> None:
-        self._planning.take_plan()  # it may have changed until the lock was ours
-        self._take_requests()
-        self._harvest.look()
-        self._harvest.look_again()  # the plan may have changed
-
-    def _session(self) -> Session:
-        return Session(
-            self.workspace,
-            self.records.name,
-            self._ended.set,
-            running=self._running,
-            init_tasks=self._init_tasks,
-        )
-
-    def _turn(self, starts: Starts) -> str | None:
-        """Look at what happened and do what is to be done; return why all attempts are to end, if they are."""
-        self._tell()
-        self._take_requests()
-        if self._planning.stopping:
-            return STOPPED
-        self._harvest.look()
-        if self._budget.must_stop():
-            return USED_UP
-        self._plan()
-        starts.look()
-        return None
-
-    def _tell(self) -> None:
-        """Tell the user, if the plan says so, that something is in error while the rest goes on."""
-        exception = self._planning.state.exception if self._planning.state.status == ERROR else None
-        self._queue.look()
-        self._notices.look(self._planning.plan, exception, self._queue.stuck)
+                do(starts.look)
+            return do(steps.ending)
 
     def _told(self, ending: ExitCode) -> ExitCode:
         """Tell the user how a run ended."""
-        self._endurance.do(lambda: self._tell_ending(ending))
+        self._endurance.do(lambda: self.steps.tell_ending(ending))
         return ending
 
-    def _tell_ending(self, ending: ExitCode) -> None:
-        self._queue.look()
-        if ending is ExitCode.SATISFIED:
-            self._notices.satisfied(self._planning.plan)
-        elif ending is ExitCode.BUDGET:
-            self._notices.used_up(self._planning.plan)
-        elif ending is ExitCode.IN_ERROR:
-            self._notices.in_error(self._planning.plan, self._planning.state.exception)
-        else:
-            self._tell()
+    def _notify(self, sentence: str) -> None:
+        self.steps.notices.in_trouble(self.steps.planning.plan, sentence)
 
     def _is_at_work(self) -> bool:
         """Whether an attempt of this session is at work, as far as its process tells."""
-        return any(not job.ended for job in self._jobs.values())
+        return any(not job.ended for job in self.steps.jobs.values())
 
     def _pause(self, seconds: float) -> None:
         """Wait without a look at the campaign's files."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0:
-            if self._interrupted:
-                raise KeyboardInterrupt
+            self._interrupts.check()
             self.records.beat()
             time.sleep(min(left, _TICK_SECONDS))
 
-    def _plan(self) -> None:
-        self._budget.close_and_open()
-        self._planning.iterate()
-        self._planning.end_unwanted()
-
-    def _take_requests(self) -> None:
-        self._planning.take_requests()
-        self._budget.put_in_force(self._planning.plan.budget)
-        self._harvest.policy = RestartPolicy.of(self._planning.plan, self.workspace.max_retries)
-
     def _stop(self, reason: str = STOPPED) -> ExitCode:
         """End all attempts: tell them, wait until they have kept their state; nothing is submitted."""
-        do = self._endurance.do
-        why = ", the budget is used up" if reason == USED_UP else ""
-        self.observe(DriverEvent(f"stopping{why}: attempts end at their next checkpoint"))
+        do, steps = self._endurance.do, self.steps
+        self.observe(DriverEvent(stopping(reason)))
         began = time.time()
-        while tasks := do(self._at_work):
-            for task in tasks:
-                with self._harvest.troubles.of(task, never):
-                    self._withdrawal.end(task, reason, since=began)
+        while not do(lambda: steps.end_all(reason, began)):
             self._wait()
-            do(self._take_requests)  # to end some of them at once, for example
-            do(self._harvest.look)
+            do(steps.take_requests)  # to end some of them at once, for example
+            do(steps.harvest.look)
         self.observe(DriverEvent("stopped: no attempt is at work"))
         if reason == USED_UP:
-            return do(self._ending) if do(self._finished) else ExitCode.BUDGET
+            return do(steps.ending) if do(steps.is_finished) else ExitCode.BUDGET
         return ExitCode.DETACHED
-
-    def _at_work(self) -> list[TaskState]:
-        return [task for task in self.records.state().tasks.values() if task.at_work]
 
     def _end_at_once(self) -> ExitCode:
         """End the attempts that are to end at once, and wait a while until they are gone."""
-        do = self._endurance.do
         until = time.time() + _AT_ONCE_SECONDS
-        while time.time() < until:
-            do(self._harvest.look)
-            tasks = [t for t in do(self._at_work) if t.is_to_end and t.at_once]
-            if not tasks:
-                break
-            for task in tasks:
-                with self._harvest.troubles.of(task, never):
-                    self._withdrawal.end(task, task.reason, since=task.changed)
+        while time.time() < until and not self._endurance.do(self.steps.end_at_once):
             self._wait()
         return ExitCode.DETACHED
 
-    def _is_over(self) -> bool:
-        """Whether there is nothing to do, also after a last look for what the user asked for meanwhile."""
-        if self._has_nothing_to_do():
-            self._take_requests()
-        return self._has_nothing_to_do()
-
-    def _has_nothing_to_do(self) -> bool:
-        return self._finished() or self._is_spent() or self._is_paused()
-
-    def _is_spent(self) -> bool:
-        """Whether nothing runs, and the budget allows nothing of what is left."""
-        return self._budget.exhausted and self._is_idle()
-
-    def _is_paused(self) -> bool:
-        """Whether nothing runs, and the network is not to have anything started."""
-        return not self.records.state().standing.starts and self._is_idle()
-
-    def _is_idle(self) -> bool:
-        return not self._jobs and not any(task.at_work for task in self.records.state().tasks.values())
-
-    def _finished(self) -> bool:
-        """Whether nothing is in flight and the strategy wants nothing more."""
-        tasks = self.records.state().tasks.values()
-        if self._jobs or any(task.leaving or self._can_come(task) for task in tasks):
-            return False
-        return self._planning.plan.strategy.mode == "disabled" or self._planning.state.status != AWAKE
-
-    def _can_come(self, task: TaskState) -> bool:
-        if not task.in_flight:
-            return False
-        other = self.records.state().tasks.get(task.extends or "")
-        return other is None or other.status is TaskStatus.COMPLETE or self._can_come(other)
-
-    def _ending(self) -> ExitCode:
-        tasks = self.records.state().tasks.values()
-        if self._planning.state.status == ERROR:
-            return ExitCode.IN_ERROR
-        if not self._finished():
-            return ExitCode.BUDGET if self._is_spent() else ExitCode.DETACHED
-        if any(task.status is TaskStatus.ERROR for task in tasks):
-            return ExitCode.IN_ERROR
-        if self._budget.keeps_back(self._planning.wants):
-            return ExitCode.BUDGET
-        return ExitCode.DETACHED if self._lacks_results() else ExitCode.SATISFIED
-
-    def _lacks_results(self) -> bool:
-        """Whether there are transformations without a result, and the strategy that might want one is disabled."""
-        if not self._planning.plan.strategy.is_paused:
-            return False
-        return bool(without_tasks(self.records.index.by_id, self.records.state().tasks.values()))
-
     def _wait(self) -> None:
         """Wait for an event, or for the next look at the disk; events may repeat, come late or never come."""
-        if self._interrupted:  # Python drops an exception that a signal raises in a weakref's callback, say
-            raise KeyboardInterrupt
+        self._interrupts.check()
         now = time.time()
-        if now - self._beaten > _BEAT_SECONDS:
+        if now - self._beaten > BEAT_SECONDS:
             self.records.beat()
             self._beaten = now
         self._ended.wait(_TICK_SECONDS)
         self._ended.clear()
         self.observe.look()
-        for sentence in self.launcher.news():
-            self.observe(DriverEvent(sentence))
+        self._tell_news()
 
     def _settle(self) -> None:
         """Wait until the launcher knows what became of everything and has started what was submitted."""
         until = time.time() + _SETTLE_SECONDS
         while time.time() < until:
-            self._harvest.look()
-            if all(job.launched for job in self._jobs.values()) and self.launcher.is_settled():
+            self.steps.harvest.look()
+            if self.steps.is_settled():
                 return
             time.sleep(0.05)
+        self._tell_news()
+
+    def _tell_news(self) -> None:
         for sentence in self.launcher.news():
             self.observe(DriverEvent(sentence))
+
+
+def stopping(reason: str) -> str:
+    """Return what a user is told when all attempts are ended for a reason."""
+    why = ", the budget is used up" if reason == USED_UP else ""
+    return f"stopping{why}: attempts end at their next checkpoint"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from xpm_alchem.base.files import exists, write_json
@@ -56,10 +58,27 @@ class Starts:
 
     def look(self) -> None:
         """Take up what runs already, then start waiting tasks, the most urgent first, as slots and budget allow."""
-        tasks = self._records.state().tasks
-        at_work = [task for task in tasks.values() if task.at_work]
+        self.look_at_work()
+        if self.may_start:
+            free = self.free
+            with self.passing() as starting:
+                while free > 0 and (taken := next(starting, None)) is not None:
+                    free -= taken
+
+    @property
+    def may_start(self) -> bool:
+        """Whether the network is to have anything started."""
+        return self._records.state().standing.starts
+
+    @property
+    def free(self) -> int:
+        """How many slots of the launcher this campaign does not use."""
+        return self._launcher.slots - sum(task.at_work for task in self._records.state().tasks.values())
+
+    def look_at_work(self) -> None:
+        """Take up attempts that run already, and end those that are not to go on."""
         troubles = self._harvest.troubles
-        for task in at_work:
+        for task in [task for task in self._records.state().tasks.values() if task.at_work]:
             is_ours = task.task in self._jobs or task.task in self._harvest.resting
             if (is_ours and not task.is_to_end) or troubles.wait(task):
                 continue
@@ -68,16 +87,26 @@ class Starts:
                     self._withdrawal.end(task, task.reason, since=task.changed)
                 else:
                     self._adopt(task)
-        if not self._records.state().standing.starts:
-            return
-        free = self._launcher.slots - len(at_work)
+
+    @contextmanager
+    def passing(self) -> Iterator[Iterator[int]]:
+        """Go through the waiting tasks once.
+
+        Yields
+        ------
+        Starts the next task whenever it is asked, the most urgent first, and gives the slots that it takes: none where
+        its result is there already.
+        """
         self._is_full = False
         self._launcher.avoid(self._records.state().hosts.avoided_devices(time.time()))
         self._budget.pass_begins()
+        yield self._starting()
+        self._budget.pass_ends()
+
+    def _starting(self) -> Iterator[int]:
+        troubles, tasks = self._harvest.troubles, self._records.state().tasks
         waiting = [task for task in tasks.values() if task.status is TaskStatus.WAITING and task.actioned]
         for task in sorted(waiting, key=lambda task: task.priority):
-            if free <= 0:
-                break
             other = tasks.get(task.extends or "")
             ready = (other is None or other.status is TaskStatus.COMPLETE) and not task.leaving
             ready = ready and task.waits_until(time.time()) is None and not troubles.wait(task)
@@ -85,13 +114,14 @@ class Starts:
                 continue
             word = self._budget.may_start(task)
             if word is Word.WAIT:
-                break
+                return
             if word is Word.OK:
+                taken = 0
                 with troubles.of(task, self._harvest.give_up):
-                    free -= self._start(task)
+                    taken = self._start(task)
+                yield taken
                 if self._is_full:
-                    break
-        self._budget.pass_ends()
+                    return
 
     def _adopt(self, task: TaskState) -> None:
         """Let experimaestro wait for an attempt that an earlier driver (or another campaign's) started."""

@@ -26,6 +26,12 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "slurm"
 
 
+def joined(jobs: EndedJobs) -> DiskLook:
+    look = DiskLook()
+    look.join(jobs)
+    return look
+
+
 def batch_of(root: Path, tasks: int, campaign: str = CAMPAIGN) -> Batch:
     scripts = [str(root.parent / "jobs" / "xpm_alchem.run" / str(number) / "run.py") for number in range(tasks)]
     batch = Batch.make(root, campaign, scripts, margin=1.0, limit=None)
@@ -42,7 +48,7 @@ def told(root: Path) -> list[str]:
 
 
 def test_what_is_told_is_looked_at_at_once_and_taken_note_of(root):
-    look = DiskLook(EndedJobs(root, CAMPAIGN))
+    look = joined(EndedJobs(root, CAMPAIGN))
     batch = batch_of(root, 50)
     entries = entries_of(batch)
     assert not look.look(entries)  # the first look is at all of them
@@ -56,7 +62,7 @@ def test_what_is_told_is_looked_at_at_once_and_taken_note_of(root):
 @pytest.mark.parametrize("tell", [lambda root: None, lambda root: (root.parent / "campaigns" / CAMPAIGN).rmdir()])
 def test_what_nobody_tells_is_found_in_its_turn(root, tell):
     tell(root)
-    look = DiskLook(EndedJobs(root, CAMPAIGN))
+    look = joined(EndedJobs(root, CAMPAIGN))
     batch = Batch.read(batch_of(root, 20, campaign="").path)
     assert batch is not None
     entries = entries_of(batch)
@@ -69,14 +75,14 @@ def test_what_nobody_tells_is_found_in_its_turn(root, tell):
 
 
 def test_what_is_told_of_others_is_taken_note_of_and_changes_nothing(root):
-    look, batch = DiskLook(EndedJobs(root, CAMPAIGN)), batch_of(root, 2)
+    look, batch = joined(EndedJobs(root, CAMPAIGN)), batch_of(root, 2)
     EndedJobs(root, CAMPAIGN).tell("20260101-000000-abcdef0123/7")
     entries = entries_of(batch)
     assert not look.look(entries) and told(root) == []
 
 
 def test_what_is_told_before_it_can_be_seen_is_looked_at_again(root):
-    look, batch = DiskLook(EndedJobs(root, CAMPAIGN)), batch_of(root, 30)
+    look, batch = joined(EndedJobs(root, CAMPAIGN)), batch_of(root, 30)
     entries = entries_of(batch)
     look.look(entries)
     EndedJobs(root, CAMPAIGN).tell(batch.launch(29))
@@ -92,7 +98,7 @@ def test_a_batch_of_version_0_1_is_read_and_tells_nobody(root):
     (batch.path / "batch.json").write_text(json.dumps(content))
     old = Batch.read(batch.path)
     assert old is not None and old.campaign == ""
-    DiskLook(EndedJobs(root, CAMPAIGN))
+    joined(EndedJobs(root, CAMPAIGN))
     old.set_ended(0, 0)
     assert old.ended(0) == 0 and told(root) == []
 
@@ -108,7 +114,7 @@ def test_a_campaign_that_is_no_name_is_damage(root, campaign):
 
 @pytest.mark.parametrize("jobs", [None, 3])
 def test_a_script_that_ends_early_tells_too(root, jobs):
-    look, batch = DiskLook(EndedJobs(root, CAMPAIGN)), batch_of(root, 3)
+    look, batch = joined(EndedJobs(root, CAMPAIGN)), batch_of(root, 3)
     profile = SlurmProfile(prologue=("exit 7",))
     script = profile.script(name="x", directory=batch.path, jobs=jobs, campaign=CAMPAIGN)
     number = 0 if jobs is None else 2
@@ -134,5 +140,5 @@ def test_a_monitor_takes_note_of_nothing(root):
     EndedJobs(root, CAMPAIGN).open()
     batch.set_ended(0, 0)
     entries = entries_of(batch)
-    assert DiskLook(None).look(entries) and entries[0].ended
+    assert DiskLook().look(entries) and entries[0].ended
     assert told(root) == [batch.launch(0)]

@@ -38,7 +38,8 @@ echo 12
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
     (tmp_path / "slurm").mkdir()
-    made = SlurmQueue(tmp_path / "slurm", "c", Slurm())
+    made = SlurmQueue(tmp_path / "slurm", Slurm())
+    made.join("c")
     yield made
     made.close()
 
@@ -51,7 +52,7 @@ def submit(queue: SlurmQueue, tmp_path: Path) -> Submit:
         script = tmp_path / name / "run.py"
         script.parent.mkdir()
         script.touch()
-        queue.submit(script, profile)
+        queue.submit(script, profile, "c")
         return script.parent
 
     return hand

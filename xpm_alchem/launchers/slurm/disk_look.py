@@ -15,22 +15,30 @@ _ROUND = 1  # at entries of which nothing is told
 class DiskLook:
     """Looks for ends: for those that are told at once, for all others in a round, a few at a time.
 
-    Parameters
-    ----------
-    jobs
-        Who tells of ends; None where that is for others, as for a monitor that only looks.
+    What is told to the drivers of campaigns is for them: a monitor that only looks joins for none.
     """
 
-    def __init__(self, jobs: EndedJobs | None) -> None:
-        self._jobs, self._next = jobs, 0
-        if jobs is not None:
-            jobs.open()
+    def __init__(self) -> None:
+        self._jobs: dict[str, EndedJobs] = {}
+        self._next = 0
+
+    def join(self, jobs: EndedJobs) -> None:
+        """Hear what is told to a campaign's driver, from now on."""
+        jobs.open()
+        self._jobs[jobs.campaign] = jobs
+
+    def leave(self, campaign: str) -> bool:
+        """Hear it no more; return whether that was the last one."""
+        self._jobs.pop(campaign, None)
+        return not self._jobs
 
     def look(self, entries: Sequence[Entry]) -> bool:
         """Note which of some entries have ended; return whether any has."""
         is_open = [entry for entry in entries if not entry.ended]
-        if self._jobs is not None and (told := self._jobs.told()):
-            self._hear(self._jobs, told, is_open)
+        for campaign in {entry.campaign for entry in is_open}:
+            jobs = self._jobs.get(campaign)
+            if jobs is not None and (told := jobs.told()):
+                self._hear(jobs, told, is_open)
         new = [entry for entry in is_open if not entry.looked][:_FIRST_LOOKS]
         for entry in [*new, *self._round(is_open)]:
             with passing(entry):

@@ -27,6 +27,7 @@ class EndedJobs:
     """
 
     def __init__(self, root: Path, campaign: str) -> None:
+        self.campaign = campaign
         self.path = root.parent / "campaigns" / campaign / "ended"
 
     def open(self) -> None:

@@ -37,6 +37,8 @@ class Entry:
         experimaestro's script of the task.
     profile
         What its job asks for; None if an earlier driver launched it.
+    campaign
+        Whose driver has launched it.
     batch, number
         Its launch; the batch None while it is gathered.
     state
@@ -63,6 +65,7 @@ class Entry:
 
     script: Path
     profile: SlurmProfile | None = None
+    campaign: str = ""
     batch: Batch | None = None
     number: int = 0
     gathered: float = 0.0

@@ -45,7 +45,7 @@ def _queue(root: Path) -> SlurmQueue:
     """Return this process's queue of a workspace: the driver's, or one for a monitor that only looks."""
     with _queues_lock:
         if root not in _queues:
-            _queues[root] = SlurmQueue(root, "xpm-alchem", Slurm(), is_drivers=False)
+            _queues[root] = SlurmQueue(root, Slurm())
         return _queues[root]
 
 
@@ -58,6 +58,7 @@ class SlurmLauncher(AttemptLauncher):
         self.name = name
         self.slots = self.profile.slots
         self._root: Path | None = None
+        self.campaign = ""
         self._nodes_avoided: tuple[str, ...] = ()
 
     # ------------------------------------------------------------------------------------ experimaestro's interface
@@ -87,20 +88,22 @@ class SlurmLauncher(AttemptLauncher):
         return self.profile.longest
 
     def open(self, workspace: Path, campaign: str) -> None:
-        """Begin to submit and poll for a campaign."""
+        """Begin to submit and poll for a campaign; those that are driven by one process share one queue."""
         self._root = workspace / "slurm"
         self._root.mkdir(parents=True, exist_ok=True)
         remove_old(self._root)
         self._avoided = AvoidedDevices(self._root, campaign)
-        with _queues_lock:
-            _queues[self._root] = SlurmQueue(self._root, campaign, Slurm())
+        self.campaign = campaign
+        self.queue.join(campaign)
 
     def close(self) -> None:
-        """Stop polling; jobs go on."""
+        """Stop polling for the campaign; jobs go on."""
         with _queues_lock:
-            queue = _queues.pop(self._root, None) if self._root else None
-        if queue is not None:
-            queue.close()
+            queue = _queues.get(self._root) if self._root else None
+            if queue is None or not queue.leave(self.campaign):
+                return
+            del _queues[queue.root]
+        queue.close()
 
     @property
     def root(self) -> Path:
@@ -298,7 +301,7 @@ class SlurmAttemptBuilder(ProcessBuilder):  # type: ignore[misc]
     def start(self, task_mode: bool = False) -> SlurmAttempt:
         """Return at once; the queue's thread runs sbatch."""
         script = Path(self.command[-1]).absolute()
-        self._launcher.queue.submit(script, self._launcher.profile)
+        self._launcher.queue.submit(script, self._launcher.profile, self._launcher.campaign)
         return SlurmAttempt(self._launcher.queue, self._launcher.root, script.parent)
 
 

@@ -1,4 +1,4 @@
-"""All of one driver's dealings with SLURM, in one thread: submits what was gathered, polls, cancels.
+"""All of one process's dealings with SLURM, in one thread: submits what was gathered, polls, cancels.
 
 Nobody waits for SLURM but this thread. What the disk says counts first: an attempt that has noted its end is over,
 whatever SLURM says. "The query failed", "not listed" and "not known" never mean "not running": see absence.py.
@@ -37,24 +37,20 @@ _UNFOUND_MOST = 15.0  # between two polls while jobs are not listed
 
 
 class SlurmQueue:
-    """The tasks of one driver in SLURM's queue.
+    """The tasks of the campaigns that this process drives, or looks at, in SLURM's queue.
 
     Parameters
     ----------
     root
         Directory of the batches.
-    campaign
-        Begins the jobs' names.
     slurm
         The cluster.
-    is_drivers
-        Whether it belongs to the campaign's driver, and not to a monitor that only looks.
     """
 
-    def __init__(self, root: Path, campaign: str, slurm: Slurm, *, is_drivers: bool = True) -> None:
-        self._root, self._slurm = root, slurm
+    def __init__(self, root: Path, slurm: Slurm) -> None:
+        self.root, self._slurm = root, slurm
         self._lock = threading.RLock()
-        self._submission = Submission(root, campaign, slurm, self._lock, self._tell)
+        self._submission = Submission(root, slurm, self._lock, self._tell)
         self._entries: dict[Path, Entry] = {}
         self._cancellations = Cancellations(slurm, self._tell)
         self._news: list[str] = []
@@ -62,15 +58,26 @@ class SlurmQueue:
         self._wake, self._closed = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._interval, self._poll_at = _POLL_LEAST, 0.0
-        self._disk = DiskLook(EndedJobs(root, campaign) if is_drivers else None)
+        self._disk = DiskLook()
         self._waiters: Waiters[Entry] = Waiters(self._lock)
         self._findings = Findings(root, slurm, self._lock, self._cancellations, self._tell)
 
     # ------------------------------------------------------------------------------------------- for other threads
-    def submit(self, script: Path, profile: SlurmProfile) -> None:
-        """Hand a task's script to SLURM, soon, together with others; returns at once."""
+    def join(self, campaign: str) -> None:
+        """Begin to be used by a campaign's driver."""
         with self._lock:
-            self._entries[script.parent] = Entry(script, profile, gathered=time.time())
+            self._disk.join(EndedJobs(self.root, campaign))
+
+    def leave(self, campaign: str) -> bool:
+        """End being used by it; return whether no other driver uses the queue."""
+        with self._lock:
+            self._entries = {path: entry for path, entry in self._entries.items() if entry.campaign != campaign}
+            return self._disk.leave(campaign)
+
+    def submit(self, script: Path, profile: SlurmProfile, campaign: str) -> None:
+        """Hand a task's script to SLURM, soon, together with others of its campaign; returns at once."""
+        with self._lock:
+            self._entries[script.parent] = Entry(script, profile, campaign, gathered=time.time())
         self._start()
         self._wake.set()
 
@@ -197,11 +204,11 @@ class SlurmQueue:
                 self._thread.start()
 
     def _from_disk(self, directory: Path) -> Entry | None:
-        launch = parse_launch(self._root, Orders.read(directory).launch or "")
+        launch = parse_launch(self.root, Orders.read(directory).launch or "")
         batch = None if launch is None else Batch.read(launch[0])
         if launch is None or batch is None or launch[1] >= len(batch.scripts):
             return None
-        return Entry(Path(batch.scripts[launch[1]]), batch=batch, number=launch[1])
+        return Entry(Path(batch.scripts[launch[1]]), campaign=batch.campaign, batch=batch, number=launch[1])
 
     # -------------------------------------------------------------------------------------------------- the thread
     def _run(self) -> None:

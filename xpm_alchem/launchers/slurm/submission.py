@@ -29,8 +29,6 @@ class Submission:
     ----------
     root
         Directory of the batches.
-    campaign
-        Begins the jobs' names.
     slurm
         The cluster.
     lock
@@ -44,10 +42,8 @@ class Submission:
         What SLURM said when a submission failed last; '' since one went well.
     """
 
-    def __init__(
-        self, root: Path, campaign: str, slurm: Slurm, lock: threading.RLock, tell: Callable[[str, str], None]
-    ) -> None:
-        self._root, self._campaign, self._slurm = root, campaign, slurm
+    def __init__(self, root: Path, slurm: Slurm, lock: threading.RLock, tell: Callable[[str, str], None]) -> None:
+        self._root, self._slurm = root, slurm
         self._lock, self._tell = lock, tell
         self._retry, self._not_before = _RETRY_LEAST, 0.0
         self._refused: dict[SlurmProfile, tuple[float, float]] = {}  # not before, and how long then
@@ -73,18 +69,18 @@ class Submission:
         oldest, newest = (pick(entry.gathered for entry in waiting) for pick in (min, max))
         if now - newest < _GATHER_SECONDS and now - oldest < _GATHER_MOST:
             return
-        groups: dict[SlurmProfile, list[Entry]] = {}
+        groups: dict[tuple[str, SlurmProfile], list[Entry]] = {}
         for entry in waiting:
             assert entry.profile is not None
             if now >= self._refused.get(entry.profile, (0.0, 0.0))[0]:
-                groups.setdefault(entry.profile, []).append(entry)
-        for profile, entries in groups.items():
+                groups.setdefault((entry.campaign, entry.profile), []).append(entry)
+        for (campaign, profile), entries in groups.items():
             largest = self._largest_batch * profile.tasks_per_job if self._arrays else profile.tasks_per_job
             for start in range(0, len(entries), largest):
                 wanted = [entry for entry in entries[start : start + largest] if not entry.ended]
                 if not wanted:
                     continue
-                batch, trouble = self._sbatch(profile, wanted)
+                batch, trouble = self._sbatch(campaign, profile, wanted)
                 self.trouble = str(trouble or "")
                 if trouble is None or trouble.trouble is Trouble.UNREACHABLE:
                     yield batch, wanted
@@ -97,11 +93,11 @@ class Submission:
                     self._after_refusal(trouble, batch)
                     return
 
-    def _sbatch(self, profile: SlurmProfile, entries: list[Entry]) -> tuple[Batch, SlurmError | None]:
-        """Submit tasks with one sbatch: first the intent, then the deed."""
+    def _sbatch(self, campaign: str, profile: SlurmProfile, entries: list[Entry]) -> tuple[Batch, SlurmError | None]:
+        """Submit tasks of a campaign with one sbatch: first the intent, then the deed. Its name begins the jobs'."""
         batch = Batch.make(
             self._root,
-            self._campaign,
+            campaign,
             [str(entry.script) for entry in entries],
             is_array=self._arrays,
             tasks_per_job=profile.tasks_per_job,
@@ -114,7 +110,7 @@ class Submission:
             limit=profile.time,
         )
         jobs = batch.jobs if batch.is_array else None
-        script = profile.script(name=batch.job_name, directory=batch.path, jobs=jobs, campaign=self._campaign)
+        script = profile.script(name=batch.job_name, directory=batch.path, jobs=jobs, campaign=campaign)
         batch.write(script)
         for number, entry in enumerate(entries):
             with self._lock:

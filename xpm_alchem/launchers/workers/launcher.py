@@ -26,15 +26,15 @@ from xpm_alchem.launchers.workers.profile import PoolProfile
 from xpm_alchem.launchers.workers.queue import Entry, PoolQueue
 
 _NOT_LAUNCHED = "not launched yet"
-_queues: dict[tuple[Path, str], PoolQueue] = {}  # of this process, by workspace and pool
+_queues: dict[tuple[Path, str, str], PoolQueue] = {}  # of this process, by workspace, pool and campaign
 _queues_lock = threading.Lock()
 
 
-def _queue(workspace: Path, pool: str, campaign: str = "") -> PoolQueue:
+def _queue(workspace: Path, pool: str, campaign: str) -> PoolQueue:
     with _queues_lock:
-        if (workspace, pool) not in _queues:
-            _queues[workspace, pool] = PoolQueue(Pool(workspace, pool), campaign)
-        return _queues[workspace, pool]
+        if (workspace, pool, campaign) not in _queues:
+            _queues[workspace, pool, campaign] = PoolQueue(Pool(workspace, pool), campaign)
+        return _queues[workspace, pool, campaign]
 
 
 class WorkersLauncher(AttemptLauncher):
@@ -79,14 +79,15 @@ class WorkersLauncher(AttemptLauncher):
         """Begin to offer tasks of a campaign."""
         self._workspace, self._campaign = workspace, campaign
         with _queues_lock:
-            if (before := _queues.pop((workspace, self.profile.pool), None)) is not None:
+            if (before := _queues.pop((workspace, self.profile.pool, campaign), None)) is not None:
                 before.close()
         self.queue.pool.make()
 
     def close(self) -> None:
         """Stop looking; workers go on."""
         with _queues_lock:
-            queue = _queues.pop((self._workspace, self.profile.pool), None) if self._workspace else None
+            whose = (self._workspace, self.profile.pool, self._campaign) if self._workspace else None
+            queue = None if whose is None else _queues.pop(whose, None)
         if queue is not None:
             queue.close()
             clear_ends(queue.pool, self._campaign)
@@ -249,6 +250,7 @@ def _spec(queue: PoolQueue, directory: Path) -> dict[str, Any]:
         "type": "xpm-alchem-workers",
         "workspace": str(pool.workspace),
         "pool": pool.name,
+        "campaign": queue.campaign,
         "directory": str(directory),
     }
 
@@ -265,7 +267,8 @@ class OfferedAttempt(Process):  # type: ignore[misc]
     @staticmethod
     def fromspec(connector: Any, spec: dict[str, Any]) -> OfferedAttempt | None:
         """Return the attempt a pid file names, unless it is known to have ended."""
-        attempt = OfferedAttempt(_queue(Path(spec["workspace"]), spec["pool"]), Path(spec["directory"]))
+        queue = _queue(Path(spec["workspace"]), spec["pool"], spec.get("campaign", ""))
+        attempt = OfferedAttempt(queue, Path(spec["directory"]))
         return None if attempt._has_ended() else attempt
 
     def tospec(self) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class PoolQueue:
 
     def __init__(self, pool: Pool, campaign: str) -> None:
         self.pool, self.members = pool, Members(pool)
-        self._campaign = campaign
+        self.campaign = campaign
         self._lock = threading.RLock()
         self._entries: dict[Path, Entry] = {}
         self.waiters: Waiters[Entry] = Waiters(self._lock)
@@ -115,7 +115,7 @@ class PoolQueue:
         if launch is None or launch[0] != self.pool.name:
             return None
         entry = Entry(launch[1], directory)
-        entry.place = self.pool.places(self._campaign).get(entry.task)
+        entry.place = self.pool.places(self.campaign).get(entry.task)
         entry.ended = entry.place is not None and entry.place.code is not None
         with self._lock:
             entry = self._entries.setdefault(directory, entry)
@@ -130,7 +130,7 @@ class PoolQueue:
         OSError
             That cannot be seen now.
         """
-        return self.pool.places(self._campaign).get(entry.task)
+        return self.pool.places(self.campaign).get(entry.task)
 
     def is_nowhere(self, entry: Entry) -> bool:
         """Whether a task is in no place of the pool, and has not been for a while.
@@ -157,9 +157,9 @@ class PoolQueue:
         with self._lock:
             entry = self._entries.pop(directory, None)
         if entry is not None:
-            self.pool.forget(self._campaign, entry.task, entry.place)
+            self.pool.forget(self.campaign, entry.task, entry.place)
         elif (launch := parse_launch(Orders.read(directory).launch)) is not None and launch[0] == self.pool.name:
-            self.pool.forget(self._campaign, launch[1], None)  # an earlier driver's
+            self.pool.forget(self.campaign, launch[1], None)  # an earlier driver's
         self._wake.set()
 
     def withdraw(self, directory: Path) -> None:
@@ -223,7 +223,7 @@ class PoolQueue:
             is_open = [entry for entry in self._entries.values() if not entry.ended]
         if not is_open:
             return
-        places, now = self.pool.places(self._campaign), time.monotonic()
+        places, now = self.pool.places(self.campaign), time.monotonic()
         for entry in is_open:
             place = places.get(entry.task)
             if place is not None:
