@@ -17,6 +17,7 @@ from xpm_alchem.base.errors import CampaignError, WorkspaceError
 from xpm_alchem.base.files import read_bytes
 from xpm_alchem.base.near_miss import check_keys, unknown_key
 from xpm_alchem.base.paths import absolute, are_same, expanded
+from xpm_alchem.plan.budget import Budget
 
 if TYPE_CHECKING:  # looking at a campaign by its directory needs no experimaestro, whose import takes 0.3 s
     from experimaestro.settings import Settings, WorkspaceSettings
@@ -43,10 +44,13 @@ class UserSettings:
         Its own settings.
     launchers
         Our section ``xpm_alchem: launchers:``, launcher profiles by name, unchecked.
+    budget
+        Our section ``xpm_alchem: budget:``: what all campaigns of a workspace may cost together.
     """
 
     experimaestro: Settings
     launchers: dict[str, Any]
+    budget: Budget = attrs.field(factory=Budget)
 
 
 def read_settings() -> UserSettings:
@@ -69,20 +73,31 @@ def read_settings() -> UserSettings:
     section = content.get("xpm_alchem") or {}
     if not isinstance(section, dict):
         raise CampaignError(f"{path}: xpm_alchem: is not a mapping of keys to values.")
-    check_keys(section, ("launchers",), f"{path}: xpm_alchem")
+    check_keys(section, ("launchers", "budget"), f"{path}: xpm_alchem")
     launchers = section.get("launchers") or {}
     if not isinstance(launchers, dict):
         raise CampaignError(f"{path}: xpm_alchem.launchers: is not a mapping of names to profiles.")
+    budget = _budget(section.get("budget"), f"{path}: xpm_alchem.budget")
     from experimaestro.settings import get_settings
     from pydantic import ValidationError
 
     try:
         get_settings.cache_clear()
-        return UserSettings(_as_written(get_settings()), launchers)
+        return UserSettings(_as_written(get_settings()), launchers, budget)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise CampaignError(f"{path}: {place}: {first['msg']}.") from None
+
+
+def _budget(value: Any, where: str) -> Budget:
+    """Return the budget of a workspace: that of all its campaigns together."""
+    if isinstance(value, dict) and "per_result" in value:
+        raise CampaignError(f"{where}: per_result is of one campaign's results: give it in its campaign.yaml.")
+    budget = Budget.parse(value, where)
+    if budget.is_endless:
+        raise CampaignError(f"{where}.until: 'never' is of one campaign's strategy; give a date, or leave it out.")
+    return budget
 
 
 def _as_written(settings: Settings) -> Settings:

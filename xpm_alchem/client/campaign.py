@@ -247,9 +247,11 @@ class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods, Networ
 
     def _driver(self, launcher: str | None = None, **options: Any) -> Driver:
         from xpm_alchem.driver.loop import Driver
+        from xpm_alchem.driver.workspace_budget import WorkspaceBudget
 
         workspace = find_workspace(str(self._records.workspace), self._settings)
-        return Driver(self._records, workspace, self._launcher(launcher), **options)
+        together = WorkspaceBudget(self._settings.budget, self._records.workspace)
+        return Driver(self._records, workspace, self._launcher(launcher), workspace_budget=together, **options)
 
     def stop(self, *, launcher: str | None = None, observe: Callable[[Any], None] = lambda event: None) -> int:
         """End all attempts at their next checkpoint, and the driver; `run` goes on from there.

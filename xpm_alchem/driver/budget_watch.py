@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import attrs
 
@@ -15,6 +15,7 @@ from xpm_alchem.costs.admission import HOUR, Admission, Commitment, Verdict, Wor
 from xpm_alchem.costs.closing import BY_BUDGET, Closed, closed_transformations
 from xpm_alchem.costs.expected_costs import ExpectedSeconds
 from xpm_alchem.driver.harvest import DriverEvent
+from xpm_alchem.driver.workspace_budget import WorkspaceBudget
 from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.launchers.base import AttemptLauncher
@@ -27,7 +28,12 @@ _SAY_SECONDS = 600.0  # until the same is said again
 
 
 class BudgetWatch:
-    """What the budget allows a driver.
+    """What the budget allows a driver, and that of the whole workspace.
+
+    Parameters
+    ----------
+    workspace
+        The workspace's budget; None for none.
 
     Attributes
     ----------
@@ -38,10 +44,17 @@ class BudgetWatch:
     """
 
     def __init__(
-        self, records: CampaignRecords, launcher: AttemptLauncher, observe: Callable[[DriverEvent], None]
+        self,
+        records: CampaignRecords,
+        launcher: AttemptLauncher,
+        observe: Callable[[DriverEvent], None],
+        workspace: WorkspaceBudget | None = None,
     ) -> None:
         self.records, self.launcher, self.observe = records, launcher, observe
         self.budget = Budget()
+        self._workspace = None if workspace is None or workspace.is_none else workspace
+        if self._workspace is not None:
+            self._workspace.join(self)
         self.closed: dict[str, Closed] = {}
         self.exhausted = False
         self._mismatch = ""
@@ -92,22 +105,32 @@ class BudgetWatch:
 
     def must_stop(self) -> bool:
         """Whether what runs is to stop at its next checkpoint, as the budget is used up."""
-        if self.budget.on_exhausted != STOP or not self._has_end or not self.records.state().ledger.in_flight:
+        stopping = [budget for budget in self._budgets if budget.on_exhausted == STOP and _has_end(budget)]
+        if not stopping or not self.records.state().ledger.in_flight:
             return False
         self.pass_begins()
-        if self._current().general().word is Word.OK or self._now - self._looked < _LOOK_SECONDS:
+        if not self._is_used_up(stopping) or self._now - self._looked < _LOOK_SECONDS:
             return False  # surely not, or not known exactly: in a moment
         self._look_at_starts()
-        return self._current().general().word is Word.EXHAUSTED
+        return self._is_used_up(stopping)
+
+    def _is_used_up(self, budgets: Collection[Budget]) -> bool:
+        return any(
+            one.general().word is Word.EXHAUSTED for one in self._admissions() if any(one.budget is b for b in budgets)
+        )
+
+    @property
+    def _budgets(self) -> list[Budget]:
+        return [self.budget, *([] if self._workspace is None else [self._workspace.budget])]
 
     @property
     def _has_end(self) -> bool:
-        return self.budget.total is not None or self.budget.ends_at is not None
+        return any(_has_end(budget) for budget in self._budgets)
 
     def _verdict(self, task: TaskState) -> Verdict:
         if self._mismatch:
             return Verdict(Word.WAIT, self._mismatch)
-        if not self._has_end and self.budget.rate is None:
+        if not self._has_end and all(budget.rate is None for budget in self._budgets):
             return Verdict()
         launcher, unit = self.launcher, self.launcher.cost_unit
         attempt = InFlight(launcher.cost_per_hour, self._now, None, launcher.longest, unit)
@@ -119,11 +142,25 @@ class BudgetWatch:
 
         Until it is looked at, an attempt is taken to have begun when it was submitted.
         """
-        verdict = ask(self._current())
+        verdict = self._ask_all(ask)
         if verdict.word is Word.OK or self._now - self._looked < _LOOK_SECONDS:
             return verdict
         self._look_at_starts()
-        return ask(self._current())
+        return self._ask_all(ask)
+
+    def _ask_all(self, ask: Callable[[Admission], Verdict]) -> Verdict:
+        """Return the first word that is not 'ok', of the campaign's budget or of the workspace's."""
+        own, *others = self._admissions()
+        if (verdict := ask(own)).word is not Word.OK:
+            return verdict
+        for other in others:
+            if (verdict := ask(other)).word is not Word.OK:
+                return attrs.evolve(verdict, sentence=f"for all campaigns of the workspace {verdict.sentence}")
+        return Verdict()
+
+    def _admissions(self) -> list[Admission]:
+        own, unit = self._current(), self.launcher.cost_unit
+        return [own] if self._workspace is None else [own, self._workspace.admission(self._now, unit)]
 
     def _current(self) -> Admission:
         state = self.records.state()
@@ -136,12 +173,13 @@ class BudgetWatch:
                 unit,
                 ledger.total(unit),
                 tuple(ledger.since(self._now - HOUR, unit)),
-                tuple(self._commitments(unit)),
+                tuple(self.commitments(unit)),
             )
             self._admission = (self.records.position, made)
         return self._admission[1]
 
-    def _commitments(self, unit: str) -> Iterator[Commitment]:
+    def commitments(self, unit: str) -> Iterator[Commitment]:
+        """Yield what attempts in flight are expected to cost, those that are counted in a unit."""
         state = self.records.state()
         for task_id, attempt in state.ledger.in_flight.items():
             if not same_unit(attempt.unit, unit):
@@ -153,7 +191,7 @@ class BudgetWatch:
             yield Commitment(attempt, self._expected_cost(task, attempt), state.ledger.cost(task_id, unit))
 
     def _expected_cost(self, task: TaskState, attempt: InFlight | None = None) -> float | None:
-        if self.budget.total is None:
+        if all(budget.total is None for budget in self._budgets):
             return None
         if self._expected is None:
             self._expected = ExpectedSeconds(self.records.index, self.records.state().tasks.values())
@@ -220,3 +258,7 @@ class BudgetWatch:
         if self._now - self._told.get(what, 0.0) > _SAY_SECONDS:
             self._told[what] = self._now
             self.observe(DriverEvent(refused.sentence))
+
+
+def _has_end(budget: Budget) -> bool:
+    return budget.total is not None or budget.ends_at is not None

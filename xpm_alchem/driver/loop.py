@@ -20,6 +20,7 @@ from xpm_alchem.driver.interrupts import Interrupts
 from xpm_alchem.driver.log import Teller
 from xpm_alchem.driver.steps import ExitCode, Steps
 from xpm_alchem.driver.submission import quiet_experimaestro
+from xpm_alchem.driver.workspace_budget import WorkspaceBudget
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.requests.inbox import STOPPED
 
@@ -50,6 +51,8 @@ class Driver:
         experimaestro init tasks of every attempt.
     strategy
         An instance of a (stratocaster) Strategy instead of the plan's.
+    workspace_budget
+        That of all campaigns of the workspace.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Driver:
         running: Any = None,
         init_tasks: Iterable[Any] = (),
         strategy: Any = None,
+        workspace_budget: WorkspaceBudget | None = None,
     ) -> None:
         self.records, self.launcher = records, launcher
         self.observe = Teller(observe)
@@ -79,6 +83,7 @@ class Driver:
             running=running,
             init_tasks=init_tasks,
             strategy=strategy,
+            workspace_budget=workspace_budget,
         )
         self._endurance = Endurance(
             lambda sentence: self.observe(DriverEvent(sentence)),

@@ -23,6 +23,7 @@ from xpm_alchem.driver.starts import Starts
 from xpm_alchem.driver.submission import Job, Session
 from xpm_alchem.driver.troubles import never
 from xpm_alchem.driver.withdrawal import Withdrawal
+from xpm_alchem.driver.workspace_budget import WorkspaceBudget
 from xpm_alchem.failures.restarts import RestartPolicy
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.requests.inbox import STOPPED
@@ -60,6 +61,8 @@ class Steps:
         experimaestro init tasks of every attempt.
     strategy
         An instance of a (stratocaster) Strategy instead of the plan's.
+    workspace_budget
+        That of all campaigns of the workspace.
 
     Attributes
     ----------
@@ -78,13 +81,14 @@ class Steps:
         running: Any = None,
         init_tasks: Iterable[Any] = (),
         strategy: Any = None,
+        workspace_budget: WorkspaceBudget | None = None,
     ) -> None:
         self.records, self.launcher, self.observe = records, launcher, observe
         self._workspace, self._ended = workspace, ended
         self._running, self._init_tasks = running, tuple(init_tasks)
         self.jobs: dict[str, Job] = {}
         self.planning = Planning(records, observe, strategy)
-        self.budget = BudgetWatch(records, launcher, observe)
+        self.budget = BudgetWatch(records, launcher, observe, workspace_budget)
         self.notices = Notices(records, observe)
         self._withdrawal = Withdrawal(records, launcher)
         self._queue = QueueWatch(records, launcher, observe)

@@ -99,6 +99,11 @@ class AttemptLauncher(Launcher):
     name: str
     slots: int
 
+    @property
+    def slots_of(self) -> str:
+        """Whose slots it gives: launchers of several campaigns that say the same give the same ones."""
+        return f"{type(self).__name__} {self.name}"
+
     def scriptbuilder(self) -> ScriptBuilder:
         """Return what writes an attempt's script."""
         return ScriptBuilder()

@@ -83,6 +83,11 @@ class LocalLauncher(AttemptLauncher, DirectLauncher):  # type: ignore[misc]
         )
 
     @property
+    def slots_of(self) -> str:
+        """This machine, whatever the profile."""
+        return HOST
+
+    @property
     def slots(self) -> int:  # type: ignore[override]
         """Attempts at once; where the GPUs are not here to be counted, as many as the profile names."""
         p = self.profile
