@@ -178,24 +178,24 @@ def test_what_is_asked_for_while_a_driver_works_is_taken_in_by_it(campaign, call
     said = []
     at_work = driver(campaign, observe=lambda event: said.append(event.what))
     with at_work.records.lock():
-        at_work._planning.remember()
-        at_work._planning.iterate()
+        at_work.steps.planning.remember()
+        at_work.steps.planning.iterate()
         assert len(at_work.records.state().tasks) == 4
         assert "within seconds" in call("set", "uniform", "", "-s", "repeats=3", "--task-scaling", "linear")
         assert "within seconds" in call("mode", "full", "")
         assert campaign.records.plan().strategy.settings == {"repeats": 2}
-        at_work._planning.take_requests()
-        at_work._planning.iterate()
+        at_work.steps.planning.take_requests()
+        at_work.steps.planning.iterate()
         assert campaign.records.plan().strategy == StrategyPlan("uniform", {"repeats": 3}, "full", "linear")
         assert len(at_work.records.state().tasks) == 6
         call("set", "uniform", "", "-s", "repeats=1")
-        at_work._planning.take_requests()
-        at_work._planning.iterate()
+        at_work.steps.planning.take_requests()
+        at_work.steps.planning.iterate()
         actioned = [task.task for task in at_work.records.state().tasks.values() if task.actioned]
         assert [task[-2:] for task in actioned] == ["-1", "-1"]
         call("set", "uniform", "", "-s", "repeats=2")
-        at_work._planning.take_requests()
-        at_work._planning.iterate()
+        at_work.steps.planning.take_requests()
+        at_work.steps.planning.iterate()
         tasks = at_work.records.state().tasks.values()
         assert (len(tasks), sum(task.actioned for task in tasks)) == (6, 4)  # taken up again, not created
     assert "plan changed: strategy.settings: {'repeats': 2} -> {'repeats': 3}" in said
@@ -210,9 +210,9 @@ def test_a_user_s_change_during_an_iteration_is_kept(campaign, call):
 
     at_work = driver(campaign, strategy=Slow(UniformStrategySettings(repeats=2)))
     with at_work.records.lock():
-        at_work._planning.remember()
-        at_work._planning.iterate()
-        at_work._planning.take_requests()
+        at_work.steps.planning.remember()
+        at_work.steps.planning.iterate()
+        at_work.steps.planning.take_requests()
     assert campaign.records.plan().strategy == StrategyPlan("uniform", {"repeats": 1}, sleep_interval=30.0)
     known = campaign.records.driver_state()
     assert (known["strategy"]["status"], known["strategy"]["iterations"]) == ("awake", 1)
@@ -223,8 +223,8 @@ def test_an_exception_stays_until_it_is_set_awake_whatever_else_happens(campaign
     said = []
     at_work = driver(campaign, strategy=strategy, observe=lambda event: said.append(event.what))
     with at_work.records.lock():
-        at_work._planning.remember()
-        at_work._planning.iterate()
+        at_work.steps.planning.remember()
+        at_work.steps.planning.iterate()
         assert "the strategy raised ZeroDivisionError: nothing to divide" in said
         strategy.broken = False
         record = campaign.records.index.transformations[0]
@@ -233,13 +233,13 @@ def test_an_exception_stays_until_it_is_set_awake_whatever_else_happens(campaign
         at_work.records.write({**created, "task": task})
         at_work.records.write({"event": "status", "task": task, "status": "error"})
         campaign.retry_tasks(task)
-        at_work._planning.take_requests()
-        at_work._planning.iterate()
+        at_work.steps.planning.take_requests()
+        at_work.steps.planning.iterate()
         assert "in propose" in campaign.get_network_strategy_health()["traceback"]
         assert len(at_work.records.state().tasks) == 1
         call("awake", "")
-        at_work._planning.take_requests()
-        at_work._planning.iterate()
+        at_work.steps.planning.take_requests()
+        at_work.steps.planning.iterate()
         assert len(at_work.records.state().tasks) == 2
     assert campaign.get_network_strategy_status() == "awake"
 
@@ -248,11 +248,11 @@ def test_what_is_asked_for_while_a_driver_is_about_to_leave_keeps_it(campaign, c
     call("mode", "disabled", "")
     at_work = driver(campaign)
     with at_work.records.lock():
-        at_work._planning.remember()
-        assert at_work._is_over()
+        at_work.steps.planning.remember()
+        assert at_work.steps.is_over()
         call("mode", "partial", "")
-        assert not at_work._is_over()
-        at_work._planning.iterate()
+        assert not at_work.steps.is_over()
+        at_work.steps.planning.iterate()
         assert len(at_work.records.state().tasks) == 4
 
 
@@ -260,10 +260,10 @@ def test_a_request_that_can_no_longer_be_granted_is_said_and_passed_over(campaig
     said = []
     at_work = driver(campaign, observe=lambda event: said.append(event.what))
     with at_work.records.lock():
-        at_work._planning.remember()
+        at_work.steps.planning.remember()
         campaign.records.ask(request="strategy", changes={"name": "connectivity", "settings": {"repeats": 3}})
         campaign.records.ask(request="strategy", changes={"mode": "full"})
-        at_work._planning.take_requests()
+        at_work.steps.planning.take_requests()
     assert campaign.records.plan().strategy.mode == "full"
     (sentence,) = [text for text in said if "could not be granted" in text]
     assert "unknown key 'repeats'" in sentence
@@ -283,8 +283,8 @@ def test_what_a_command_took_in_is_not_taken_in_again(campaign, call):
     assert campaign.records.plan().strategy.mode == "disabled"
     at_work = driver(campaign)
     with at_work.records.lock():
-        at_work._planning.remember()
-        at_work._planning.take_requests()
+        at_work.steps.planning.remember()
+        at_work.steps.planning.take_requests()
     assert campaign.records.plan().strategy.mode == "disabled"
 
 
@@ -294,30 +294,30 @@ def test_running_tasks_that_are_unwanted_end_after_patience_unless_they_are_abou
     at_work = driver(campaign)
     records = at_work.records
     with records.lock():
-        at_work._planning.remember()
-        at_work._planning.iterate()
+        at_work.steps.planning.remember()
+        at_work.steps.planning.iterate()
         first, second = (record.id for record in records.index.transformations)
         for task in (f"{first}-1", f"{first}-2", f"{second}-1", f"{second}-2"):
             records.write({"event": "submitted", "task": task, "attempts": 0})
         records.write({"event": "status", "task": f"{first}-1", "status": "complete", "seconds": 1e-9, "estimate": 1.0})
         call("set", "uniform", "", "-s", "repeats=1")
-        at_work._planning.take_requests()
-        at_work._planning.iterate()
-        assert set(at_work._planning._unwanted) == {f"{first}-2", f"{second}-2"}
+        at_work.steps.planning.take_requests()
+        at_work.steps.planning.iterate()
+        assert set(at_work.steps.planning._unwanted) == {f"{first}-2", f"{second}-2"}
         again = driver(campaign)  # the next driver is as patient
-        again._planning.records = records
-        again._planning.remember()
-        assert again._planning._unwanted == at_work._planning._unwanted
-        again._planning.end_unwanted()
+        again.steps.planning.records = records
+        again.steps.planning.remember()
+        assert again.steps.planning._unwanted == at_work.steps.planning._unwanted
+        again.steps.planning.end_unwanted()
         assert all(task.actioned for task in running(records))
-        again._planning._unwanted = {task: time.time() - 101 for task in again._planning._unwanted}
-        again._planning._seconds_used = lambda task: 5.0  # of an expected 1e-9 s: about to end
-        again._planning.end_unwanted()
+        again.steps.planning._unwanted = {task: time.time() - 101 for task in again.steps.planning._unwanted}
+        again.steps.planning._seconds_used = lambda task: 5.0  # of an expected 1e-9 s: about to end
+        again.steps.planning.end_unwanted()
         (ended,) = [task for task in running(records) if not task.actioned]
         assert (ended.task, ended.spare) == (f"{second}-2", True)
         assert "no longer wants it (mode full), for 10" in ended.reason
         campaign.cancel_tasks(ended.task)  # the user's word: the strategy may not take it up again
-        again._planning.take_requests()
+        again.steps.planning.take_requests()
         assert not records.state().tasks[ended.task].spare
 
 

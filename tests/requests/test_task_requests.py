@@ -405,17 +405,17 @@ def test_looking_changes_nothing(varied, call):
 def test_what_is_asked_for_while_a_driver_works_is_taken_in_by_it(campaign, call):
     at_work = driver(campaign)
     with at_work.records.lock():
-        at_work._planning.remember()
+        at_work.steps.planning.remember()
         assert "the driver creates 2 task(s) within seconds" in call("tasks create", A, "--count", 2)
         assert campaign.create_tasks(B).tasks == ()
         assert tasks(campaign) == {}
-        at_work._planning.take_requests()
+        at_work.steps.planning.take_requests()
         assert list(tasks(campaign)) == [f"{A}:1", f"{A}:2", f"{B}:1"]
         assert call("tasks priority", 2, f"{A}:2") == f"{A}:2: the driver sets priority 2 within seconds\n"
         assert "the driver ends it within seconds" in call("cancel", f"{A}:1")
         assert "the driver sets it invalid within seconds" in call("tasks invalidate", f"{B}:1")
         assert "creates 1 task(s)" in call("tasks extend", f"{A}:2")
-        at_work._planning.take_requests()
+        at_work.steps.planning.take_requests()
         made = tasks(campaign)
         assert [task.actioned for task in made.values()] == [False, True, True, True]
         assert made[f"{A}:2"].priority == 2
@@ -423,7 +423,7 @@ def test_what_is_asked_for_while_a_driver_works_is_taken_in_by_it(campaign, call
         assert made[f"{A}:3"].extends == made[f"{A}:2"].task
         assert "takes it up within seconds" in call("retry", f"{A}:1")
         assert "the driver sets it deleted within seconds" in call("tasks delete", f"{A}:2", "--yes")
-        at_work._planning.take_requests()
+        at_work.steps.planning.take_requests()
         assert statuses(campaign) == {
             f"{A}:1": "waiting",
             f"{A}:2": "deleted",
@@ -437,11 +437,11 @@ def test_a_request_that_makes_no_sense_any_more_is_refused_whole(campaign, call)
     said = []
     at_work = driver(campaign, observe=lambda event: said.append(event.what))
     with at_work.records.lock():
-        at_work._planning.remember()
+        at_work.steps.planning.remember()
         call("cancel", f"{A}:1", f"{A}:2")
         call("tasks priority", 1, f"{A}:1")
         at_work.records.write({"task": tasks(campaign)[f"{A}:2"].task, **COMPLETE})
-        at_work._planning.take_requests()
+        at_work.steps.planning.take_requests()
     assert f"could not be granted: '{A}:2' is complete: there is nothing to cancel." in said
     assert tasks(campaign)[f"{A}:1"].actioned
     assert tasks(campaign)[f"{A}:1"].priority == 1  # the next one is granted
