@@ -29,6 +29,8 @@ class CampaignLock:
     ----------
     path
         The campaign's directory.
+    what
+        What is driven, where that is no campaign.
 
     Attributes
     ----------
@@ -36,8 +38,9 @@ class CampaignLock:
         Whether this is the holder.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, what: str = "") -> None:
         self._path, self._holder_path = path, path / "holder.json"
+        self._what = what
         self.is_held = False
 
     @contextmanager
@@ -98,6 +101,10 @@ class CampaignLock:
 
     def _locked(self, holder: Holder | None) -> CampaignLockedError:
         who = f" ({holder})" if holder else ""
+        if self._what:
+            return CampaignLockedError(
+                f"{self._what} is driven by another process{who}. End that one first; nothing was changed."
+            )
         return CampaignLockedError(
             f"campaign '{self._path.name}' is driven by another process{who}. Watch it with "
             f"`{command_line('attach', str(self._path))}`, or end that process first; nothing was changed."

@@ -13,14 +13,22 @@ from xpm_alchem.client import Campaign
 
 
 @click.command("stop")
-@campaign_argument
+@click.argument("campaign", metavar="[CAMPAIGN]", required=False)
+@click.option("--all", "everything", is_flag=True, help="Of every campaign of the workspace.")
 @workspace_option
 @click.option("--launcher", metavar="NAME", help="Launcher instead of the campaign's, as given to `run`.")
-def stop_command(campaign: str, workspace: str | None, launcher: str | None) -> NoReturn:
+def stop_command(campaign: str | None, everything: bool, workspace: str | None, launcher: str | None) -> NoReturn:
     """End all attempts at their next checkpoint, and the driver; `run` goes on from there.
 
-    What waits in a queue is cancelled. Exit code 3.
+    What waits in a queue is cancelled. Exit code 3. A driver of all campaigns (`run --all`) that is to stop one goes on
+    with the others, and sets the network of that one inactive.
     """
+    if everything == (campaign is not None):
+        raise click.UsageError("Give a CAMPAIGN, or --all for every campaign of the workspace.")
+    if campaign is None:
+        from xpm_alchem.cli.workspace import stop_all
+
+        stop_all(workspace)
     from xpm_alchem.cli.display import Display
 
     out = console()

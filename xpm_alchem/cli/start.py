@@ -95,7 +95,9 @@ def _describe(out: Console, network: Network) -> None:
 
 
 @click.command("run")
-@click.argument("campaign", type=a_path, metavar="CAMPAIGN.yaml")
+@click.argument("campaign", type=a_path, metavar="[CAMPAIGN.yaml]", required=False)
+@click.option("--all", "everything", is_flag=True, help="Drive every active campaign of the workspace, as one process.")
+@click.option("--stay", is_flag=True, help="With --all: go on when there is nothing to do; campaigns may come.")
 @workspace_option
 @click.option("--launcher", metavar="NAME", help="Launcher instead of the campaign's.")
 @click.option("--once", is_flag=True, help="Harvest, plan and submit once, then leave (for cron and scrontab).")
@@ -103,13 +105,28 @@ def _describe(out: Console, network: Network) -> None:
 @click.option("--dry-run", is_flag=True, help="Say what would be submitted, where, at what cost; change nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="No line for every unit, no table at the end.")
 def run_command(
-    campaign: Path, workspace: str | None, launcher: str | None, once: bool, detach: bool, dry_run: bool, quiet: bool
+    campaign: Path | None,
+    everything: bool,
+    stay: bool,
+    workspace: str | None,
+    launcher: str | None,
+    once: bool,
+    detach: bool,
+    dry_run: bool,
+    quiet: bool,
 ) -> NoReturn:
-    """Run a campaign, or go on with it after any interruption.
+    """Run a campaign, or go on with it after any interruption; or (--all) every campaign of a workspace.
 
     Exit codes: 0 satisfied, 1 something in error, 2 bad usage or input (nothing was started), 3 detached or not
     finished, 4 budget used up, 5 ended because the campaign's files could not be read or written for too long.
     """
+    if everything or campaign is None:
+        _check_all(campaign, everything=everything, launcher=launcher, dry_run=dry_run)
+        from xpm_alchem.cli.workspace import run_all
+
+        run_all(workspace, once=once, stay=stay, quiet=quiet)
+    if stay:
+        raise click.UsageError("--stay is for --all.")
     out = console()
     given = Preparation.read(campaign, workspace, launcher)
     forecast = given.forecast()
@@ -135,6 +152,15 @@ def run_command(
         code = made.run(launcher=launcher, once=once, observe=display)
     _close(out, made, code, quiet=quiet, once=once)
     sys.exit(code)
+
+
+def _check_all(campaign: Path | None, *, everything: bool, launcher: str | None, dry_run: bool) -> None:
+    if not everything:
+        raise click.UsageError("Give a CAMPAIGN.yaml, or --all for every campaign of the workspace.")
+    if campaign is not None:
+        raise click.UsageError(f"--all drives every campaign of a workspace; leave '{campaign}' out, or --all.")
+    if launcher is not None or dry_run:
+        raise click.UsageError("--launcher and --dry-run are for one campaign; each has its own launcher with --all.")
 
 
 def _print_kept(out: Console, forecast: Forecast) -> None:

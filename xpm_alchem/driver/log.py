@@ -16,6 +16,11 @@ def note(sentence: str) -> None:
     _LOG.warning("%s", sentence)
 
 
+def note_failure(sentence: str) -> None:
+    """Add a sentence to driver.log, and the traceback of the exception that is being handled."""
+    _LOG.exception("%s", sentence)
+
+
 class Teller:
     """Hands events on to a display that may fail: whatever happens to it, the driver goes on and notes it once."""
 

@@ -173,10 +173,11 @@ class Starts:
 
     def _configuration(self, task: TaskState) -> Any:
         other = self._records.state().tasks.get(task.extends or "")
-        return make_task(
+        made = make_task(
             self._records.index.by_id[task.transformation],
             task.repeat,
             network=self._records.network_path,
             trusted=self._planning.plan.trusted_modules,
             extends=None if other is None else self._records.task_path(other),
         )
+        return made.tag("campaign", self._records.name)

@@ -107,13 +107,13 @@ class Steps:
         self.harvest.look()
         self.harvest.look_again()  # the plan may have changed
 
-    def session(self) -> Session:
-        """Return a session with experimaestro, to be entered."""
+    def session(self, running: Any = None) -> Session:
+        """Return a session with experimaestro, to be entered; `running`: an experiment that is open by now."""
         return Session(
             self._workspace,
             self.records.name,
             self._ended,
-            running=self._running,
+            running=self._running if running is None else running,
             init_tasks=self._init_tasks,
         )
 

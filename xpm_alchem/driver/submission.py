@@ -9,8 +9,8 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -97,6 +97,11 @@ class Session:
                 note(f"experimaestro could not note the end of its run ({failed})")
                 self._leave()
 
+    @property
+    def running(self) -> experiment:
+        """The experiment that is open: experimaestro has one at a time, and several campaigns may share it."""
+        return self._experiment
+
     def _ask_for_no_events(self) -> None:
         """Let experimaestro not look for events of its jobs: it asks for a directory and a file of each for ever.
 
@@ -132,8 +137,7 @@ class Session:
         scheduler.jobs.pop(task.__xpm__.identifier.all.hex(), None)  # a new attempt is a new job for experimaestro
         # 0: GracefulTimeouts are not restarted behind the driver's back
         try:
-            with self._is_current():
-                task.submit(launcher=launcher, max_retries=0)
+            task.submit(launcher=launcher, max_retries=0)
         except OSError as error:
             job = scheduler.jobs.get(task.__xpm__.identifier.all.hex())
             if job is None or getattr(job, "_future", None) is None:
@@ -142,16 +146,6 @@ class Session:
         job = scheduler.jobs[task.__xpm__.identifier.all.hex()]
         job.finalState().add_done_callback(lambda _: self._notify())
         return Job(job, self._causes)
-
-
-    @contextmanager
-    def _is_current(self) -> Iterator[None]:
-        """Let what is submitted be this experiment's; a process may drive several campaigns."""
-        before, experiment.CURRENT = experiment.CURRENT, self._experiment
-        try:
-            yield
-        finally:
-            experiment.CURRENT = before
 
 
 class _Causes(logging.Handler):

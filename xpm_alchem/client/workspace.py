@@ -1,0 +1,131 @@
+"""A workspace of many campaigns from Python: one driver for all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from xpm_alchem.base.errors import CampaignLockedError, XpmAlchemError
+from xpm_alchem.campaign.holder import Holder
+from xpm_alchem.campaign.records import CampaignRecords, list_campaigns
+from xpm_alchem.campaign.workspace import UserSettings, check_writable, find_workspace, read_settings
+from xpm_alchem.client.campaign import Campaign
+from xpm_alchem.views.overview import View
+
+
+class Workspace:
+    """The campaigns of a workspace, driven together.
+
+    Parameters
+    ----------
+    workspace
+        An id of settings.yaml, or a directory; None for the first of settings.yaml.
+
+    Raises
+    ------
+    CampaignError
+        There is no such workspace.
+    """
+
+    def __init__(self, workspace: str | None = None) -> None:
+        self._found = find_workspace(workspace, self._settings)
+
+    @cached_property
+    def _settings(self) -> UserSettings:
+        return read_settings()
+
+    @property
+    def path(self) -> Path:
+        """The workspace's directory."""
+        return Path(self._found.path)
+
+    def campaigns(self) -> list[Campaign]:
+        """Return its campaigns by name."""
+        return [Campaign(records) for records in list_campaigns(self.path)]
+
+    def list_all(self, *, deleted: bool = False) -> View:
+        """Return a row for every campaign; see `Campaign.list_all`."""
+        return Campaign.list_all(str(self.path), deleted=deleted)
+
+    def holder(self) -> Holder | None:
+        """Return who drives the whole workspace, None if nobody does."""
+        from xpm_alchem.driver.workspace_driver import workspace_holder
+
+        return workspace_holder(self.path)
+
+    def run(
+        self,
+        *,
+        once: bool = False,
+        stay: bool = False,
+        observe: Callable[[str, Any], None] = lambda name, event: None,
+        begun: Callable[[], None] = lambda: None,
+    ) -> int:
+        """Drive every active campaign, those too that are made meanwhile, until there is nothing to do in any.
+
+        They share slots by their networks' weights. A campaign that another process drives is left to it; one that is
+        in error, or has a broken file, stops no other.
+
+        Parameters
+        ----------
+        once
+            Harvest, plan and submit once, then leave; jobs go on.
+        stay
+            Go on when there is nothing to do: campaigns and tasks may come.
+        observe
+            Called with a campaign's name and every `driver.harvest.DriverEvent` of it; '' for what concerns all.
+        begun
+            Called once this process drives: nobody else does.
+
+        Returns
+        -------
+        int
+            0 all satisfied, 1 something in error, 3 detached or not finished, 4 a budget is used up.
+
+        Raises
+        ------
+        CampaignLockedError
+            Another process drives the workspace.
+        WorkspaceError
+            It cannot be written.
+        """
+        from xpm_alchem.driver.workspace_driver import WorkspaceDriver
+
+        check_writable(self.path)
+        driver = WorkspaceDriver(self._found, self._launcher, self._settings.budget, observe=observe, begun=begun)
+        return int(driver.run(once=once, stay=stay))
+
+    def _launcher(self, records: CampaignRecords) -> Any:
+        from xpm_alchem.launchers.choose import choose_launcher
+
+        return choose_launcher(records.plan().launcher, self._settings.launchers)
+
+    def stop(self, observe: Callable[[str, Any], None] = lambda name, event: None) -> int:
+        """End all attempts at their next checkpoint, and the driver; `run` goes on from there.
+
+        Returns
+        -------
+        int
+            3, as nothing is finished by it; 1 if a campaign could not be stopped.
+        """
+        from xpm_alchem.driver.workspace_driver import ask_to_stop
+
+        while self.holder() is not None:
+            with suppress(FileNotFoundError):
+                ask_to_stop(self.path)
+            time.sleep(0.2)
+        code = 3
+        for campaign in self.campaigns():
+            try:
+                if any(task.at_work for task in campaign.records.state().tasks.values()):
+                    campaign.stop(observe=partial(observe, campaign.name))
+            except CampaignLockedError:
+                raise
+            except XpmAlchemError as error:
+                observe(campaign.name, str(error))
+                code = 1
+        return code
