@@ -2,4 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xpm_alchem.client import Campaign
+
+__all__ = ["Campaign"]
 __version__ = "0.2.0.dev0"
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for first: every attempt and every worker imports this package, and needs nothing of it."""
+    if name != "Campaign":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from xpm_alchem.client import Campaign
+
+    return Campaign

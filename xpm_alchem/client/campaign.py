@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +22,9 @@ from xpm_alchem.client.tasks import TaskMethods
 from xpm_alchem.network.loading import Network
 from xpm_alchem.plan.campaign_yaml import read_plan
 from xpm_alchem.requests import inbox
+from xpm_alchem.requests.plan_of_objects import prepare
 from xpm_alchem.requests.preparation import Forecast, Preparation, workspace_path
+from xpm_alchem.strategies.given import strategy_section
 from xpm_alchem.views import failure as failure_views
 from xpm_alchem.views import log as log_views
 from xpm_alchem.views import overview as views
@@ -34,6 +36,8 @@ from xpm_alchem.views.looks import ANEW, Looks
 from xpm_alchem.views.overview import View
 
 if TYPE_CHECKING:
+    from gufe import AlchemicalNetwork
+
     from xpm_alchem.driver.loop import Driver
 
 
@@ -58,26 +62,82 @@ class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods, Networ
 
     # ----------------------------------------------------------------------------------------- making and opening
     @classmethod
-    def create(cls, plan_file: str | Path, *, workspace: str | None = None, launcher: str | None = None) -> Campaign:
-        """Check a campaign.yaml and everything it names, and make the campaign in its workspace.
+    def create(
+        cls,
+        plan_file: str | Path | None = None,
+        *,
+        network: AlchemicalNetwork | str | Path | None = None,
+        workspace: str | Path | None = None,
+        launcher: str | Mapping[str, Any] | Sequence[Any] | None = None,
+        name: str | None = None,
+        strategy: Any = None,
+        budget: Mapping[str, Any] | None = None,
+        restarts: Iterable[Any] | None = None,
+        max_retries: int | None = None,
+        trusted_modules: str | Iterable[str] = (),
+        experimental: str | Path | None = None,
+        notify: Mapping[str, Any] | None = None,
+        default_restarts: bool | Iterable[str] | None = None,
+    ) -> Campaign:
+        """Make a campaign in its workspace, from a campaign.yaml or from a network; everything is checked before.
 
-        If the campaign exists, its plan becomes the file's; its network must be the same.
+        If the campaign exists, its plan becomes the one given; its network must be the same.
 
         Parameters
         ----------
         plan_file
-            The campaign.yaml; never written.
+            A campaign.yaml; never written. Only `workspace` and `launcher` may be given beside it.
+        network
+            A gufe AlchemicalNetwork, or the path of the JSON of one.
         workspace
-            Id or directory instead of the plan's.
+            Id or directory; by default the plan's, or the first of settings.yaml.
         launcher
-            Checked instead of the plan's.
+            Of a network's campaign: a profile's name, a profile, or several; by default 'local'. Beside a campaign.yaml
+            the name of one that is checked instead of the plan's.
+        name
+            The campaign's; by default the network's.
+        strategy
+            A name such as 'connectivity', an instance of a strategy (stratocaster's or ours), or the keys of the
+            section in campaign.yaml, such as ``{"name": ConnectivityStrategy(settings), "mode": "full"}``.
+        budget, restarts, max_retries, notify, default_restarts
+            As the keys of campaign.yaml (docs/campaign.md).
+        trusted_modules
+            Packages beside gufe, openfe and feflow that the network may name. Those of objects in memory need not be
+            given.
+        experimental
+            The file of measured values.
 
         Raises
         ------
         InputError
             Something cannot be used: says what, where and what to do. Nothing is made or changed then.
+
+        Examples
+        --------
+        >>> Campaign.create(network=network, workspace="./work", strategy="a-optimal")  # doctest: +SKIP
         """
-        return cls(Preparation.read(Path(plan_file), workspace, launcher).make())
+        of_network = {
+            "name": name,
+            "strategy": strategy,
+            "budget": budget,
+            "restarts": restarts,
+            "max_retries": max_retries,
+            "trusted_modules": trusted_modules or None,
+            "experimental": experimental,
+            "notify": notify,
+            "default_restarts": default_restarts,
+        }
+        given = {key: value for key, value in of_network.items() if value is not None}
+        if (plan_file is None) == (network is None):
+            raise CampaignError("Campaign.create: give either a campaign.yaml or network=....")
+        if plan_file is None:
+            return cls(prepare(network, workspace=workspace, launcher=launcher, **given).make())
+        if given:
+            raise CampaignError(f"{plan_file}: says the campaign's {', '.join(given)}; that cannot be given beside it.")
+        if not isinstance(launcher, str | None):
+            raise CampaignError(f"{plan_file}: launcher: only the name of a profile can be given beside it.")
+        root = None if workspace is None else str(workspace)
+        return cls(Preparation.read(Path(plan_file), root, launcher).make())
 
     @classmethod
     def open(cls, campaign: str | Path, *, workspace: str | None = None) -> Campaign:
@@ -275,9 +335,7 @@ class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods, Networ
             # the driver was killed before it had ended them
 
     # ------------------------------------------------------------------------- the strategy, named as alchemiscale's
-    def set_network_strategy(
-        self, strategy: str | None, settings: Mapping[str, Any] | None = None, **options: Any
-    ) -> bool:
+    def set_network_strategy(self, strategy: Any, settings: Mapping[str, Any] | None = None, **options: Any) -> bool:
         """Put another strategy in force; None drops it, and nothing is proposed any more.
 
         Everything is checked before anything is written. The campaign.yaml in the campaign's directory is changed, not
@@ -286,9 +344,9 @@ class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods, Networ
         Parameters
         ----------
         strategy
-            As `strategy.name` in campaign.yaml.
+            As `strategy.name` in campaign.yaml, or an instance of a strategy, which has its settings.
         settings
-            Of the strategy; added to those there are if the name is the same.
+            Of a strategy by its name; added to those there are if the name is the same.
         options
             Other keys of the section: mode, max_tasks_per_transformation, task_scaling, ...
 
@@ -303,6 +361,7 @@ class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods, Networ
             Something is not known or not valid; says what, and the nearest that is known.
         """
         changes = {"name": strategy, **options} | ({} if settings is None else {"settings": dict(settings)})
+        changes = strategy_section(changes)
         return inbox.set_strategy(self._records, changes)
 
     def set_network_strategy_mode(self, mode: str) -> bool:

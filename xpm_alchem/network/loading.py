@@ -100,8 +100,12 @@ def load_network(path: Path, trusted: Iterable[str] = ()) -> Network:
     UntrustedModuleError
         It names a Python module that is not trusted.
     """
+    return network_of(read_network(path), path, trusted)
+
+
+def network_of(content: bytes, path: Path, trusted: Iterable[str] = ()) -> Network:
+    """Check and index the content of a network file; `path` and what is raised are as for `load_network`."""
     trusted = tuple(trusted)
-    content = read_network(path)
     try:
         document = json.loads(content)
     except json.JSONDecodeError as error:

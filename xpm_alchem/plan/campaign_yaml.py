@@ -136,9 +136,20 @@ def read_plan_text(path: Path) -> str:
         raise CampaignError(f"{path}: cannot be read: it is not UTF-8 text ({error.reason}).") from None
 
 
-def parse_plan(text: str, path: Path) -> Plan:
-    """Check the text of a campaign.yaml; relative paths in it are relative to `path`'s directory."""
-    where = str(path)
+def name_from(text: str) -> str:
+    """Return the name of a campaign that is made from any text, such as a network's name; empty if nothing is left."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:100]
+
+
+def parse_plan(text: str, path: Path, where: str | None = None) -> Plan:
+    """Check the text of a campaign.yaml; relative paths in it are relative to `path`'s directory.
+
+    Parameters
+    ----------
+    where
+        What is named in messages instead of `path`, where there is no such file.
+    """
+    where = str(path) if where is None else where
     try:
         content = safe_yaml.load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: a date like 2026-02-30

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from xpm_alchem.base.paths import absolute, are_same
 from xpm_alchem.base.shell import quoted
 from xpm_alchem.base.values import printable
 from xpm_alchem.network.loading import Network
+from xpm_alchem.plan.campaign_yaml import name_from
 
 _TEMPLATE = """\
 # A campaign of xpm-alchem: {transformations} transformations of {network_name}.
@@ -67,13 +67,12 @@ def campaign_template(
     network: Network, file: Path, *, name: str | None, workspace: str | None, trusted: Iterable[str]
 ) -> str:
     """Return the text of a campaign.yaml for a network, to be written to `file`."""
-    made = re.sub(r"[^A-Za-z0-9._-]+", "-", name or network.index.name).strip("-._") or "campaign"
     trust = "".join(f"  - {module}\n" for module in trusted)
     return _TEMPLATE.format(
         transformations=len(network.index.transformations),
         network_name=printable(network.path.name),
         file=printable(quoted(file.name)),
-        name=made[:100],
+        name=name_from(name or network.index.name) or "campaign",
         network=_scalar(_path_from(file, network.path)),
         workspace=_scalar(workspace or "./workspace"),
         trusted=_TRUSTED + trust if trust else "",

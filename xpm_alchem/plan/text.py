@@ -1,4 +1,4 @@
-"""The text of a campaign.yaml with another section: the rest, comments included, stays as it is. Pure."""
+"""The text of a campaign.yaml, made anew or with another section: the rest, comments included, stays. Pure."""
 
 from __future__ import annotations
 
@@ -10,11 +10,39 @@ import attrs
 import yaml
 
 from xpm_alchem.base import safe_yaml
+from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.near_miss import check_keys
+from xpm_alchem.base.values import short
 from xpm_alchem.plan.budget import Budget
 from xpm_alchem.plan.campaign_yaml import Plan, parse_plan
 from xpm_alchem.plan.restart_patterns import RestartPattern
 from xpm_alchem.plan.strategy import StrategyPlan
+
+
+def whole_text(sections: Mapping[str, Any]) -> str:
+    """Return the text of a campaign.yaml with these keys, in this order, the same bytes for the same keys.
+
+    Raises
+    ------
+    CampaignError
+        A value is none that YAML has.
+    """
+    text = "# Written by xpm-alchem for a program: this campaign has no campaign.yaml but this one.\n"
+    for name, value in sections.items():
+        try:
+            text += yaml.dump({name: value}, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+        except yaml.representer.RepresenterError as error:
+            found = error.args[-1]
+            raise CampaignError(
+                f"{name}: {short(found)} ({type(found).__name__}) is no text, number, list or mapping."
+            ) from None
+    return text
+
+
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        """Write a value that is there twice two times: whether it is one object says nothing."""
+        return True
 
 
 def with_strategy(text: str, path: Path, changes: Mapping[str, Any]) -> str:

@@ -77,20 +77,41 @@ class Preparation:
         InputError
             Something cannot be used: says what, where and what to do.
         """
+        plan = read_plan(path)
+        return cls.checked(plan, read_plan_text(path), workspace_path(plan, path, workspace), launcher=launcher)
+
+    @classmethod
+    def checked(
+        cls, plan: Plan, text: str, root: Path, *, launcher: str | None = None, network: Network | None = None
+    ) -> Preparation:
+        """Check everything that a plan names; nothing is made.
+
+        Parameters
+        ----------
+        root
+            The workspace's directory.
+        launcher
+            Instead of the plan's.
+        network
+            Instead of the file that the plan names.
+
+        Raises
+        ------
+        InputError
+            See `read`.
+        """
         from xpm_alchem.launchers.choose import choose_launcher
         from xpm_alchem.strategies.choose import planned_strategy
 
-        plan = read_plan(path)
         settings = read_settings()
-        root = workspace_path(plan, path, workspace)
         chosen = choose_launcher(launcher or plan.launcher, settings.launchers)
         plan.budget.check(chosen.cost_per_hour, chosen.cost_unit, chosen.longest)
         planned_strategy(plan)  # an error if it cannot be made
         if plan.experimental is not None:
             read_experimental(plan.experimental)
-        network = load_network(plan.network, plan.trusted_modules)
+        network = load_network(plan.network, plan.trusted_modules) if network is None else network
         network.alchemical_network  # noqa: B018 - decoding it is the check
-        return cls(plan, read_plan_text(path), network, root, settings, chosen)
+        return cls(plan, text, network, root, settings, chosen)
 
     def make(self) -> CampaignRecords:
         """Make the campaign, or put this plan in force where it exists already.

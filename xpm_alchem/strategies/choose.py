@@ -61,7 +61,7 @@ def make_strategy(
         cls = _imported(name, where, trusted)
     try:
         defaults = cls.default_settings()
-        known_settings = _fields(defaults)
+        known_settings = settings_fields(defaults)
         check_keys(settings, known_settings, f"{where}: settings")
         return cls(_changed(defaults, known_settings, settings))
     except CampaignError:
@@ -124,7 +124,8 @@ def _imported(name: str, where: str, trusted: tuple[str, ...]) -> Any:
     return found
 
 
-def _fields(settings: Any) -> dict[str, Any]:
+def settings_fields(settings: Any) -> dict[str, Any]:
+    """Return the settings of a strategy by name, ours or stratocaster's."""
     if hasattr(settings, "model_dump"):  # pydantic, as stratocaster has it
         return dict(settings.model_dump())
     return {field.name: getattr(settings, field.name) for field in settings.__attrs_attrs__}

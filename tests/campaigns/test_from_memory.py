@@ -1,0 +1,223 @@
+"""A campaign from a network in memory: no file is written by hand, and what is made is as from a file."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+from dummy_protocol import dummy_network
+from proposals import NEEDS_STRATOCASTER
+
+from xpm_alchem import Campaign, gufe_seam
+from xpm_alchem.base.errors import CampaignError, InputError, UntrustedModuleError
+from xpm_alchem.plan.campaign_yaml import read_plan
+from xpm_alchem.plan.restart_patterns import RestartPattern
+from xpm_alchem.strategies.connectivity import ConnectivityStrategy, ConnectivityStrategySettings
+
+EDGES = [(0, 1), (1, 2)]
+
+
+@pytest.fixture
+def network():
+    return dummy_network(EDGES)
+
+
+@pytest.fixture
+def create(network, tmp_path):
+    """Return a function that makes the campaign of the network."""
+    return lambda **options: Campaign.create(**{"network": network, "workspace": tmp_path / "work", **options})
+
+
+def plan_in_force(campaign: Campaign) -> dict:
+    return yaml.safe_load((campaign.path / "campaign.yaml").read_text())
+
+
+def test_it_runs_to_its_results(create, network):
+    campaign = create(strategy="uniform", launcher={"kind": "local", "slots": 2})
+    assert campaign.name == "dummy"
+    campaign.set_network_strategy("uniform", {"repeats": 1})
+    assert campaign.run() == 0
+    rows = campaign.results()["transformations"]
+    assert {row["transformation"]: len(row["repeats"]) for row in rows} == {t.name: 1 for t in network.edges}
+
+
+def test_it_is_there_for_the_commands(create):
+    campaign = create(strategy={"name": "uniform", "settings": {"repeats": 1}}, launcher={"kind": "local", "slots": 2})
+    ran = subprocess.run(
+        [sys.executable, "-m", "xpm_alchem", "run", "-q", str(campaign.path / "campaign.yaml")],
+        capture_output=True,
+        text=True,
+        cwd="/",
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert campaign.status()["tasks"]["complete"] == len(EDGES)
+    assert [row["campaign"] for row in Campaign.list_all(str(campaign.path.parent.parent))["campaigns"]] == ["dummy"]
+
+
+def test_the_same_again_opens_it_and_another_plan_comes_into_force(create, network):
+    first = create()
+    before = (first.path / "campaign.yaml").read_bytes()
+    again = create()
+    assert (again.path / "campaign.yaml").read_bytes() == before
+    assert again.path == first.path
+    create(max_retries=7, strategy={"name": "uniform", "mode": "full"})
+    assert read_plan(first.path / "campaign.yaml").max_retries == 7
+    assert read_plan(first.path / "campaign.yaml").strategy.mode == "full"
+
+
+def test_what_commands_have_changed_stays_when_it_is_opened_again(create):
+    create().set_network_strategy("connectivity")
+    assert create().get_network_strategy()["name"] == "connectivity"
+
+
+def test_a_copy_of_the_network_is_the_same_network(create, network):
+    path = create().path
+    copied = gufe_seam.decode(gufe_seam.parse(gufe_seam.to_text(network), None))
+    assert create(network=copied).path == path
+
+
+_WRITE = """
+import sys
+from dummy_protocol import dummy_network
+from proposals import NEEDS_STRATOCASTER
+from xpm_alchem import Campaign
+profile = {"kind": "local", "slots": 1}
+Campaign.create(network=dummy_network([(0, 1), (1, 2), (2, 3)]), workspace=sys.argv[1], launcher=[profile, profile])
+"""
+
+
+def test_the_bytes_depend_on_nothing_but_what_was_given(tmp_path, monkeypatch):
+    written = set()
+    for seed in ("1", "2", "3"):
+        monkeypatch.setenv("PYTHONHASHSEED", seed)
+        subprocess.run([sys.executable, "-c", _WRITE, tmp_path / seed], check=True)
+        made = tmp_path / seed / "campaigns" / "dummy"
+        written.add(tuple((made / name).read_bytes() for name in ("network.json", "campaign.yaml")))
+    assert len(written) == 1
+
+
+def test_a_file_of_a_network_does_as_well(create, network, tmp_path):
+    file = tmp_path / "saved.json"
+    gufe_seam.save(network, file)
+    with pytest.raises(UntrustedModuleError, match="dummy_protocol"):
+        create(network=file)
+    campaign = create(network=str(file), name="of-file", trusted_modules="dummy_protocol")
+    assert (campaign.path / "network.json").read_bytes() == file.read_bytes()
+    file.chmod(0o600)
+    private = create(network=file, name="private", trusted_modules=["dummy_protocol"])
+    assert (private.path / "network.json").stat().st_mode & 0o077 == 0
+
+
+def test_a_network_in_memory_is_trusted_with_what_its_program_has_imported(create):
+    assert plan_in_force(create())["trusted_modules"] == ["dummy_protocol"]
+
+
+def test_every_section_is_checked_as_that_of_a_file(create, tmp_path):
+    measured = tmp_path / "measured.csv"
+    measured.write_text("ligand,dg\nligand_0,-1.0\n")
+    campaign = create(
+        name="all",
+        budget={"total": 200},
+        restarts=[RestartPattern("CUDA", 5), {"pattern": "x", "allowed": 2}],
+        max_retries=2,
+        default_restarts=False,
+        notify={"command": ["true"]},
+    )
+    plan = campaign.records.plan()
+    assert plan.budget.total == 200 and plan.max_retries == 2 and plan.default_restarts == ()
+    assert [one.pattern for one in plan.restarts] == ["CUDA", "x"]
+    for wrong, words in (
+        ({"budget": {"totl": 3}}, "did you mean 'total'"),
+        ({"strategy": "conectivity"}, "did you mean 'connectivity'"),
+        ({"strategy": {"name": "uniform", "settings": {"repeats": 0}}}, "repeats"),
+        ({"name": "a b"}, "Campaign.create: name: 'a b'"),
+        ({"launcher": {"kind": "nowhere"}}, "nowhere"),
+        ({"launcher": {"kind": "local", "slots": object()}}, "launcher"),
+        ({"network": {}}, "dict is no AlchemicalNetwork"),
+        ({"workspace": "nosuchid"}, "./nosuchid"),
+        ({"max_retries": -1}, "max_retries"),
+    ):
+        with pytest.raises(InputError, match=words.replace(".", r"\.")):
+            create(**{"name": "wrong", **wrong})
+    assert not (campaign.path.parent / "wrong").exists()
+
+
+def test_a_file_and_a_network_are_not_given_together(create, tmp_path):
+    for plan in ({"plan_file": "campaign.yaml"}, {"network": None}):
+        with pytest.raises(CampaignError, match="either"):
+            create(**plan)
+    with pytest.raises(CampaignError, match="strategy"):
+        Campaign.create("campaign.yaml", strategy="uniform")
+
+
+def test_a_network_without_a_name_needs_one(create, network):
+    bare = gufe_seam.AlchemicalNetwork(edges=network.edges)
+    with pytest.raises(CampaignError, match="has no name"):
+        create(network=bare)
+    assert create(network=bare, name="mine").name == "mine"
+
+
+def test_a_strategy_may_be_an_object(create):
+    strategy = ConnectivityStrategy(ConnectivityStrategySettings(cutoff=0.2, decay_rate=0.4))
+    campaign = create(strategy={"name": strategy, "max_tasks_per_transformation": 2})
+    section = plan_in_force(campaign)["strategy"]
+    assert section["name"] == "connectivity" and section["max_tasks_per_transformation"] == 2
+    assert section["settings"] == {"decay_rate": 0.4, "cutoff": 0.2, "max_runs": None}
+    assert campaign.records.plan().strategy == create(strategy={**section}).records.plan().strategy
+    campaign.set_network_strategy(ConnectivityStrategy(ConnectivityStrategySettings(max_runs=4)), mode="full")
+    view = campaign.get_network_strategy()
+    assert (view["mode"], view["settings"]) == ("full", {"decay_rate": 0.5, "cutoff": None, "max_runs": 4})
+    with pytest.raises(CampaignError, match="instance"):
+        create(name="wrong", strategy=ConnectivityStrategy)
+
+
+def test_stratocasters_strategies_are_ours_by_name(create):
+    strategies = pytest.importorskip("stratocaster.strategies", reason=NEEDS_STRATOCASTER)
+    radial = strategies.RadialGrowthStrategy
+    settings = radial.default_settings()
+    settings.max_runs = 2
+    strategy = create(name="radial", strategy=radial(settings)).records.plan().strategy
+    assert (strategy.name, strategy.settings["max_runs"]) == ("radial-growth", 2)
+    connectivity = strategies.ConnectivityStrategy
+    made = create(name="connectivity", strategy=connectivity(connectivity.default_settings())).records.plan().strategy
+    assert made.name == "connectivity" and made.settings["max_runs"] == 3
+
+
+def test_another_strategy_is_named_by_its_module(create, tmp_path, monkeypatch):
+    (tmp_path / "mine.py").write_text(
+        "import attrs\n"
+        "from xpm_alchem.strategies.uniform import UniformStrategy\n"
+        "class Mine(UniformStrategy):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import mine
+
+    campaign = create(strategy=mine.Mine(mine.Mine.default_settings()))
+    section = plan_in_force(campaign)
+    assert section["strategy"] == {"name": "mine:Mine", "settings": {"repeats": 3}}
+    assert section["trusted_modules"] == ["dummy_protocol", "mine"]
+
+    class Local(mine.Mine):
+        pass
+
+    with pytest.raises(CampaignError, match="class 'Local' is not in a module"):
+        create(name="local", strategy=Local(Local.default_settings()))
+
+
+def test_a_class_of_the_notebook_itself_is_refused(tmp_path):
+    program = _WRITE.replace(
+        "profile =",
+        "import dummy_protocol\nclass Mine(dummy_protocol.DummyProtocol):\n    pass\n"
+        "dummy_protocol.DummyProtocol = Mine\nprofile =",
+    )
+    ended = subprocess.run([sys.executable, "-c", program, tmp_path / "work"], capture_output=True, text=True)
+    assert "put the class into a module" in ended.stderr
+
+
+def test_the_package_stays_light():
+    """What imports the package only is not to bring everything that a Campaign needs."""
+    program = "import sys, xpm_alchem; print([m for m in sys.modules if 'xpm_alchem.' in m]); xpm_alchem.Campaign"
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert printed == "[]\n"
