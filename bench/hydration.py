@@ -64,7 +64,7 @@ def main() -> int:
 
 
 def _largest_error(campaign: Campaign, settings: dict[str, Any]) -> float:
-    network, tasks = campaign.network, grouped(campaign.records.state().tasks.values())
+    network, tasks = campaign.records.network, grouped(campaign.records.state().tasks.values())
     known = transformation_results(network.index, tasks)
     results = {key: CountedResult.of(known[i], tasks.get(i, [])) for key, i in network.id_of_key.items()}
     fit = make_strategy("a-optimal", settings).plan(network.alchemical_network, results).fit

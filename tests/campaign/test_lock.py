@@ -71,8 +71,8 @@ def test_a_plan_that_changes_before_the_driver_has_the_lock_is_the_plan(records:
     said = []
     planning = Planning(records, lambda event: said.append(event.what))
     other = Campaign.open(records.path)
-    assert not other.add_task_restart_patterns(["weird"], 2)  # done at once: nobody holds the lock
-    assert not other.set_network_strategy("uniform", {"repeats": 7})
+    assert not other.add_task_restart_patterns(["weird"], 2).later  # done at once: nobody holds the lock
+    assert not other.set_network_strategy("uniform", {"repeats": 7}).later
     with records.lock():
         planning.take_plan()
         planning.iterate()

@@ -321,9 +321,9 @@ def test_what_makes_no_sense_is_refused_and_changes_nothing(tmp_path: Path) -> N
         done = CliRunner().invoke(main, ["budget", "set", str(here.path), *arguments])
         assert (done.exit_code, sentence in done.output) == (2, True), done.output
         assert (here.path / "campaign.yaml").read_bytes() == before
-    assert here.set_budget(total="200 EUR", rate="4000 EUR/h") is False
+    assert here.set_budget(total="200 EUR", rate="4000 EUR/h").later is False
     assert here.budget()["budget"]["rate"] == 4000.0
-    assert here.set_budget(total=None, rate=None) is False
+    assert here.set_budget(total=None, rate=None).later is False
     assert here.budget()["budget"]["total"] is None
 
 

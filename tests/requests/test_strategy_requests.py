@@ -418,14 +418,14 @@ def test_explain_shows_what_the_strategy_itself_says(campaign, monkeypatch, tmp_
 
 # ------------------------------------------------------------------------------------------------------ from Python
 def test_alchemiscale_s_names(campaign):
-    assert campaign.set_network_strategy("connectivity", {"max_runs": 2}, mode="full") is False
+    assert campaign.set_network_strategy("connectivity", {"max_runs": 2}, mode="full").later is False
     assert campaign.get_network_strategy()["mode"] == "full"
     assert campaign.get_network_strategy_state()["task_scaling"] == "exponential"
-    assert campaign.set_network_strategy_awake() is False
-    assert campaign.set_network_strategy_mode("partial") is False
+    assert campaign.set_network_strategy_awake().later is False
+    assert campaign.set_network_strategy_mode("partial").later is False
     with pytest.raises(CampaignError, match="did you mean 'task_scaling'"):
         campaign.set_network_strategy("uniform", task_scalling="linear")
-    assert campaign.set_network_strategy(None) is False
+    assert campaign.set_network_strategy(None).later is False
     assert campaign.get_network_strategy() is None
     with pytest.raises(InputError):
         campaign.set_network_strategy_awake()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
+from collections.abc import Iterable
 from typing import Any, TypeGuard
 
 
@@ -13,6 +14,11 @@ def text(value: Any, default: str = "") -> str:
     if type(value) is str and value.isascii():  # most are, and there are millions of them
         return value
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else default
+
+
+def as_list(given: str | Iterable[str]) -> list[str]:
+    """Return texts as a list, also one alone: a text is a series of letters to Python."""
+    return [given] if isinstance(given, str) else list(given)
 
 
 def text_or_none(value: Any) -> str | None:

@@ -33,8 +33,8 @@ def set_command(campaign: str, workspace: str | None, **options: str | None) -> 
     changes = {key: _value(key, text) for key in _OPTIONS if (text := options[key]) is not None}
     if not changes:
         raise InputError("nothing to set; give at least one option (--total, --rate, ...).")
-    later = Campaign.open(campaign, workspace=workspace).set_budget(**changes)
-    say("the driver takes it in within seconds" if later else "set; `xpm-alchem run` goes on from there")
+    change = Campaign.open(campaign, workspace=workspace).set_budget(**changes)
+    say("the driver takes it in within seconds" if change.later else "set; `xpm-alchem run` goes on from there")
 
 
 def _value(key: str, text: str) -> Any:

@@ -25,8 +25,8 @@ network_command.add_command(list_command)
 def weight_command(campaign: str, weight: float, workspace: str | None) -> None:
     """Set a network's weight: its part of slots and submissions beside others' (0 to 1, 0.5 unless set; 0 pauses)."""
     made = Campaign.open(campaign, workspace=workspace)
-    later = made.set_network_weight(weight)
-    say(f"{made.name}: {f'the driver sets weight {weight:g} within seconds' if later else f'weight {weight:g}'}")
+    change = made.set_network_weight(weight)
+    say(f"{made.name}: {f'the driver sets weight {weight:g} within seconds' if change.later else f'weight {weight:g}'}")
 
 
 @network_command.command("state")
@@ -39,5 +39,5 @@ def state_command(campaign: str, state: str, workspace: str | None) -> None:
     A deleted network keeps its directory and its results, and is listed only with --all.
     """
     made = Campaign.open(campaign, workspace=workspace)
-    later = made.set_network_state(state)
-    say(f"{made.name}: {f'the driver sets it {state} within seconds' if later else state}")
+    change = made.set_network_state(state)
+    say(f"{made.name}: {f'the driver sets it {state} within seconds' if change.later else state}")

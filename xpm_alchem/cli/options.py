@@ -13,7 +13,7 @@ import click
 from rich.console import RenderableType
 
 from xpm_alchem.base.values import printable
-from xpm_alchem.requests.task_requests import TaskChange
+from xpm_alchem.requests.change import TaskChange
 from xpm_alchem.tables.console import PlainConsole
 from xpm_alchem.views.overview import View
 

@@ -6,6 +6,7 @@ import click
 
 from xpm_alchem.cli.options import campaign_argument, json_option, output, say, workspace_option
 from xpm_alchem.client import Campaign
+from xpm_alchem.requests.change import Change
 from xpm_alchem.tables.restart import restarts_table
 
 _patterns = click.argument("patterns", metavar="PATTERN...", nargs=-1, required=True)
@@ -72,5 +73,5 @@ def clear_command(campaign: str, workspace: str | None) -> None:
     _say("cleared", Campaign.open(campaign, workspace=workspace).clear_task_restart_patterns())
 
 
-def _say(what: str, later: bool) -> None:
-    say("the driver takes it in within seconds" if later else f"{what}; `xpm-alchem run` goes on from there")
+def _say(what: str, change: Change) -> None:
+    say("the driver takes it in within seconds" if change.later else f"{what}; `xpm-alchem run` goes on from there")

@@ -12,6 +12,7 @@ from xpm_alchem.base.errors import InputError
 from xpm_alchem.cli.options import json_option, output, say, workspace_option
 from xpm_alchem.client import Campaign
 from xpm_alchem.plan.strategy import MODES, NORMALIZATIONS, SCALINGS
+from xpm_alchem.requests.change import Change
 from xpm_alchem.tables import strategy as strategy_tables
 
 campaign_argument = click.argument("campaign", metavar="[CAMPAIGN]", default="campaign.yaml")
@@ -47,8 +48,8 @@ def set_command(
     """
     changes = {key: _value(f"--{key.replace('_', '-')}", text) for key, text in options.items() if text is not None}
     made = Campaign.open(campaign, workspace=workspace)
-    later = made.set_network_strategy(name, dict(_setting(text) for text in settings) or None, **changes)
-    _say(f"strategy {name}", later, made)
+    change = made.set_network_strategy(name, dict(_setting(text) for text in settings) or None, **changes)
+    _say(f"strategy {name}", change, made)
 
 
 def _setting(text: str) -> tuple[str, Any]:
@@ -107,8 +108,8 @@ def explain_command(campaign: str, transformation: str | None, workspace: str | 
 def awake_command(campaign: str, workspace: str | None) -> None:
     """Perform the strategy again: after an error, or although no result is new."""
     made = Campaign.open(campaign, workspace=workspace)
-    later = made.set_network_strategy_awake()
-    say("the driver performs it again within seconds" if later else "awake; `xpm-alchem run` performs it")
+    change = made.set_network_strategy_awake()
+    say("the driver performs it again within seconds" if change.later else "awake; `xpm-alchem run` performs it")
 
 
 @strategy_command.command("mode")
@@ -133,6 +134,6 @@ def clear_command(campaign: str, workspace: str | None) -> None:
     _say("no strategy", made.set_network_strategy(None), made)
 
 
-def _say(what: str, later: bool, campaign: Campaign) -> None:
-    say(f"{what}: {'the driver takes it in within seconds' if later else 'in force'}")
+def _say(what: str, change: Change, campaign: Campaign) -> None:
+    say(f"{what}: {'the driver takes it in within seconds' if change.later else 'in force'}")
     say(f"({campaign.path / 'campaign.yaml'}; `run FILE` puts FILE's strategy in force: change it there too)")

@@ -17,7 +17,7 @@ from xpm_alchem.cli.options import (
     workspace_option,
 )
 from xpm_alchem.client import Campaign
-from xpm_alchem.requests.task_requests import TaskChange
+from xpm_alchem.requests.change import TaskChange
 from xpm_alchem.tables import task as task_tables
 
 count_option = click.option("--count", type=int, default=1, show_default=True, metavar="N", help="How many.")

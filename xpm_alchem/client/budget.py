@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 from xpm_alchem.base.errors import InputError
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.workspace import UserSettings
+from xpm_alchem.client.shown import Shown
 from xpm_alchem.plan.budget import Budget
 from xpm_alchem.requests import inbox
+from xpm_alchem.requests.change import Change
+from xpm_alchem.tables.budget import budget_table
 from xpm_alchem.views import budget as budget_views
 from xpm_alchem.views.overview import View
 
@@ -26,7 +29,7 @@ class BudgetMethods:
         @property
         def _settings(self) -> UserSettings: ...
 
-    def set_budget(self, **changes: Any) -> bool:
+    def set_budget(self, **changes: Any) -> Change:
         """Change keys of the budget; what is in force at once, also for a driver that waits.
 
         Parameters
@@ -35,22 +38,17 @@ class BudgetMethods:
             Keys of the section in campaign.yaml: total, rate, per_result, grace, until, on_exhausted; None takes a key
             away.
 
-        Returns
-        -------
-        bool
-            Whether a driver that runs will do it within seconds (else it is done).
-
         Raises
         ------
         InputError
             A value is not valid, or the launcher counts in another unit. Nothing is changed then.
         """
         launcher = self._launcher()
-        return inbox.set_budget(self._records, changes, lambda budget: _check(budget, launcher))
+        return Change(inbox.set_budget(self._records, changes, lambda budget: _check(budget, launcher)))
 
     def budget(self) -> View:
         """Return the budget, what is spent by leg, transformation and task, what is in flight, and what is allowed."""
-        return budget_views.budget_view(self._records, self._priced())
+        return Shown(budget_views.budget_view(self._records, self._priced()), budget_table)
 
     def _priced(self) -> budget_views.PricedLauncher:
         """Return what is known of the plan's launcher; nothing if its profile is gone, or on another machine."""

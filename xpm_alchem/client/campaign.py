@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -15,24 +15,23 @@ from xpm_alchem.base.shell import command_line
 from xpm_alchem.campaign.records import CampaignRecords, campaign_path, is_campaign, list_campaigns
 from xpm_alchem.campaign.workspace import UserSettings, find_workspace, read_settings
 from xpm_alchem.client.budget import BudgetMethods
+from xpm_alchem.client.looking import LookMethods
 from xpm_alchem.client.networks import NetworkMethods
 from xpm_alchem.client.restarts import RestartMethods
 from xpm_alchem.client.results import ResultMethods
+from xpm_alchem.client.shown import Shown
 from xpm_alchem.client.tasks import TaskMethods
-from xpm_alchem.network.loading import Network
 from xpm_alchem.plan.campaign_yaml import read_plan
 from xpm_alchem.requests import inbox
+from xpm_alchem.requests.change import Change
 from xpm_alchem.requests.plan_of_objects import prepare
 from xpm_alchem.requests.preparation import Forecast, Preparation, workspace_path
 from xpm_alchem.strategies.given import strategy_section
-from xpm_alchem.views import failure as failure_views
-from xpm_alchem.views import log as log_views
+from xpm_alchem.tables import overview as tables
+from xpm_alchem.tables import strategy as strategy_tables
+from xpm_alchem.tables.doctor import doctor_table
 from xpm_alchem.views import overview as views
 from xpm_alchem.views import strategy as strategy_views
-from xpm_alchem.views import why as why_views
-from xpm_alchem.views.commands import Address
-from xpm_alchem.views.log_follower import LogFollower, Piece
-from xpm_alchem.views.looks import ANEW, Looks
 from xpm_alchem.views.overview import View
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from xpm_alchem.driver.loop import Driver
 
 
-class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods, NetworkMethods):
+class Campaign(LookMethods, TaskMethods, RestartMethods, BudgetMethods, ResultMethods, NetworkMethods):
     """One network being computed. More verbs are in the files `client_*`.
 
     Make one with `Campaign.create`, take up one that exists with `Campaign.open`.
@@ -174,7 +173,8 @@ class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods, Networ
     def list_all(workspace: str | None = None, *, deleted: bool = False) -> View:
         """Return a row for every campaign of a workspace; of those whose network is deleted only if asked for."""
         root = find_workspace(workspace, read_settings()).path
-        return views.list_view(list_campaigns(root), lambda records: Campaign(records).summary(), deleted=deleted)
+        view = views.list_view(list_campaigns(root), lambda records: Campaign(records).summary(), deleted=deleted)
+        return Shown(view, tables.list_table)
 
     @staticmethod
     def doctor(
@@ -212,7 +212,8 @@ class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods, Networ
         """
         from xpm_alchem.doctor.examination import examine
 
-        return examine(campaign, workspace=workspace, launcher=launcher, fix=fix, progress=progress)
+        view = examine(campaign, workspace=workspace, launcher=launcher, fix=fix, progress=progress)
+        return Shown(view, doctor_table)
 
     @staticmethod
     def doctor_of_node(
@@ -248,7 +249,7 @@ class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods, Networ
         """
         from xpm_alchem.doctor.node import examine_node
 
-        return examine_node(node, campaign, workspace=workspace, timeout=timeout, tell=tell)
+        return Shown(examine_node(node, campaign, workspace=workspace, timeout=timeout, tell=tell), doctor_table)
 
     # ---------------------------------------------------------------------------------------------------- running
     def run(
@@ -335,7 +336,7 @@ class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods, Networ
             # the driver was killed before it had ended them
 
     # ------------------------------------------------------------------------- the strategy, named as alchemiscale's
-    def set_network_strategy(self, strategy: Any, settings: Mapping[str, Any] | None = None, **options: Any) -> bool:
+    def set_network_strategy(self, strategy: Any, settings: Mapping[str, Any] | None = None, **options: Any) -> Change:
         """Put another strategy in force; None drops it, and nothing is proposed any more.
 
         Everything is checked before anything is written. The campaign.yaml in the campaign's directory is changed, not
@@ -350,11 +351,6 @@ class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods, Networ
         options
             Other keys of the section: mode, max_tasks_per_transformation, task_scaling, ...
 
-        Returns
-        -------
-        bool
-            Whether a driver that runs will do it within seconds (else it is done).
-
         Raises
         ------
         InputError
@@ -362,31 +358,26 @@ class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods, Networ
         """
         changes = {"name": strategy, **options} | ({} if settings is None else {"settings": dict(settings)})
         changes = strategy_section(changes)
-        return inbox.set_strategy(self._records, changes)
+        return Change(inbox.set_strategy(self._records, changes))
 
-    def set_network_strategy_mode(self, mode: str) -> bool:
-        """Set the mode: partial, full or disabled; return whether a driver that runs will do it (else it is done)."""
-        return inbox.set_strategy(self._records, {"mode": mode})
+    def set_network_strategy_mode(self, mode: str) -> Change:
+        """Set the mode: partial, full or disabled."""
+        return Change(inbox.set_strategy(self._records, {"mode": mode}))
 
-    def set_network_strategy_awake(self) -> bool:
+    def set_network_strategy_awake(self) -> Change:
         """Let the strategy be performed again, also after it raised an exception.
-
-        Returns
-        -------
-        bool
-            Whether a driver that runs will do it (else it is done: the next one begins awake).
 
         Raises
         ------
         InputError
             There is no strategy, or it is disabled.
         """
-        return inbox.awake(self._records)
+        return Change(inbox.awake(self._records))
 
     def get_network_strategy(self) -> View | None:
         """Return the strategy section of the plan in force, defaults included; None if there is no strategy."""
         view = strategy_views.strategy_view(self._records)
-        return None if view["name"] is None else view
+        return None if view["name"] is None else Shown(view, strategy_tables.strategy_table)
 
     def get_network_strategy_state(self) -> View:
         """Return the health of the strategy, its caps and its task scaling."""
@@ -400,13 +391,13 @@ class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods, Networ
 
     def get_network_strategy_health(self) -> View:
         """Return mode, status, iterations, the last iteration, and what it raised."""
-        return strategy_views.health_view(self._records)
+        return Shown(strategy_views.health_view(self._records), strategy_tables.health_table)
 
     def explain_network_strategy(self, transformation: str | None = None) -> View:
         """Return what the strategy would do now for every transformation (or one), and why; nothing is changed."""
-        return strategy_views.explain_view(self._records, transformation)
+        return Shown(strategy_views.explain_view(self._records, transformation), strategy_tables.explain_table)
 
-    # ---------------------------------------------------------------------------------------------------- looking
+    # ------------------------------------------------------------------------------------------------- what it is
     @property
     def path(self) -> Path:
         """The campaign's directory."""
@@ -417,58 +408,12 @@ class Campaign(TaskMethods, RestartMethods, BudgetMethods, ResultMethods, Networ
         """The campaign's name."""
         return self._records.name
 
-    @cached_property
-    def network(self) -> Network:
-        """Its network."""
-        return self._records.network
+    @property
+    def network(self) -> AlchemicalNetwork:
+        """Its network, as gufe has it."""
+        return self._records.network.alchemical_network
 
     @property
     def records(self) -> CampaignRecords:
         """Its records on disk."""
         return self._records
-
-    def status(self) -> View:
-        """Return counts of tasks by status, who drives, and the strategy's status."""
-        return views.status_view(self._records)
-
-    def show(self, tasks: views.Tasks | None = None, looks: Looks = ANEW) -> View:
-        """Return a row for every transformation; `tasks`: see `views.overview.tasks_now`."""
-        return views.show_view(self._records, tasks, looks)
-
-    def summary(self, tasks: views.Tasks | None = None, looks: Looks = ANEW) -> View:
-        """Return one row for the whole campaign; `tasks`: see `views.overview.tasks_now`."""
-        return views.summary_view(self._records, self._priced(), tasks, looks)
-
-    def why(self, task: str, address: Address | None = None) -> View:
-        """Return the history of the task 'TRANSFORMATION:REPEAT'; `address`: the campaign's in suggested commands."""
-        return why_views.why_view(self._records, task, address)
-
-    def failures(self, address: Address | None = None) -> View:
-        """Return what has failed, grouped by what was raised; `address`: the campaign's in suggested commands."""
-        return failure_views.failures_view(self._records, address)
-
-    def logs(
-        self, task: str, *, stream: str = "all", attempt: int | None = None, most_unit_logs: int | None = None
-    ) -> View:
-        """Return the files with what the task 'TRANSFORMATION:REPEAT' printed.
-
-        Parameters
-        ----------
-        stream
-            'stdout', 'stderr', 'unit' (logs that units wrote), 'job' (of SLURM) or 'all'.
-        attempt
-            Its number; default the latest one.
-        most_unit_logs
-            How many logs of units at most, those written last; None for all.
-
-        Raises
-        ------
-        InputError
-            There is no such task or attempt, or what that one printed was not kept.
-        """
-        return log_views.logs_view(self._records, task, stream=stream, attempt=attempt, most_unit_logs=most_unit_logs)
-
-    def follow_logs(self, task: str, *, stream: str = "all", lines: int | None = 100) -> Iterator[Piece]:
-        """Yield what a task prints until it has ended, over its restarts; first the last lines of what is there."""
-        found = views.find_task(self._records, task)
-        return LogFollower(self._records, found, stream=stream, lines=lines).follow()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
+from xpm_alchem.base.values import as_list
 from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.client.shown import Shown
 from xpm_alchem.requests import inbox
+from xpm_alchem.requests.change import Change
+from xpm_alchem.tables.restart import restarts_table
 from xpm_alchem.views import restart as restart_views
 from xpm_alchem.views.overview import View
 
@@ -13,15 +17,14 @@ from xpm_alchem.views.overview import View
 class RestartMethods:
     """Restart patterns: regular expressions that say which failed tasks are tried again, and how often.
 
-    Every change takes effect at once, also on tasks in error. Each method returns whether a driver that runs will do it
-    within seconds (else it is done).
+    Every change takes effect at once, also on tasks in error. Patterns may be given as a list, or one alone.
     """
 
     _records: CampaignRecords
 
     def add_task_restart_patterns(
-        self, patterns: Sequence[str], num_allowed_restarts: int, *, from_scratch: bool = False
-    ) -> bool:
+        self, patterns: str | Iterable[str], num_allowed_restarts: int, *, from_scratch: bool = False
+    ) -> Change:
         """Add patterns; one that is there already gets the new limit.
 
         Parameters
@@ -39,14 +42,16 @@ class RestartMethods:
         InputError
             A pattern is no regular expression, or the limit no whole number of at least 1. Nothing is changed then.
         """
-        change = {"do": "add", "patterns": list(patterns), "allowed": num_allowed_restarts}
-        return inbox.change_restarts(self._records, change | ({"from_scratch": True} if from_scratch else {}))
+        change = {"do": "add", "patterns": as_list(patterns), "allowed": num_allowed_restarts}
+        return Change(inbox.change_restarts(self._records, change | ({"from_scratch": True} if from_scratch else {})))
 
     def get_task_restart_patterns(self) -> dict[str, int]:
         """Return the number of allowed restarts by pattern."""
         return {pattern.pattern: pattern.allowed for pattern in self._records.plan().restarts}
 
-    def set_task_restart_patterns_allowed_restarts(self, patterns: Sequence[str], num_allowed_restarts: int) -> bool:
+    def set_task_restart_patterns_allowed_restarts(
+        self, patterns: str | Iterable[str], num_allowed_restarts: int
+    ) -> Change:
         """Set the limit of patterns that are there.
 
         Raises
@@ -54,10 +59,10 @@ class RestartMethods:
         InputError
             One is not there; nothing is changed then.
         """
-        change = {"do": "set", "patterns": list(patterns), "allowed": num_allowed_restarts}
-        return inbox.change_restarts(self._records, change)
+        change = {"do": "set", "patterns": as_list(patterns), "allowed": num_allowed_restarts}
+        return Change(inbox.change_restarts(self._records, change))
 
-    def remove_task_restart_patterns(self, patterns: Sequence[str]) -> bool:
+    def remove_task_restart_patterns(self, patterns: str | Iterable[str]) -> Change:
         """Remove patterns.
 
         Raises
@@ -65,12 +70,12 @@ class RestartMethods:
         InputError
             One is not there; nothing is changed then.
         """
-        return inbox.change_restarts(self._records, {"do": "remove", "patterns": list(patterns)})
+        return Change(inbox.change_restarts(self._records, {"do": "remove", "patterns": as_list(patterns)}))
 
-    def clear_task_restart_patterns(self) -> bool:
+    def clear_task_restart_patterns(self) -> Change:
         """Remove all patterns; the default rules stay."""
-        return inbox.change_restarts(self._records, {"do": "clear"})
+        return Change(inbox.change_restarts(self._records, {"do": "clear"}))
 
     def restarts(self) -> View:
         """Return the patterns and default rules in force, with the tasks in error that each matches."""
-        return restart_views.restarts_view(self._records)
+        return Shown(restart_views.restarts_view(self._records), restarts_table)

@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
+from rich.console import RenderableType
 
 from xpm_alchem.base.errors import InputError
 from xpm_alchem.base.paths import expanded
 from xpm_alchem.base.permissions import no_more_open_than
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
+from xpm_alchem.client.shown import Shown
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.trust import check_module
-from xpm_alchem.views.overview import View, find_task, tasks_now
+from xpm_alchem.views.overview import View, tasks_now
+from xpm_alchem.views.task import task_ids
 
 
 @attrs.frozen
@@ -36,6 +39,12 @@ class ImportedFile:
     transformation: str = ""
     refused: str = ""
     later: bool = False
+
+
+def _results(view: View) -> RenderableType:
+    from xpm_alchem.tables.result import results_table
+
+    return results_table(view)
 
 
 class ResultMethods:
@@ -66,7 +75,7 @@ class ResultMethods:
         """
         from xpm_alchem.views.result import results_view  # scipy takes its time
 
-        return results_view(self._records, reference, running=running)
+        return Shown(results_view(self._records, reference, running=running), _results)
 
     def report(self, out: str | Path, *, force: bool = False) -> Path:
         """Write everything about the campaign, as it is now, into one HTML file that loads nothing.
@@ -129,13 +138,15 @@ class ResultMethods:
         with no_more_open_than(self._records.network_path):
             return export(self._records, format, Path(out), force=force, legs=legs)
 
-    def import_results(self, files: Iterable[str | Path], *, transformation: str | None = None) -> list[ImportedFile]:
+    def import_results(
+        self, files: str | Path | Iterable[str | Path], *, transformation: str | None = None
+    ) -> list[ImportedFile]:
         """Count results of earlier ``openfe quickrun`` runs as repeats of their transformations.
 
         Parameters
         ----------
         files
-            JSON files of quickrun, or directories that are searched for them.
+            JSON files of quickrun, or directories that are searched for them; or one.
         transformation
             What all the files are of, where they do not say it for sure: a name, or the JSON file given to quickrun.
 
@@ -154,7 +165,8 @@ class ResultMethods:
 
         importer = Importer(self._records, transformation)
         done = []
-        for file in files_in(map(Path, files)):
+        given = [files] if isinstance(files, str | Path) else files
+        for file in files_in(map(Path, given)):
             try:
                 record, request = importer.request_for(file)
                 done.append(ImportedFile(file, record.name, later=inbox.import_result(self._records, request)))
@@ -178,13 +190,15 @@ class ResultMethods:
             for record in self._records.index.transformations
         }
 
-    def get_transformation_results(self, transformation: str, *, return_protocoldagresults: bool = False) -> Any:
-        """Return the ProtocolResult of a transformation, None if there is no result yet.
+    def get_transformation_results(
+        self, transformation: str | Iterable[str], *, return_protocoldagresults: bool = False
+    ) -> Any:
+        """Return the ProtocolResult of a transformation, None if there is no result yet; of several, a dict of them.
 
         Parameters
         ----------
         transformation
-            Its name, id, or the beginning of an id.
+            Its name, id, or the beginning of an id; or several.
         return_protocoldagresults
             Return the list of its ProtocolDAGResults instead: all are read. Those of imported results are not there.
 
@@ -196,6 +210,12 @@ class ResultMethods:
         from xpm_alchem.results.protocol_results import ProtocolResults
 
         records = self._records
+        if not isinstance(transformation, str):
+            ids = [records.index.find(one) for one in transformation]
+            return {
+                one.name: self.get_transformation_results(one.id, return_protocoldagresults=return_protocoldagresults)
+                for one in ids
+            }
         stable_id = records.index.find(transformation).id
         tasks = grouped(tasks_now(records).values()).get(stable_id, [])
         if return_protocoldagresults:
@@ -205,18 +225,21 @@ class ResultMethods:
         results = ProtocolResults(records.network, records.workspace, trusted, records.cache_path, read_only=True)
         return results.of(stable_id, tasks, 0)
 
-    def get_task_results(self, task: str) -> list[Any]:
-        """Return the ProtocolDAGResult of the task 'TRANSFORMATION:REPEAT' in a list, empty while it is not complete.
+    def get_task_results(self, task: str | Iterable[str]) -> list[Any]:
+        """Return the ProtocolDAGResults of the task 'TRANSFORMATION:REPEAT', or of several: those that are complete.
 
         Raises
         ------
         InputError
             There is no such task, or its result was imported and has no ProtocolDAGResult.
         """
-        found = tasks_now(self._records)[find_task(self._records, task).task]
-        if found.imported:
-            raise InputError(f"'{task}' was imported: a file of `openfe quickrun` holds no ProtocolDAGResult.")
-        return [self._dag_result(found)] if found.status is TaskStatus.COMPLETE else []
+        everything = tasks_now(self._records)
+        found = [everything[one] for one in task_ids(self._records, task)]
+        for one in found:
+            if one.imported:
+                name = self._records.name_of(one)
+                raise InputError(f"'{name}' was imported: a file of `openfe quickrun` holds no ProtocolDAGResult.")
+        return [self._dag_result(one) for one in found if one.status is TaskStatus.COMPLETE]
 
     def _dag_result(self, task: TaskState) -> Any:
         from xpm_alchem import gufe_seam

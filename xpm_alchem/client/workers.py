@@ -7,12 +7,14 @@ from collections.abc import Callable
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.values import printable
 from xpm_alchem.campaign.workspace import check_writable, find_workspace, read_settings
+from xpm_alchem.client.shown import Shown
 from xpm_alchem.devices.asked import Asked
 from xpm_alchem.launchers.workers.pool import DEFAULT_POOL, Pool, pools_in
 from xpm_alchem.launchers.workers.profile import check_pool
 from xpm_alchem.launchers.workers.time_limit import find_limit
 from xpm_alchem.launchers.workers.worker import Terms, Worker
 from xpm_alchem.launchers.workers.worker_slots import worker_slots
+from xpm_alchem.tables.workers import workers_table
 from xpm_alchem.views.overview import View
 from xpm_alchem.views.workers import workers_view
 
@@ -95,4 +97,4 @@ def workers(workspace: str | None = None, pool: str | None = None) -> View:
     path = find_workspace(workspace, read_settings()).path
     if pool is not None and check_pool(pool, "--pool") not in (there := pools_in(path)):
         raise CampaignError(f"{path}: there is no pool {pool}. Pools there: {', '.join(there) or 'none'}.")
-    return workers_view(path, pool)
+    return Shown(workers_view(path, pool), workers_table)

@@ -17,9 +17,10 @@ from xpm_alchem.plan.budget import Budget
 from xpm_alchem.plan.campaign_yaml import parse_plan, read_plan_text
 from xpm_alchem.plan.restart_patterns import changed_patterns
 from xpm_alchem.plan.text import with_budget, with_restarts, with_strategy
+from xpm_alchem.requests.change import TaskChange
 from xpm_alchem.requests.import_results import apply_import
 from xpm_alchem.requests.second_look import look_again
-from xpm_alchem.requests.task_requests import TaskChange, apply_to_tasks, events_of, is_about_tasks
+from xpm_alchem.requests.task_requests import apply_to_tasks, events_of, is_about_tasks
 from xpm_alchem.strategy import DORMANT, StrategyState
 
 STOPPED = "stopped by the user"
@@ -44,7 +45,7 @@ def change_tasks(records: CampaignRecords, request: str, **values: Any) -> TaskC
     state = records.state()
     changed = foreseen if later else state.requests[asked["id"]]
     names = (records.name_of(state.tasks[task]) for task in dict.fromkeys(changed) if task in state.tasks)
-    return TaskChange(() if later and request == "create" else tuple(names), later)
+    return TaskChange(later, () if later and request == "create" else tuple(names))
 
 
 def set_strategy(records: CampaignRecords, changes: Mapping[str, Any]) -> bool:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import attrs
-
 from xpm_alchem.base.errors import InputError
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import DEFAULT_PRIORITY, REQUEST, TaskState, TaskStatus, grouped, number_repeats
@@ -32,22 +30,6 @@ CREATED = "created by the user"
 MOST_AT_ONCE = 1000  # tasks to create: more are taken for a slip
 Event = dict[str, Any]
 Request = Mapping[str, Any]
-
-
-@attrs.frozen
-class TaskChange:
-    """What became of something that was asked of tasks.
-
-    Attributes
-    ----------
-    tasks
-        'TRANSFORMATION:REPEAT' of every task that is changed; empty where a driver has yet to create them.
-    later
-        Whether a driver that runs will do it within seconds (else it is done).
-    """
-
-    tasks: tuple[str, ...]
-    later: bool
 
 
 def is_about_tasks(request: Request) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import shutil
 from collections.abc import Iterable
 from typing import Any
 
@@ -37,6 +39,13 @@ class PlainConsole(Console):
         """Print texts and tables."""
         are_texts = all(isinstance(one, str | Text) for one in objects)
         super().print(*objects, **{"soft_wrap": are_texts, "crop": False, **options})
+
+
+def plain_text(shown: RenderableType, width: int | None = None) -> str:
+    """Return what is drawn as text without colours; None: as wide as the terminal, or as usual."""
+    out = io.StringIO()
+    PlainConsole(file=out, width=width or shutil.get_terminal_size((120, 0)).columns, color_system=None).print(shown)
+    return out.getvalue().rstrip("\n")
 
 
 def told(*lines: str, style: str = "") -> Text:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from xpm_alchem.base.errors import InputError
 from xpm_alchem.base.near_miss import unknown_key
+from xpm_alchem.base.values import as_list
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.execution.attempt_log import AttemptLog
@@ -14,24 +15,28 @@ from xpm_alchem.views.hold import Holds, holds_now, shown_status
 from xpm_alchem.views.overview import View, find_task, tasks_now
 
 
-def tasks_view(records: CampaignRecords, *, status: str | None = None, transformation: str | None = None) -> View:
-    """Return a row for every task, or for those of one status or transformation, in the order of their creation.
+def tasks_view(
+    records: CampaignRecords,
+    *,
+    status: str | Iterable[str] | None = None,
+    transformation: str | Iterable[str] | None = None,
+) -> View:
+    """Return a row for every task, or for those of some statuses or transformations, in the order of their creation.
 
     Raises
     ------
     InputError
         There is no such status or transformation.
     """
-    if status is not None and status not in tuple(TaskStatus):
-        raise InputError(unknown_key(status, map(str, TaskStatus), "status", what="there is no"))
-    only = None if transformation is None else records.index.find(transformation).id
+    statuses = tuple(map(str, TaskStatus)) if status is None else as_list(status)
+    for one in statuses:
+        if one not in tuple(TaskStatus):
+            raise InputError(unknown_key(one, map(str, TaskStatus), "status", what="there is no"))
+    names = None if transformation is None else as_list(transformation)
+    only = records.index.by_id if names is None else {records.index.find(name).id for name in names}
     tasks = tasks_now(records)
     holds = holds_now(records, tasks.values())
-    chosen = [
-        task
-        for task in tasks.values()
-        if status in (None, shown_status(task, holds)) and only in (None, task.transformation)
-    ]
+    chosen = [task for task in tasks.values() if shown_status(task, holds) in statuses and task.transformation in only]
     return {
         "campaign": records.name,
         "unit": "kcal/mol",
@@ -70,9 +75,7 @@ def task_ids(records: CampaignRecords, texts: Iterable[str]) -> list[str]:
     InputError
         There is no such task, or none was named.
     """
-    if isinstance(texts, str):
-        texts = (texts,)
-    found = list(dict.fromkeys(find_task(records, text).task for text in texts))
+    found = list(dict.fromkeys(find_task(records, text).task for text in as_list(texts)))
     if not found:
         raise InputError("no task was named; write TRANSFORMATION:REPEAT, for example 'a_b_solvent:2'.")
     return found

@@ -36,5 +36,5 @@ class Pause:
         return self._set(mode, f"goes on: mode {mode}")
 
     def _set(self, mode: str, done: str) -> str:
-        later = self._campaign.set_network_strategy_mode(mode)
-        return f"{done} (the driver takes it in within seconds)" if later else done
+        change = self._campaign.set_network_strategy_mode(mode)
+        return f"{done} (the driver takes it in within seconds)" if change.later else done
