@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import attrs
 from rich.console import RenderableType
@@ -14,11 +14,15 @@ from xpm_alchem.base.paths import expanded
 from xpm_alchem.base.permissions import no_more_open_than
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
+from xpm_alchem.client.frames import ResultFrames, result_frames
 from xpm_alchem.client.shown import Shown
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.trust import check_module
 from xpm_alchem.views.overview import View, tasks_now
 from xpm_alchem.views.task import task_ids
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @attrs.frozen
@@ -58,7 +62,19 @@ class ResultMethods:
 
         def summary(self) -> View: ...
 
-    def results(self, *, reference: str | None = None, running: bool = True) -> View:
+    @overload
+    def results(
+        self, *, reference: str | None = None, running: bool = True, as_frames: Literal[False] = False
+    ) -> View: ...
+
+    @overload
+    def results(
+        self, *, reference: str | None = None, running: bool = True, as_frames: Literal[True]
+    ) -> ResultFrames: ...
+
+    def results(
+        self, *, reference: str | None = None, running: bool = True, as_frames: bool = False
+    ) -> View | ResultFrames:
         """Return the results of transformations, edges and ligands in kcal/mol; the keys are in docs/json.md.
 
         Parameters
@@ -67,15 +83,67 @@ class ResultMethods:
             Name of the ligand that values are relative to, instead of their mean.
         running
             Whether to say how the ligands' values settled over repeats.
+        as_frames
+            Return three pandas DataFrames instead, `transformations`, `edges` and `ligands`: as the properties.
 
         Raises
         ------
         InputError
             No ligand has this name.
+        MissingPackageError
+            DataFrames were asked for, and pandas is not installed.
         """
         from xpm_alchem.views.result import results_view  # scipy takes its time
 
+        if as_frames:
+            return result_frames(results_view(self._records, reference, running=False))
         return Shown(results_view(self._records, reference, running=running), _results)
+
+    @property
+    def transformations(self) -> DataFrame:
+        """dG of the transformations, a row each, in kcal/mol, as a pandas DataFrame.
+
+        Columns: `transformation`, `leg` (environment), `repeats` (how many), `estimate` (their mean), `sd` (between
+        them), `standard_error` (of the mean), `protocol_uncertainty` (mean of what the protocol says of each), `id`.
+
+        Raises
+        ------
+        MissingPackageError
+            pandas is not installed.
+        """
+        return self.results(as_frames=True).transformations
+
+    @property
+    def edges(self) -> DataFrame:
+        """ddG of the edges, a row each, in kcal/mol, as a pandas DataFrame.
+
+        Columns: `edge`, `ligand_a`, `ligand_b`, `from` and `to` (environments; the estimate is dG(to) - dG(from)),
+        `estimate`, `standard_error`, `sd` (between repeats), `fitted` (difference of the ligands' values),
+        `off_the_rest` (how far it is from what the rest of the network says), `z` (that over its standard deviation,
+        no unit), `experiment`, `missing` (transformations without a result).
+
+        Raises
+        ------
+        MissingPackageError
+            pandas is not installed.
+        """
+        return self.results(as_frames=True).edges
+
+    @property
+    def ligands(self) -> DataFrame:
+        """Values of the ligands relative to their mean, a row each, in kcal/mol, as a pandas DataFrame.
+
+        Columns: `ligand`, `from` and `to` (environments), `part` (connected part of the network, 0 is the largest),
+        `estimate` and `uncertainty` (as `openfe gather` has them), `steadied_estimate` and `standard_error`,
+        `on_experimental_scale`, `experiment`, `experiment_uncertainty`, `deviation` (of the value on that scale).
+        ``results(as_frames=True, reference=LIGAND).ligands`` are relative to a ligand.
+
+        Raises
+        ------
+        MissingPackageError
+            pandas is not installed.
+        """
+        return self.results(as_frames=True).ligands
 
     def report(self, out: str | Path, *, force: bool = False) -> Path:
         """Write everything about the campaign, as it is now, into one HTML file that loads nothing.

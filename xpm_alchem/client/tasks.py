@@ -11,6 +11,7 @@ from xpm_alchem.base.values import as_list
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import DEFAULT_PRIORITY, TaskStatus
 from xpm_alchem.campaign.task_transitions import with_extending
+from xpm_alchem.client.frames import task_frame
 from xpm_alchem.client.shown import Shown
 from xpm_alchem.requests.change import TaskChange
 from xpm_alchem.requests.inbox import change_tasks
@@ -20,6 +21,8 @@ from xpm_alchem.views import task as task_views
 from xpm_alchem.views.overview import View, find_task
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from xpm_alchem.driver.loop import Driver
 
 
@@ -47,6 +50,21 @@ class TaskMethods:
         """
         view = task_views.tasks_view(self._records, status=status, transformation=transformation)
         return Shown(view, tasks_table)
+
+    @property
+    def tasks(self) -> DataFrame:
+        """The tasks, a row each in the order of creation, as a pandas DataFrame.
+
+        Columns: `task` (TRANSFORMATION:REPEAT), `transformation`, `repeat`, `status`, `actioned` (whether it is to be
+        run), `at_work` (whether an attempt is), `priority` (1 is the most urgent), `extends` (a task), `attempts`,
+        `host` and `devices` (of the last attempt), `estimate` (kcal/mol), `reason` (of the status), `id`.
+
+        Raises
+        ------
+        MissingPackageError
+            pandas is not installed.
+        """
+        return task_frame(self.get_tasks())
 
     def create_tasks(
         self,
