@@ -84,7 +84,7 @@ class SmallCampaign:
     @property
     def records(self) -> CampaignRecords:
         """The campaign's records."""
-        return CampaignRecords.open(self.path / "workspace" / "campaigns" / self.plan["name"])
+        return CampaignRecords.open(self._made)
 
     def command(self, *arguments: object) -> list[str]:
         """Return the command line of ``xpm-alchem ARGUMENTS``."""
@@ -117,7 +117,11 @@ class SmallCampaign:
     @property
     def is_made(self) -> bool:
         """Whether the campaign is in its workspace."""
-        return (self.path / "workspace" / "campaigns" / self.plan["name"] / "index.json").exists()
+        return (self._made / "index.json").exists()
+
+    @property
+    def _made(self) -> Path:
+        return self.path / str(self.plan["workspace"]) / "campaigns" / str(self.plan["name"])
 
     def at_work(self, *, units: int = 0) -> list[Attempt]:
         """Return the attempts that are at work and have finished units."""

@@ -267,11 +267,13 @@ class Member:
     def _leave(self, ending: ExitCode) -> None:
         """Drive it no more until something of it has changed."""
         self.steps.tell_ending(ending)
+        self._seen = self._stamps()  # while nobody else may write but to the inbox: what comes later is a change
+        if self.steps.planning.has_requests:
+            return
         if ending is not self.ending:
             self._observe(DriverEvent(_ENDINGS[ending]))
         self.ending = ending
         self._let_go()
-        self._seen = self._stamps()
 
     def _let_go(self) -> None:
         self._steps = self._starts = self._stopping = None

@@ -89,6 +89,11 @@ class Planning:
             self._inbox = offset
             self._save()
 
+    @property
+    def has_requests(self) -> bool:
+        """Whether something was asked for that is not taken in yet."""
+        return bool(self.records.requests(self._inbox)[0])
+
     def take_plan(self) -> None:
         """Take in the plan, what the last driver knew, and the strategy's state, as they are on the disk."""
         plan = self.records.plan()

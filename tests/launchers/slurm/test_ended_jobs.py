@@ -40,7 +40,10 @@ def batch_of(root: Path, tasks: int, campaign: str = CAMPAIGN) -> Batch:
 
 
 def entries_of(batch: Batch) -> list[Entry]:
-    return [Entry(Path(script), batch=batch, number=number) for number, script in enumerate(batch.scripts)]
+    return [
+        Entry(Path(script), campaign=batch.campaign, batch=batch, number=number)
+        for number, script in enumerate(batch.scripts)
+    ]
 
 
 def told(root: Path) -> list[str]:
