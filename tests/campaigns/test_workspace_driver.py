@@ -16,7 +16,6 @@ from xpm_alchem.client import Workspace
 pytestmark = pytest.mark.slow
 
 SLOTS_4 = {"launcher": {"kind": "local", "slots": 4}}
-ONE_SLOT = {"launcher": {"kind": "local", "slots": 1}}
 
 
 def workspace(path: Path, *names: str, **given: object) -> SmallWorkspace:
@@ -75,24 +74,24 @@ def test_slots_are_held_by_weight_and_a_paused_network_gets_none(tmp_path: Path)
 def test_networks_come_and_stop_and_go_on_while_it_runs(tmp_path: Path) -> None:
     gates = {name: tmp_path / f"gate-{name}" for name in "abc"}
     made = SmallWorkspace(tmp_path)
-    made.add("a", repeats=2, gate=gates["a"], plan=ONE_SLOT)
+    made.add("a", repeats=2, gate=gates["a"], plan=SLOTS_4)
     driver = made.start("--stay")
-    wait_for(lambda: running(made) == {"a": 1})
+    wait_for(lambda: running(made) == {"a": 2})
     assert "driven by another process" in made.call("run", "--all", code=2)
     assert "driven by another process" in made.made["a"].run().stderr
-    made.add("b", repeats=2, gate=gates["b"], plan={"launcher": {"kind": "local", "slots": 2}})
-    wait_for(lambda: running(made) == {"a": 1, "b": 1})
+    made.add("b", repeats=1, gate=gates["b"], plan=SLOTS_4)
+    wait_for(lambda: running(made) == {"a": 2, "b": 1})
     made.call("stop", "a", code=3)
     assert made.opened("a").get_network_state() == "inactive"
-    assert made.tasks("a", "running") == 0 and made.tasks("b", "running") >= 1
+    assert running(made) == {"b": 1}
     gates["a"].touch()
     made.call("network", "state", "a", "active")
     wait_for(lambda: made.tasks("a", "complete") == 2)  # nothing was lost, and it was taken up by the same driver
     gates["b"].touch()
-    wait_for(lambda: made.tasks("b", "complete") == 2)
+    wait_for(lambda: made.tasks("b", "complete") == 1)
     wait_for(lambda: not any(row["driver"] for row in made.shown().values()))  # left to whoever wants something
     made.opened("b").create_tasks(made.opened("b").records.index.transformations[0].name)
-    wait_for(lambda: made.tasks("b", "complete") == 3)
+    wait_for(lambda: made.tasks("b", "complete") == 2)
     made.add("c", repeats=1, gate=gates["c"])
     wait_for(lambda: running(made) == {"c": 1})
     made.call("stop", "--all", code=3)
@@ -101,7 +100,7 @@ def test_networks_come_and_stop_and_go_on_while_it_runs(tmp_path: Path) -> None:
     assert not running(made) and made.opened("c").get_network_state() == "active"
     gates["c"].touch()
     assert "satisfied" in made.call("run", "--all")
-    assert {name: made.tasks(name, "complete") for name in "abc"} == {"a": 2, "b": 3, "c": 1}
+    assert {name: made.tasks(name, "complete") for name in "abc"} == {"a": 2, "b": 2, "c": 1}
 
 
 def test_a_campaign_that_another_process_drives_is_left_to_it_and_taken_up_after_it(tmp_path: Path) -> None:

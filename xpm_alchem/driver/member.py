@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 from experimaestro.settings import WorkspaceSettings
@@ -22,6 +23,7 @@ from xpm_alchem.driver.log import note, note_failure
 from xpm_alchem.driver.loop import BEAT_SECONDS, stopping
 from xpm_alchem.driver.starts import Starts
 from xpm_alchem.driver.steps import ExitCode, Steps
+from xpm_alchem.driver.submission import Job
 from xpm_alchem.driver.workspace_budget import WorkspaceBudget
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.requests.inbox import STOPPED
@@ -52,6 +54,8 @@ class Member:
         The workspace's.
     running
         Returns the experimaestro experiment of all campaigns, opened by now.
+    started
+        Of all campaigns: see `Starts`.
 
     Attributes
     ----------
@@ -72,10 +76,12 @@ class Member:
         ended: Callable[[], None],
         budget: WorkspaceBudget,
         running: Callable[[], Any],
+        started: dict[Path, Job],
     ) -> None:
         self.name, self._path = records.name, records.path
         self._workspace, self._launcher_of, self._observe = workspace, launcher_of, observe
         self._ended, self._budget, self._running = ended, budget, running
+        self._started = started
         self._held = ExitStack()
         self._steps: Steps | None = None
         self._starts: Starts | None = None
@@ -93,9 +99,9 @@ class Member:
         return self._steps is not None
 
     @property
-    def due(self) -> float:
-        """When it is its turn, by a clock that nobody sets."""
-        return self._due
+    def is_hoped_for(self) -> bool:
+        """Whether there may soon be something to do: trouble that has lasted for minutes may last for days."""
+        return self.is_open or self.is_locked or (bool(self.trouble) and self._pause < _LONGEST_PAUSE)
 
     def hurry(self) -> None:
         """Make it its turn, if it has attempts: one of somebody's has ended."""
@@ -179,7 +185,8 @@ class Member:
         if self._starts is None:
             steps = self.steps
             steps.launcher.check()
-            self._starts = steps.starts(self._held.enter_context(steps.session(self._running())))
+            session = self._held.enter_context(steps.session(self._running()))
+            self._starts = steps.starts(session, self._started)
         return self._starts
 
     @property
