@@ -676,14 +676,15 @@ def test_a_late_result_of_a_task_in_error_is_taken_in_as_told(patient: Patient) 
 def test_a_repeat_whose_files_are_lost_is_computed_anew_under_another_name_as_told(patient: Patient) -> None:
     patient.unit_results()[0].unlink()
     patient.files.result.unlink()
-    other = TaskSummary.read(patient.directories()[1] / "summary.json")
+    second = patient.directories()[1]
+    other = TaskSummary.read(second / "summary.json")
     assert "under another 'name'" in _advice(patient.examine(), "task files")
     patient.files.path.rename(patient.workspace / "moved")
     patient.campaign.plan = {**patient.campaign.plan, "name": "second"}
     patient.campaign.write_plan()
     assert patient.campaign.run().returncode == 0
     assert wrong(patient.examine()) == {}  # the first campaign's repeat is the same task
-    assert TaskSummary.read(patient.directories()[1] / "summary.json") == other
+    assert TaskSummary.read(second / "summary.json") == other
 
 
 def test_an_unfinished_task_that_cannot_go_on_is_begun_anew_as_told(patient: Patient) -> None:

@@ -339,7 +339,12 @@ def write_record(
 
 
 def read_record(
-    path: Path, kind: str, version: int, migrations: Mapping[int, Migration] | None = None
+    path: Path,
+    kind: str,
+    version: int,
+    migrations: Mapping[int, Migration] | None = None,
+    *,
+    oldest: int | None = None,
 ) -> dict[str, Any]:
     """Read a record written by `write_record`.
 
@@ -349,6 +354,8 @@ def read_record(
         The file, the kind it must have, and the newest version that is understood.
     migrations
         From version n to n + 1. A file of an older version is copied to ``<name>.v<n>.bak`` and rewritten.
+    oldest
+        The oldest version that is returned as it is, with its `format_version`; default `version`.
 
     Raises
     ------
@@ -375,7 +382,7 @@ def read_record(
             "Upgrade xpm-alchem; nothing was changed.",
             newer=True,
         )
-    if found < version:
+    if found < (version if oldest is None else oldest):
         for step in range(found, version):
             migrate = (migrations or {}).get(step)
             if migrate is None:

@@ -54,6 +54,7 @@ _KEYS: Mapping[str, Check] = {
     "weights": _mapping_to(_or_none(_is_number)),
     "unwanted": _mapping_to(_is_number),
     "inbox": is_count,
+    "network": is_count,
 }
 _STRATEGY: Mapping[str, Check] = {  # the fields of strategy.StrategyState
     "status": lambda value: value in ("awake", "dormant", "error"),

@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
 from xpm_alchem.base.errors import (
     CampaignError,
-    FormatError,
-    NetworkError,
     RecordsError,
     WorkspaceError,
 )
@@ -33,13 +30,14 @@ from xpm_alchem.base.stamps import stamp_of
 from xpm_alchem.campaign.driver_state import DRIVER, DRIVER_VERSION, read_driver_state
 from xpm_alchem.campaign.experimental_record import read_experimental, write_experimental
 from xpm_alchem.campaign.holder import Holder
-from xpm_alchem.campaign.index_record import read_index, write_index
+from xpm_alchem.campaign.index_record import FIRST_NETWORK, NetworkInForce, write_index
 from xpm_alchem.campaign.lock import CampaignLock, cannot_be_written
+from xpm_alchem.campaign.network_files import NetworkFiles
 from xpm_alchem.campaign.queue_record import QueueNote, read_queue, write_queue
 from xpm_alchem.campaign.task_state import REQUEST, CampaignState, TaskState
 from xpm_alchem.campaign.told_state import ToldState
 from xpm_alchem.network.index import Index
-from xpm_alchem.network.loading import Network, load_network
+from xpm_alchem.network.loading import Network
 from xpm_alchem.plan.campaign_yaml import Plan, read_plan
 
 GIVEN = "given.yaml"  # the plan as a file gave it last
@@ -64,6 +62,7 @@ class CampaignRecords:
         self._journal = Journal(self.path / "tasks.jsonl", TASKS)
         self._task_paths: dict[str, Path] = {}  # a driver asks for thousands of them each second
         self._told = ToldState(self._journal, self.snapshot_path)
+        self._networks = NetworkFiles(self.path, lambda: self.plan().trusted_modules)
 
     # ----------------------------------------------------------------------------------------- making and opening
     @classmethod
@@ -81,7 +80,7 @@ class CampaignRecords:
             shutil.rmtree(temporary, ignore_errors=True)
             make_directories(temporary)
             as_network = permissions_of(plan.network)
-            with atomic_write(temporary / "network.json", "wb", permissions=as_network) as out:
+            with atomic_write(temporary / FIRST_NETWORK, "wb", permissions=as_network) as out:
                 out.write(network.content)
             write_index(temporary / "index.json", network.index, permissions=as_network)
             for name in ("campaign.yaml", GIVEN):
@@ -117,8 +116,8 @@ class CampaignRecords:
 
     @property
     def network_path(self) -> Path:
-        """The network as given."""
-        return self.path / "network.json"
+        """The network in force."""
+        return self._networks.path_of(self.in_force.file)
 
     @property
     def cache_path(self) -> Path:
@@ -130,44 +129,67 @@ class CampaignRecords:
         """The state that the journal told up to an offset; may be deleted at any time too."""
         return self.path / "tasks.snapshot"
 
-    @cached_property
-    def index(self) -> Index:
-        """The network's index; one that is damaged is made again.
+    # ------------------------------------------------------------------------------------------------- the network
+    @property
+    def in_force(self) -> NetworkInForce:
+        """Which network is in force, and what was in it once.
 
         Raises
         ------
         FormatError
             It was written by a newer version.
         NetworkError
-            It is damaged, and so is the network.
+            Its index is damaged, and so is the network.
         """
-        return self._written_index or self.network.index
+        return self._networks.in_force
 
-    @cached_property
-    def _written_index(self) -> Index | None:
-        try:
-            return read_index(self.path / "index.json")
-        except FormatError as error:
-            if error.newer:
-                raise
-            return None
+    @property
+    def index(self) -> Index:
+        """The index of the network in force; errors as of `in_force`."""
+        return self._networks.in_force.index
 
-    @cached_property
+    @property
     def network(self) -> Network:
-        """The network.
+        """The network in force.
 
         Raises
         ------
         NetworkError
-            It is damaged, or not the one that the campaign was made from.
+            It is damaged, or not the one that was put in force.
         """
-        network = load_network(self.network_path, self.plan().trusted_modules)
-        if self._written_index is not None and network.index.by_id.keys() != self._written_index.by_id.keys():
-            raise NetworkError(
-                f"{self.network_path}: damaged or replaced: its transformations are not those the campaign was made "
-                "from. Restore it from a backup, or from the file that was given to `run` first."
-            )
-        return network
+        return self._networks.network
+
+    @network.setter
+    def network(self, network: Network) -> None:
+        self._networks.network = network
+
+    def gone_network(self, stable_id: str) -> Network:
+        """Return the network that holds a transformation that is gone; errors as of `network`."""
+        return self._networks.of(self.in_force.gone[stable_id].file)
+
+    def put_network_in_force(
+        self, network: Network, *, given: Collection[str] | None = None, permissions: int = ANYBODY
+    ) -> None:
+        """Put another network in force, all at once: what is not in it is gone.
+
+        Parameters
+        ----------
+        given
+            Stable ids of what a file gave, if one did.
+        permissions
+            Of the network's file.
+        """
+        self._require_lock()
+        number = self.state().network
+        with self._own("index.json", "written"):
+            self._networks.put_in_force(network, number, given=given, permissions=permissions)
+        self._told.look_again()
+
+    def remember_given(self, given: Collection[str]) -> None:
+        """Remember what a file gave last, where that leaves the network as it is."""
+        self._require_lock()
+        with self._own("index.json", "written"):
+            self._networks.remember_given(given)
 
     def plan(self) -> Plan:
         """Read the plan in force."""
@@ -204,14 +226,22 @@ class CampaignRecords:
 
     # ------------------------------------------------------------------------------------------------- the journal
     def state(self) -> CampaignState:
-        """Return the tasks, reading only what the journal gained since the last call."""
-        known = self.index.by_id
+        """Return the tasks, reading only what the journal gained since the last call.
+
+        Where the network has grown meanwhile, in another process, `in_force` is the new one then.
+        """
+        state = self._read_state()
+        if state.network != self.in_force.number and self._networks.look_again():
+            state = self._read_state()
+        return state
+
+    def _read_state(self) -> CampaignState:
         with self._own(self._journal.path.name, "read"):
-            return self._told.now(known, is_holder=self._lock.is_held)
+            return self._told.now(self.in_force.known, self.in_force.gone, is_holder=self._lock.is_held)
 
     def agrees_with_snapshot(self) -> bool | None:
         """Return whether the snapshot leads to the state that the journal tells; None where none is fit to be used."""
-        return self._told.agrees_with_snapshot(self.index.by_id)
+        return self._told.agrees_with_snapshot(self.in_force.known, self.in_force.gone)
 
     def by_journal_alone(self) -> CampaignRecords:
         """Neither use a snapshot of the journal nor leave one, and return these records."""
@@ -248,7 +278,11 @@ class CampaignRecords:
 
     def name_of(self, task: TaskState) -> str:
         """Return what people call a task: 'TRANSFORMATION:REPEAT'."""
-        return f"{self.index.by_id[task.transformation].name}:{task.repeat}"
+        return f"{self.transformation_name(task.transformation)}:{task.repeat}"
+
+    def transformation_name(self, stable_id: str) -> str:
+        """Return what people call a transformation, also one that is gone; its id where it is none of this campaign."""
+        return self.in_force.names.get(stable_id, stable_id)
 
     def driver_state(self) -> dict[str, Any]:
         """Return what the driver remembers; without a file nothing, and nothing of the inbox is to be applied again.
@@ -347,6 +381,7 @@ class CampaignRecords:
             return
         with self._lock.hold(is_brief=is_brief):
             self._told.look_again()
+            self._networks.look_again()
             yield
 
     def holder(self) -> Holder | None:

@@ -25,7 +25,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -47,7 +47,9 @@ _FOLDING = (  # what decides what a journal tells
 )
 
 
-def read_snapshot(path: Path, journal: Path, transformations: Iterable[str]) -> tuple[CampaignState, Prefix] | None:
+def read_snapshot(
+    path: Path, journal: Path, transformations: Iterable[str], gone: Collection[str] = ()
+) -> tuple[CampaignState, Prefix] | None:
     """Return the state up to an offset of the journal, and the journal's bytes up to there; None if none is fit.
 
     Parameters
@@ -57,7 +59,9 @@ def read_snapshot(path: Path, journal: Path, transformations: Iterable[str]) -> 
     journal
         The journal it should be one of.
     transformations
-        Stable ids of those there are.
+        Stable ids of those there are and were.
+    gone
+        Of those that were.
     """
     known = frozenset(transformations)
     try:
@@ -70,7 +74,7 @@ def read_snapshot(path: Path, journal: Path, transformations: Iterable[str]) -> 
         if prefix is None or header != _header(prefix, known, state):
             return None
         with without_collecting():
-            return CampaignState.from_plain(json.loads(state), known), prefix
+            return CampaignState.from_plain(json.loads(state), known, gone), prefix
     except (OSError, LookupError, TypeError, ValueError, AttributeError, RecursionError, OverflowError):
         return None  # there is none, or it is damaged
 
@@ -83,7 +87,7 @@ def write_snapshot(path: Path, journal: Path, state: CampaignState, prefix: Pref
     state, prefix
         What was read of the journal, and the very bytes it was read from.
     known
-        Stable ids of the transformations there are.
+        Stable ids of the transformations there are and were.
     """
     content = json.dumps(state.to_plain(), separators=(",", ":")).encode()
     header = json.dumps(_header(prefix, frozenset(known), content), sort_keys=True).encode()

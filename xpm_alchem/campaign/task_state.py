@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any
@@ -31,7 +32,8 @@ class TaskStatus(StrEnum):
 _STATUSES: Mapping[str, TaskStatus] = {str(status): status for status in TaskStatus}  # quicker than TaskStatus(text)
 DEFAULT_PRIORITY, LARGEST_PRIORITY = 10, 2**63 - 1
 REQUEST = "wish"  # the event of a request, and its key in the inbox: a driver of 0.1 may be who reads it
-_SEVERAL = ("iteration", REQUEST)  # events that hold several changes
+NETWORK = "network"  # the event of a network that has changed
+_SEVERAL = ("iteration", REQUEST, NETWORK)  # events that hold several changes
 _ID = re.compile(r"[!-~]{1,200}")
 _DIRECTORY = re.compile(r"(jobs|campaigns/[A-Za-z0-9][A-Za-z0-9._-]*/imported)(/[A-Za-z0-9_-][A-Za-z0-9._-]*)+")
 
@@ -49,7 +51,7 @@ class TaskState:
     actioned
         Whether it is to be run.
     cancelled_by
-        'user', 'strategy' or 'budget' for one that is not: each takes up again only what it cancelled itself.
+        'user', 'strategy', 'budget' or 'network' for one that is not: each takes up again only what it cancelled.
     priority
         1 is the most urgent.
     attempts_before
@@ -138,12 +140,18 @@ class CampaignState:
     Parameters
     ----------
     transformations
-        Stable ids of those there are; tasks of others are passed over. None: of any.
+        Stable ids of those there are and were; tasks of others are passed over. None: of any.
+    gone
+        Stable ids of those that were in the network once.
 
     Attributes
     ----------
     tasks
-        By task id, in the order of their creation.
+        Those of the network, by task id, in the order of their creation.
+    everything
+        The same with those of transformations that are gone.
+    network
+        The number of the network that the journal told of last.
     requests
         The tasks that each of the user's requests changed, by the request's id: none is granted twice.
     hosts
@@ -156,9 +164,11 @@ class CampaignState:
         The network's state and weight.
     """
 
-    def __init__(self, transformations: Container[str] | None = None) -> None:
-        self._transformations = transformations
-        self.tasks: dict[str, TaskState] = {}
+    def __init__(self, transformations: Container[str] | None = None, gone: Collection[str] = ()) -> None:
+        self._transformations, self._gone = transformations, gone
+        self.everything: dict[str, TaskState] = {}
+        self.tasks: dict[str, TaskState] = {} if gone else self.everything
+        self.network = 1
         self.requests: dict[str, tuple[str, ...]] = {}
         self.hosts = HostHistory()
         self.ledger = Ledger()
@@ -166,7 +176,9 @@ class CampaignState:
         self.standing = Standing()
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Any], transformations: Container[str] | None = None) -> CampaignState:
+    def from_plain(
+        cls, plain: Mapping[str, Any], transformations: Container[str] | None = None, gone: Collection[str] = ()
+    ) -> CampaignState:
         """Return the state of which `to_plain` was made; a task must be as sound as one that the journal creates.
 
         Raises
@@ -174,7 +186,7 @@ class CampaignState:
         LookupError, TypeError, ValueError
             It was made of none, or by another version.
         """
-        state = cls(transformations)
+        state = cls(transformations, gone)
         if tuple(plain["task_fields"]) != _NAMES:
             raise ValueError("tasks of another version")
         for row in plain["tasks"]:
@@ -184,24 +196,26 @@ class CampaignState:
             task = TaskState(*row)
             if not state._is_sound(task.task, task.transformation, task.repeat, task.directory):
                 raise ValueError("a task that makes no sense")
-            state.tasks[task.task] = task
+            state._add(task)
         state.requests = {request: tuple(tasks) for request, tasks in plain["requests"].items()}
         state.hosts = HostHistory.from_plain(plain["hosts"])
         state.ledger = Ledger.from_plain(plain["ledger"])
         state.notified = plain["notified"]
         state.standing = Standing().changed(plain["standing"])
+        state.network = plain["network"]
         return state
 
     def to_plain(self) -> dict[str, Any]:
         """Return all that is in it, as JSON has it."""
         return {
             "task_fields": _NAMES,
-            "tasks": [_row_of(task) for task in self.tasks.values()],
+            "tasks": [_row_of(task) for task in self.everything.values()],
             "requests": self.requests,
             "hosts": self.hosts.to_plain(),
             "ledger": self.ledger.to_plain(),
             "notified": self.notified,
             "standing": attrs.asdict(self.standing),
+            "network": self.network,
         }
 
     def apply(self, record: Mapping[str, Any]) -> None:
@@ -213,24 +227,29 @@ class CampaignState:
                 self.apply({"time": record.get("time"), **change})
             if isinstance(record.get("id"), str):
                 self.requests[record["id"]] = tuple(dict.fromkeys(str(change.get("task")) for change in changes))
+            if event == NETWORK:
+                self.network = count(record.get("number"), self.network)
+                self.standing = self.standing.changed(record)
             return
-        task = self.tasks.get(str(record.get("task")))
+        task = self.everything.get(str(record.get("task")))
         when, reason = number(record.get("time")), text(record.get("reason"))
         match event:
             case "created" if task is None and self._is_sound(
                 record.get("task"), record.get("transformation"), record.get("repeat"), record.get("directory")
             ):
-                self.tasks[record["task"]] = TaskState(
-                    task=record["task"],
-                    transformation=record["transformation"],
-                    repeat=record["repeat"],
-                    directory=record["directory"],
-                    extends=text_or_none(record.get("extends")),
-                    actioned=True,
-                    reason=reason,
-                    changed=when,
-                    priority=record["priority"] if is_priority(record.get("priority")) else DEFAULT_PRIORITY,
-                    imported=text(record.get("imported")),
+                self._add(
+                    TaskState(
+                        task=record["task"],
+                        transformation=record["transformation"],
+                        repeat=record["repeat"],
+                        directory=record["directory"],
+                        extends=text_or_none(record.get("extends")),
+                        actioned=True,
+                        reason=reason,
+                        changed=when,
+                        priority=record["priority"] if is_priority(record.get("priority")) else DEFAULT_PRIORITY,
+                        imported=text(record.get("imported")),
+                    )
                 )
             case "status" if task is not None and text(record.get("status")) in _STATUSES:
                 self.hosts.note(task.task, record, when)
@@ -253,12 +272,15 @@ class CampaignState:
                 task.at_once = not task.actioned and record.get("at_once") is True
             case "trouble" if task is not None:
                 task.trouble = reason
-            case "network":
-                self.standing = self.standing.changed(record)
             case "notified":
                 self.notified[text(record.get("what"))] = text(record.get("of"))
             case "priority" if task is not None and is_priority(record.get("priority")):
                 task.priority = record["priority"]
+
+    def _add(self, task: TaskState) -> None:
+        self.everything[task.task] = task
+        if self._gone and task.transformation not in self._gone:
+            self.tasks[task.task] = task
 
     def _is_sound(self, task: Any, transformation: Any, repeat: Any, directory: Any) -> bool:
         """Whether a task has what it needs, and a directory that stays within the workspace."""
@@ -303,13 +325,17 @@ def grouped(tasks: Iterable[TaskState]) -> dict[str, list[TaskState]]:
 
 
 def number_repeats(transformations: Iterable[str], groups: Mapping[str, list[TaskState]]) -> Iterator[tuple[str, int]]:
-    """Yield each transformation with the number of its next repeat, counting on from the tasks there are."""
-    last: dict[str, int] = {}
+    """Yield each transformation with the number of its next repeat: those that no task has, from 1 on.
+
+    There are gaps where results were taken over that another campaign has computed: what fills them is the same task in
+    every campaign of the workspace.
+    """
+    free: dict[str, Iterator[int]] = {}
     for transformation in transformations:
-        if transformation not in last:
-            last[transformation] = max((task.repeat for task in groups.get(transformation, ())), default=0)
-        last[transformation] += 1
-        yield transformation, last[transformation]
+        if transformation not in free:
+            taken = {task.repeat for task in groups.get(transformation, ())}
+            free[transformation] = itertools.filterfalse(taken.__contains__, itertools.count(1))
+        yield transformation, next(free[transformation])
 
 
 def _changes(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -34,6 +34,7 @@ class ToldState:
         self._journal, self._snapshot = journal, snapshot
         self._prefix = Prefix()
         self._state: CampaignState | None = None
+        self._made_of: tuple[Collection[str], Collection[str]] = ((), ())
         self._unspared = 0  # lines that were read since the last snapshot
         self._read_at = _NEVER
         self.has_snapshots = True
@@ -47,13 +48,15 @@ class ToldState:
         """Read what the journal has gained when `now` is called next, whoever asks."""
         self._read_at = _NEVER
 
-    def now(self, known: Collection[str], *, is_holder: bool) -> CampaignState:
-        """Return the state, reading only what the journal gained since the last call.
+    def now(self, known: Collection[str], gone: Collection[str] = (), *, is_holder: bool) -> CampaignState:
+        """Return the state, reading only what the journal gained since the last call: all of it, for another network.
 
         Parameters
         ----------
         known
-            Stable ids of the transformations there are.
+            Stable ids of the transformations there are and were.
+        gone
+            Of those that were.
         is_holder
             Whether this process holds the campaign's lock: it may leave a snapshot whoever began the journal, and as
             nobody else writes, it is enough to look once a second.
@@ -66,18 +69,22 @@ class ToldState:
             It cannot be read (now, or by this user).
         """
         began = time.monotonic()
+        if self._made_of[0] is not known or self._made_of[1] is not gone:
+            if self._made_of != (known, gone):
+                self._state = None
+            self._made_of = (known, gone)
         if is_holder and self._state is not None and began - self._read_at < _LOOK_SECONDS:
             return self._state
         if self._state is None:
-            found = read_snapshot(self._snapshot, self._journal.path, known) if self.has_snapshots else None
-            self._state, self._prefix = found or (CampaignState(known), Prefix())
+            found = read_snapshot(self._snapshot, self._journal.path, known, gone) if self.has_snapshots else None
+            self._state, self._prefix = found or (CampaignState(known, gone), Prefix())
         try:
             self._read_on(self._state)
         except BaseException:  # Ctrl-C, say: half of what was read is not to be taken for all of it, nor to be kept
             self._state = None
             raise
         self._read_at = began
-        if self._unspared >= max(WORTH_LINES, len(self._state.tasks)):
+        if self._unspared >= max(WORTH_LINES, len(self._state.everything)):
             self._unspared = 0
             if self.has_snapshots and (is_holder or may_leave_one(self._journal.path)):
                 write_snapshot(self._snapshot, self._journal.path, self._state, self._prefix, known)
@@ -94,7 +101,7 @@ class ToldState:
                 state.apply(record)
         self._unspared += lines.count(b"\n")
 
-    def agrees_with_snapshot(self, known: Collection[str]) -> bool | None:
+    def agrees_with_snapshot(self, known: Collection[str], gone: Collection[str] = ()) -> bool | None:
         """Return whether going on from the snapshot leads to the state of now; None where none is fit to be used.
 
         Raises
@@ -102,11 +109,11 @@ class ToldState:
         FormatError, WorkspaceError
             As from `now`.
         """
-        found = read_snapshot(self._snapshot, self._journal.path, known)
+        found = read_snapshot(self._snapshot, self._journal.path, known, gone)
         if found is None:
             return None
         kept, prefix = found
-        state = self.now(known, is_holder=False)
+        state = self.now(known, gone, is_holder=False)
         lines, _ = self._journal.whole_lines(prefix.offset)
         for record in self._journal.records(lines[: self.position - prefix.offset], from_start=False):
             kept.apply(record)

@@ -50,13 +50,13 @@ class Display:
         self._console.print(told(f"{time.strftime('%H:%M:%S')}  {text}"))
 
     def _name(self, task: TaskState) -> str:
-        return f"{self._records.index.by_id[task.transformation].name}:{task.repeat}"
+        return self._records.name_of(task)
 
     def _refresh(self) -> None:
         if self._live is None or time.time() - self._refreshed < 0.2:
             return
         self._refreshed = time.time()
-        self._looks.begin([task for task in self._records.state().tasks.values() if task.at_work])
+        self._looks.begin([task for task in self._records.state().everything.values() if task.at_work])
         tasks = status_view(self._records, self._looks)["tasks"]
         counts = ", ".join(f"{count} {status}" for status, count in tasks.items() if count)
         self._live.update(Text(f"[{self._records.name}]  {counts}   (Ctrl-C detaches; tasks go on)"), refresh=True)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from xpm_alchem.campaign.standing import NetworkState
+from xpm_alchem.cli.growth import confirm_what_goes, tell_growth
 from xpm_alchem.cli.look import list_command
-from xpm_alchem.cli.options import campaign_argument, say, workspace_option
+from xpm_alchem.cli.options import a_path, campaign_argument, say, workspace_option
 from xpm_alchem.client import Campaign
+from xpm_alchem.client.networks import named_transformations, read_given_network
+from xpm_alchem.requests.growth import Growth, growth_by_command, growth_without
 
 
 @click.group("network")
@@ -41,3 +46,48 @@ def state_command(campaign: str, state: str, workspace: str | None) -> None:
     made = Campaign.open(campaign, workspace=workspace)
     change = made.set_network_state(state)
     say(f"{made.name}: {f'the driver sets it {state} within seconds' if change.later else state}")
+
+
+_yes = click.option("--yes", is_flag=True, help="Without a question, whatever goes.")
+
+
+@network_command.command("grow")
+@campaign_argument
+@click.argument("network", type=a_path)
+@_yes
+@workspace_option
+def grow_command(campaign: str, network: Path, yes: bool, workspace: str | None) -> None:
+    """Put another network in force: what is new joins, what is not in it is gone, what is the same keeps all it has."""
+    made = Campaign.open(campaign, workspace=workspace)
+    given = read_given_network(made.records, network)
+    growth = growth_by_command(made.records, given)
+    tell_growth(growth)
+    if not growth.change:
+        say(f"{made.name}: this is the network already")
+        return
+    if not growth.is_another:
+        confirm_what_goes(growth, yes=yes)
+    _say_done(made, growth, later=made.grow(network, anew=yes).later)
+
+
+@network_command.command("drop")
+@campaign_argument
+@click.argument("transformations", nargs=-1, required=True, metavar="TRANSFORMATION...")
+@_yes
+@workspace_option
+def drop_command(campaign: str, transformations: tuple[str, ...], yes: bool, workspace: str | None) -> None:
+    """Take transformations out of the network: they get no more tasks, and their results count no more."""
+    made = Campaign.open(campaign, workspace=workspace)
+    growth = growth_without(made.records, named_transformations(made.records, transformations))
+    tell_growth(growth)
+    confirm_what_goes(growth, yes=yes)
+    _say_done(made, growth, later=made.drop(transformations).later)
+
+
+def _say_done(made: Campaign, growth: Growth, *, later: bool) -> None:
+    if later:
+        say(f"{made.name}: the driver takes it in within seconds")
+    elif growth.change.new:
+        say(f"{made.name}: done; `xpm-alchem run` computes what is new")
+    else:
+        say(f"{made.name}: done")

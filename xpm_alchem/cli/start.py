@@ -21,6 +21,7 @@ from xpm_alchem.base.passing import patiently
 from xpm_alchem.base.shell import command_line
 from xpm_alchem.base.streams import wait_at_most
 from xpm_alchem.campaign.task_state import without_tasks
+from xpm_alchem.cli.growth import confirm_what_goes, tell_growth
 from xpm_alchem.cli.options import DRIVES, a_path, campaign_argument, console, say, workspace_option
 from xpm_alchem.client import Campaign
 from xpm_alchem.network.advice import advice
@@ -62,7 +63,14 @@ def init_command(
     except OSError as error:
         raise InputError(f"{out}: cannot be written ({error.strerror}).") from None
     read_plan(out)
+    _say_what_is_there(out, workspace)
     say("", f"wrote {out}; look at it, then: {command_line('run', str(out))}")
+
+
+def _say_what_is_there(plan_file: Path, workspace: str | None) -> None:
+    """Say what the workspace has of a network already, where that can be known."""
+    with suppress(XpmAlchemError, OSError):
+        _print_there(Campaign.forecast(plan_file, workspace=workspace))
 
 
 def _describe(out: Console, network: Network) -> None:
@@ -102,6 +110,7 @@ def _describe(out: Console, network: Network) -> None:
 @click.option("--launcher", metavar="NAME", help="Launcher instead of the campaign's.")
 @click.option("--once", is_flag=True, help="Harvest, plan and submit once, then leave (for cron and scrontab).")
 @click.option("--detach", is_flag=True, help="Drive in the background.")
+@click.option("--yes", is_flag=True, help="Take a changed network without a question, whatever goes from it.")
 @click.option("--dry-run", is_flag=True, help="Say what would be submitted, where, at what cost; change nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="No line for every unit, no table at the end.")
 def run_command(
@@ -112,6 +121,7 @@ def run_command(
     launcher: str | None,
     once: bool,
     detach: bool,
+    yes: bool,
     dry_run: bool,
     quiet: bool,
 ) -> NoReturn:
@@ -129,7 +139,7 @@ def run_command(
         raise click.UsageError("--stay is for --all.")
     out = console()
     given = Preparation.read(campaign, workspace, launcher)
-    forecast = given.forecast()
+    forecast = given.forecast(anew=yes)
     if dry_run:
         _print_forecast(out, forecast)
         if word := given.launcher.check():
@@ -141,7 +151,17 @@ def run_command(
     for change in forecast.changes:
         say(f"plan changed: {change}")
     _print_kept(out, forecast)
-    made = Campaign(given.make())
+    if forecast.growth is not None:
+        tell_growth(forecast.growth)
+        confirm_what_goes(forecast.growth, yes=yes)
+    _print_there(forecast)
+    prepared = given.make(anew=yes)
+    made = Campaign(prepared.records)
+    if prepared.is_asked:
+        say(
+            f"{made.records.holder() or 'another process'} drives the campaign, and takes the network in within seconds"
+        )
+        sys.exit(3)
     if detach:
         _detach(out, made, launcher)
     from xpm_alchem.cli.display import Display
@@ -168,10 +188,27 @@ def _print_kept(out: Console, forecast: Forecast) -> None:
         say(f"stays as commands have set it: {change}")
 
 
+def _print_there(forecast: Forecast) -> None:
+    """Say what the workspace has already, and what the rest costs."""
+    if not forecast.there:
+        return
+    there, left = forecast.there, len(forecast.tasks)
+    cost = "" if forecast.cost is None else f", expected cost {_cost(forecast)}"
+    say(f"{there} of {there + left} are there already, {left} to compute{cost}")
+
+
+def _cost(forecast: Forecast) -> str:
+    least, most = (amount_text(cost) for cost in forecast.cost or (0.0, 0.0))
+    return f"{least} to {most} {forecast.cost_unit}"
+
+
 def _print_forecast(out: Console, forecast: Forecast) -> None:
     for change in forecast.changes:
         say(f"the plan would change: {change}")
     _print_kept(out, forecast)
+    if forecast.growth is not None:
+        tell_growth(forecast.growth, would="would be ")
+    _print_there(forecast)
     out.print(f"launcher: {forecast.launcher}\nruns:     ", end="")
     first, *more = forecast.script.rstrip().split("\n")
     say(first, *(f"          {line}" for line in more))
@@ -183,9 +220,8 @@ def _print_forecast(out: Console, forecast: Forecast) -> None:
     if len(forecast.tasks) > 50:
         out.print(f"  ... and {len(forecast.tasks) - 50} more")
     if forecast.cost is not None:
-        least, most = (amount_text(cost) for cost in forecast.cost)
         what = " with those in flight" if forecast.waiting else ""
-        out.print(f"expected cost{what}: {least} to {most} {forecast.cost_unit} (as the tasks that are complete)")
+        out.print(f"expected cost{what}: {_cost(forecast)} (as the tasks that are complete)")
     elif forecast.seconds_each is None:
         out.print("expected cost: unknown until the first task is complete")
     else:
@@ -305,13 +341,13 @@ def attach_command(campaign: str, workspace: str | None) -> NoReturn:
     out = console()
     made = Campaign.open(campaign, workspace=workspace)
     records = made.records
-    seen = {task_id: (task.status, task.changed) for task_id, task in records.state().tasks.items()}
+    seen = {task_id: (task.status, task.changed) for task_id, task in records.state().everything.items()}
     out.print(tables.show_table(made.show()))
     try:
         with Display(out, records) as display:
             while True:
                 alive = records.holder() is not None
-                for task_id, task in records.state().tasks.items():
+                for task_id, task in records.state().everything.items():
                     if seen.get(task_id) != (task.status, task.changed):
                         seen[task_id] = (task.status, task.changed)
                         display(DriverEvent("submitted" if task.status == "running" else str(task.status), task))

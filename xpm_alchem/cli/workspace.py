@@ -62,7 +62,7 @@ class WorkspaceDisplay:
 
     def _name(self, campaign: str, task: TaskState) -> str:
         records = self._records.get(campaign)
-        if records is None or task.transformation not in records.index.by_id:  # not known yet, or its network has grown
+        if records is None or task.transformation not in records.in_force.known:  # or its network has grown
             records = self._records[campaign] = CampaignRecords(campaign_path(self._workspace, campaign))
         return records.name_of(task)
 

@@ -80,7 +80,8 @@ class Campaign(LookMethods, TaskMethods, RestartMethods, BudgetMethods, ResultMe
     ) -> Campaign:
         """Make a campaign in its workspace, from a campaign.yaml or from a network; everything is checked before.
 
-        If the campaign exists, its plan becomes the one given; its network must be the same.
+        If the campaign exists, its plan becomes the one given, and its network grows as what gives it has changed:
+        what is not in that any more is gone (docs/networks.md).
 
         Parameters
         ----------
@@ -130,13 +131,13 @@ class Campaign(LookMethods, TaskMethods, RestartMethods, BudgetMethods, ResultMe
         if (plan_file is None) == (network is None):
             raise CampaignError("Campaign.create: give either a campaign.yaml or network=....")
         if plan_file is None:
-            return cls(prepare(network, workspace=workspace, launcher=launcher, **given).make())
+            return cls(prepare(network, workspace=workspace, launcher=launcher, **given).make().records)
         if given:
             raise CampaignError(f"{plan_file}: says the campaign's {', '.join(given)}; that cannot be given beside it.")
         if not isinstance(launcher, str | None):
             raise CampaignError(f"{plan_file}: launcher: only the name of a profile can be given beside it.")
         root = None if workspace is None else str(workspace)
-        return cls(Preparation.read(Path(plan_file), root, launcher).make())
+        return cls(Preparation.read(Path(plan_file), root, launcher).make().records)
 
     @classmethod
     def open(cls, campaign: str | Path, *, workspace: str | None = None) -> Campaign:
@@ -331,7 +332,7 @@ class Campaign(LookMethods, TaskMethods, RestartMethods, BudgetMethods, ResultMe
             self._records.ask(request="stop")
             while self._records.holder() is not None:
                 time.sleep(0.2)
-            if not any(task.at_work for task in self._records.state().tasks.values()):
+            if not any(task.at_work for task in self._records.state().everything.values()):
                 return 3
             # the driver was killed before it had ended them
 

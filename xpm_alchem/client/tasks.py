@@ -92,14 +92,14 @@ class TaskMethods:
         InputError
             There is no such transformation or task, or it is invalid or deleted.
         """
-        ids = [self._records.index.find(text).id for text in as_list(transformation)]
+        ids = [self._records.in_force.find(text).id for text in as_list(transformation)]
         other = None if extends is None else find_task(self._records, extends).task
         wanted = [{"transformation": one, "extends": other} for one in dict.fromkeys(ids)]
         return self._create(wanted, count=count, priority=priority)
 
     def extend_task(self, task: str | Iterable[str], *, count: int = 1, priority: int = DEFAULT_PRIORITY) -> TaskChange:
         """Create tasks that each extend a task, or one of several; see `create_tasks`."""
-        found = [self._records.state().tasks[one] for one in task_views.task_ids(self._records, task)]
+        found = [self._records.state().everything[one] for one in task_views.task_ids(self._records, task)]
         wanted = [{"transformation": one.transformation, "extends": one.task} for one in found]
         return self._create(wanted, count=count, priority=priority)
 
@@ -186,7 +186,7 @@ class TaskMethods:
 
     def get_tasks_extending(self, tasks: str | Iterable[str]) -> list[str]:
         """Return what `set_tasks_status` sets invalid or deleted along with tasks: all that extend them and exist."""
-        chosen, everything = task_views.task_ids(self._records, tasks), self._records.state().tasks
+        chosen, everything = task_views.task_ids(self._records, tasks), self._records.state().everything
         found = (everything[task_id] for task_id in with_extending(everything, chosen))
         return [self._records.name_of(task) for task in found if task.exists and task.task not in chosen]
 

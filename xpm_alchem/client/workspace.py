@@ -121,7 +121,7 @@ class Workspace:
         code = 3
         for campaign in self.campaigns():
             try:
-                if any(task.at_work for task in campaign.records.state().tasks.values()):
+                if any(task.at_work for task in campaign.records.state().everything.values()):
                     campaign.stop(observe=partial(observe, campaign.name))
             except CampaignLockedError:
                 raise

@@ -15,7 +15,7 @@ from xpm_alchem.base.errors import CampaignError, FormatError, NetworkError, Unt
 from xpm_alchem.base.journal import Journal
 from xpm_alchem.campaign.driver_state import DRIVER, DRIVER_VERSION, read_driver_state
 from xpm_alchem.campaign.holder import Holder
-from xpm_alchem.campaign.index_record import read_index
+from xpm_alchem.campaign.index_record import FIRST_NETWORK, NETWORKS, read_network_in_force
 from xpm_alchem.campaign.records import GIVEN, INBOX, TASKS, CampaignRecords
 from xpm_alchem.campaign.snapshot import is_whole as is_whole_snapshot
 from xpm_alchem.doctor import mending
@@ -94,15 +94,18 @@ class CampaignFiles:
         """Check the index."""
         path = self.records.path / "index.json"
         try:
-            index = read_index(path)
+            in_force = read_network_in_force(path)
         except (FileNotFoundError, FormatError) as error:
             if isinstance(error, FormatError) and error.newer:
                 yield self._wrong(error)
                 return
             found = str(error) if isinstance(error, FormatError) else f"{path}: missing"
-            yield warning(f"{found} network.json is read in its place", f"{_RESTORE}; every command is slower without")
+            last = "the last of its network files" if (self.records.path / NETWORKS).is_dir() else FIRST_NETWORK
+            yield warning(f"{found} {last} is read in its place", f"{_RESTORE}; every command is slower without")
             return
-        yield ok(f"{len(index.transformations)} transformation(s), {len(index.edges)} edge(s)")
+        index, gone = in_force.index, len(in_force.gone)
+        more = f"; network {in_force.number}, {gone} transformation(s) are gone" if in_force.number > 1 else ""
+        yield ok(f"{len(index.transformations)} transformation(s), {len(index.edges)} edge(s){more}")
 
     def network(self) -> Iterator[Finding]:
         """Check that the network can be read, and holds what the index says."""
@@ -120,16 +123,31 @@ class CampaignFiles:
         except NetworkError as error:
             yield fault(str(error), f"{_RESTORE}, or copy the file here again that the campaign was made from")
             return
-        here = {record.id for record in network.index.transformations}
-        mend = "restore network.json and index.json from a backup"
+        here, file = {record.id for record in network.index.transformations}, self.records.in_force.file
+        mend = f"restore {file} and index.json from a backup"
         if missing := sorted(there - here):
-            found = f"{len(missing)} transformation(s) of index.json are not in network.json"
+            found = f"{len(missing)} transformation(s) of index.json are not in {file}"
             yield fault(found, mend, places=tuple(missing))
         if more := sorted(here - there):
-            found = f"{len(more)} transformation(s) of network.json are not in index.json"
+            found = f"{len(more)} transformation(s) of {file} are not in index.json"
             yield fault(found, mend, places=tuple(more))
         if here == there:
             yield ok(f"can be read, and agrees with index.json ({len(network.content) / 1e6:.1f} MB)")
+        yield from self._gone(trusted)
+
+    def _gone(self, trusted: tuple[str, ...]) -> Iterator[Finding]:
+        """Check that what was in the network once is still in its files."""
+        gone = self.records.in_force.gone
+        for file in sorted({one.file for one in gone.values()}):
+            wanted = {stable_id for stable_id, one in gone.items() if one.file == file}
+            try:
+                lost = wanted - load_network(self.records.path / file, trusted).index.by_id.keys()
+                why = f"{self.records.path / file} does not hold them"
+            except XpmAlchemError as error:
+                lost, why = wanted, str(error)
+            if lost:
+                found = f"{len(lost)} transformation(s) that are gone are lost with their network file: {why}"
+                yield warning(found, f"{_RESTORE}; without one their results cannot be gathered", places=tuple(lost))
 
     def driver_state(self) -> Iterator[Finding]:
         """Check what the driver remembers."""

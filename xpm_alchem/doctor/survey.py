@@ -43,7 +43,8 @@ class Survey:
         self._trusted: tuple[str, ...] = ()
         try:
             self._trusted = records.plan().trusted_modules
-            self._names = names_by_id(records.index)
+            names_by_id(records.index)
+            self._names = records.in_force.names
         except Exception:  # whatever damage does: their own checks tell
             self._names = None
 
@@ -58,11 +59,11 @@ class Survey:
         return [*checks, ("orphans", self.orphans), ("node clocks", self.node_clocks)]
 
     def _of(self, check: str) -> Iterator[Finding]:
-        return findings_of(check, self._problems, len(self.records.state().tasks))
+        return findings_of(check, self._problems, len(self.records.state().everything))
 
     @cached_property
     def _problems(self) -> list[Problem]:
-        tasks = [task for task in self.records.state().tasks.values() if task.exists]
+        tasks = [task for task in self.records.state().everything.values() if task.exists]
         problems: list[Problem] = []
         again = []
         for done, task in enumerate(tasks, 1):
@@ -122,7 +123,7 @@ class Survey:
             if entry.name.startswith(".") or not (path / "tasks.jsonl").exists():
                 continue
             try:
-                tasks = CampaignRecords(path).by_journal_alone().state().tasks.values()
+                tasks = CampaignRecords(path).by_journal_alone().state().everything.values()
             except Exception:
                 unread.append(entry.name)
                 continue

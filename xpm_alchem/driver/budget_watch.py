@@ -187,7 +187,7 @@ class BudgetWatch:
             known = self._starts.get(task_id)
             if known is not None and known.submitted >= attempt.submitted:
                 attempt = known
-            task = state.tasks[task_id]
+            task = state.everything[task_id]
             yield Commitment(attempt, self._expected_cost(task, attempt), state.ledger.cost(task_id, unit))
 
     def _expected_cost(self, task: TaskState, attempt: InFlight | None = None) -> float | None:
@@ -205,7 +205,7 @@ class BudgetWatch:
         in_flight = state.ledger.in_flight
         self._starts = {task: one for task, one in self._starts.items() if task in in_flight}
         for task_id, attempt in in_flight.items():
-            known, task = self._starts.get(task_id), state.tasks[task_id]
+            known, task = self._starts.get(task_id), state.everything[task_id]
             if known is not None and known.submitted >= attempt.submitted and known.start is not None:
                 continue
             began = self._began(task)
@@ -238,10 +238,10 @@ class BudgetWatch:
             self.records.write(*events)
             self.records.state()
         self._closed_at = self.records.position
-        names = self.records.index.by_id
+        names = self.records.index.by_id  # what is gone has no tasks any more, whatever it cost
         for t in closed.keys() - self.closed.keys():
             self.observe(DriverEvent(f"{names[t].name} {closed[t].sentence}"))
-        for t in self.closed.keys() - closed.keys():
+        for t in (self.closed.keys() - closed.keys()) & names.keys():
             self.observe(DriverEvent(f"{names[t].name} may have tasks again: its results cost less than per_result"))
         self.closed = closed
 

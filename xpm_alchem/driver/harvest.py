@@ -20,13 +20,14 @@ from xpm_alchem.driver.submission import Job, failure_reason, stderr_of
 from xpm_alchem.driver.troubles import Troubles
 from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.attempts import Attempt, Outcome
-from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
-from xpm_alchem.execution.fence import Orders, current, fence_off, give_orders
+from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.execution.fence import Orders, fence_off, give_orders
 from xpm_alchem.execution.progress import close_lost
 from xpm_alchem.failures.left_out import left_out
 from xpm_alchem.failures.restarts import DONE, RETRY, STOP, STOPPED, WAIT, RestartPolicy, decide, pause_after
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.requests.second_look import another_complete, look_again
+from xpm_alchem.requests.taking_over import completion, told_of_end
 
 _OVERDUE_SECONDS = 20.0
 _STUCK_SECONDS = 5.0
@@ -81,7 +82,7 @@ class Harvest:
 
     def look(self) -> None:
         """Look at every task whose attempt was at work; the journal gains what became of it."""
-        at_work = [task for task in self.records.state().tasks.values() if task.at_work]
+        at_work = [task for task in self.records.state().everything.values() if task.at_work]
         self._rounds.take_turns(at_work)
         self.resting = {task.task for task in at_work if self._rests(task)}
         ended = self.launcher.ended()
@@ -310,30 +311,11 @@ class Harvest:
         FormatError
             The summary was written by a newer version.
         """
-        try:
-            summary = TaskSummary.of(current(files.path))
-        except (FileNotFoundError, FormatError) as error:
-            if isinstance(error, FormatError) and error.newer:
-                raise
+        complete = completion(task.task, files, attempts)
+        if complete is None:
             return False
-        if summary.status != "complete":
-            return False
-        self.records.write(
-            {
-                "event": "status",
-                "task": task.task,
-                "status": str(TaskStatus.COMPLETE),
-                "reason": summary.message or "",
-                "estimate": summary.estimate,
-                "uncertainty": summary.uncertainty,
-                **({"left_out": summary.left_out} if summary.left_out else {}),
-                "seconds": summary.seconds,
-                "attempts": summary.attempts,
-                **_ending(attempts[-1]),
-                **self._spent(task, attempts),
-            }
-        )
-        self.observe(DriverEvent("complete", self.records.state().tasks[task.task]))
+        self.records.write({**complete, **self._spent(task, attempts)})
+        self.observe(DriverEvent("complete", self.records.state().everything[task.task]))
         self.look_again(task.transformation)
         return True
 
@@ -353,11 +335,11 @@ class Harvest:
         self._forget(task, again=True)
         if task.leaving:  # its status is the user's word
             self.records.write({"event": "ended", "task": task.task, "reason": reason, **(spent or {})})
-            self.observe(DriverEvent("its attempt has ended", self.records.state().tasks[task.task]))
+            self.observe(DriverEvent("its attempt has ended", self.records.state().everything[task.task]))
             return
         what = {"event": "status", "task": task.task, "status": str(status), "reason": reason}
-        self.records.write({**what, **_ending(attempt), **(spent or {})})
-        self.observe(DriverEvent(str(status), self.records.state().tasks[task.task]))
+        self.records.write({**what, **told_of_end(attempt), **(spent or {})})
+        self.observe(DriverEvent(str(status), self.records.state().everything[task.task]))
         self._tell_what_fails(status)
 
     def look_again(self, transformation: str | None = None) -> None:
@@ -375,16 +357,6 @@ class Harvest:
         for about in news.keys() - self._told:
             self.observe(DriverEvent(news[about]))
         self._told = set(news) if status is TaskStatus.ERROR else self._told | set(news)
-
-
-def _ending(attempt: Attempt | None) -> dict[str, Any]:
-    """Return what the journal keeps of an attempt's end: where it ran tells of machines that fail."""
-    if attempt is None:
-        return {}
-    facts = {"machine": attempt.machine, "outcome": str(attempt.outcome), "progress": attempt.progress}
-    facts |= {"node": attempt.node} if attempt.node else {}
-    devices = [device.id for device in attempt.devices]
-    return facts | ({"devices": devices, "devices_there": attempt.devices_there} if devices else {})
 
 
 def _until(attempts: list[Attempt]) -> float | None:

@@ -221,7 +221,7 @@ class Member:
 
     @staticmethod
     def _has_attempts(records: CampaignRecords) -> bool:
-        return any(task.at_work for task in records.state().tasks.values()) or bool(
+        return any(task.at_work for task in records.state().everything.values()) or bool(
             records.requests(records.driver_state().get("inbox", 0))[0]
         )
 

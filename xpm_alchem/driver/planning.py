@@ -19,7 +19,9 @@ from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import current
 from xpm_alchem.plan.campaign_yaml import Plan
 from xpm_alchem.requests.creation import created
+from xpm_alchem.requests.growth import agree_with_network
 from xpm_alchem.requests.inbox import apply_inbox
+from xpm_alchem.requests.taking_over import take_over
 from xpm_alchem.strategies.changes import UNWANTED, Changes, cancelled, events, is_to_end
 from xpm_alchem.strategies.strategist import Strategist
 from xpm_alchem.strategy import DORMANT, ERROR, StrategyState, is_due
@@ -52,7 +54,8 @@ class Planning:
         self.plan: Plan = records.plan()
         self.state = StrategyState()
         self.stopping = False
-        self._strategist = Strategist(self.plan, records.network, records.workspace, strategy, cache=records.cache_path)
+        self._network = records.network
+        self._strategist = Strategist(self.plan, self._network, records.workspace, strategy, cache=records.cache_path)
         self._weights: dict[str, float | None] = {}
         self._unwanted: dict[str, float] = {}
         self._inbox = 0
@@ -65,7 +68,8 @@ class Planning:
         self.state = StrategyState(**known["strategy"]) if "strategy" in known else StrategyState()
         self._weights, self._unwanted = known.get("weights", {}), known.get("unwanted", {})
         self._inbox = int(known.get("inbox", 0))
-        if known.get("plan") != attrs.asdict(self.plan.strategy):
+        is_changed = known.get("plan") != attrs.asdict(self.plan.strategy)
+        if is_changed or known.get("network", 1) != self.records.in_force.number:
             self.state = self.state.awakened()  # the user changed it: think again
 
     def take_requests(self) -> None:
@@ -78,8 +82,10 @@ class Planning:
         self.stopping |= any(
             request["request"] == "stop" and request.get("time", 0.0) > self._began for request in taken
         )
-        if granted & {"strategy", "awake", "restarts", "budget"}:
+        if granted & {"strategy", "awake", "restarts", "budget", "grow"}:
             self.take_plan()
+        if "grow" in granted:
+            self.take_over()
         if granted - {"stop"}:
             if self.state.status == DORMANT:  # one in error stays so until it is set awake
                 self.state = self.state.awakened()
@@ -102,7 +108,17 @@ class Planning:
                 self.observe(DriverEvent(f"plan changed: {change}"))
             self._strategist = self._strategist.with_plan(plan)
             self.plan = plan
+        if self.records.network is not self._network:
+            self._network = self.records.network
+            self._strategist = self._strategist.with_network(self._network)
         self.remember()
+
+    def take_over(self) -> None:
+        """Let the journal agree with the network, and count what the workspace has of it already."""
+        agree_with_network(self.records)
+        if count := take_over(self.records):
+            self.observe(DriverEvent(f"{count} result(s) were there already: other campaigns have computed them"))
+            self._planned_at = -1
 
     def _save(self) -> None:
         self.records.set_driver_state(
@@ -112,6 +128,7 @@ class Planning:
                 "unwanted": self._unwanted,
                 "plan": attrs.asdict(self.plan.strategy),
                 "inbox": self._inbox,
+                **({} if self.records.in_force.number == 1 else {"network": self.records.in_force.number}),
             }
         )
 

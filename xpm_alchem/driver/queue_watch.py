@@ -34,7 +34,7 @@ class QueueWatch:
     def look(self) -> None:
         """Look once; costs nothing where nothing has changed."""
         waiting, notes = self._launcher.waiting(), dict[str, QueueNote]()
-        for task in self._records.state().tasks.values() if waiting else ():
+        for task in self._records.state().everything.values() if waiting else ():
             if task.at_work and (found := waiting.get(self._records.task_path(task))) is not None:
                 notes[task.task] = QueueNote(
                     submitted=task.submitted,

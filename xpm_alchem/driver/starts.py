@@ -79,12 +79,12 @@ class Starts:
     @property
     def free(self) -> int:
         """How many slots of the launcher this campaign does not use."""
-        return self._launcher.slots - sum(task.at_work for task in self._records.state().tasks.values())
+        return self._launcher.slots - sum(task.at_work for task in self._records.state().everything.values())
 
     def look_at_work(self) -> None:
         """Take up attempts that run already, and end those that are not to go on."""
         troubles = self._harvest.troubles
-        for task in [task for task in self._records.state().tasks.values() if task.at_work]:
+        for task in [task for task in self._records.state().everything.values() if task.at_work]:
             is_ours = task.task in self._jobs or task.task in self._harvest.resting
             if (is_ours and not task.is_to_end) or troubles.wait(task):
                 continue

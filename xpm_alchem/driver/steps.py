@@ -104,6 +104,7 @@ class Steps:
     def begin(self) -> None:
         """Take up what the last driver left."""
         self.planning.take_plan()  # it may have changed until the lock was ours
+        self.planning.take_over()
         self.take_requests()
         self.harvest.look()
         self.harvest.look_again()  # the plan may have changed
@@ -149,7 +150,7 @@ class Steps:
     # ------------------------------------------------------------------------------------------- ending attempts
     def at_work(self) -> list[TaskState]:
         """Return the tasks whose attempts were submitted and have not been dealt with."""
-        return [task for task in self.records.state().tasks.values() if task.at_work]
+        return [task for task in self.records.state().everything.values() if task.at_work]
 
     def end_all(self, reason: str, since: float) -> bool:
         """Tell all attempts to end, or again those that have not; return whether none is at work.
@@ -216,7 +217,7 @@ class Steps:
     def is_finished(self) -> bool:
         """Whether nothing is in flight and the strategy wants nothing more."""
         tasks = self.records.state().tasks.values()
-        if self.jobs or any(task.leaving or self._can_come(task) for task in tasks):
+        if self.jobs or self.at_work() or any(self._can_come(task) for task in tasks):
             return False
         return self.planning.plan.strategy.mode == "disabled" or self.planning.state.status != AWAKE
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -171,12 +171,17 @@ def index_chain(chain: Chain, path: Path, modules: Iterable[str]) -> Index:
         raise NetworkError(f"{path}: damaged: nested too deeply. Write the network again.") from None
     records = _named(sorted(records, key=lambda record: (record.name, record.id)))
     _check(records, path)
-    edges_found, unpaired = pair_legs(records)
+    return index_of(records, str(network.get("name") or path.stem), modules)
+
+
+def index_of(records: Sequence[TransformationRecord], name: str, modules: Iterable[str]) -> Index:
+    """Return the index of a network of these transformations, each with a name of its own."""
+    edges, unpaired = pair_legs(records)
     return Index(
-        name=str(network.get("name") or path.stem),
+        name=name,
         transformations=tuple(records),
         components=_components(records),
-        edges=edges_found,
+        edges=edges,
         unpaired=unpaired,
         modules=tuple(sorted(modules)),
     )

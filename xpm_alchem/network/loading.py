@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterable
 from functools import cached_property
@@ -29,15 +30,23 @@ class Network:
         What is in it.
     chain
         Its keyed chain as plain JSON.
+    trusted
+        Packages that the user trusts.
     """
 
     def __init__(self, path: Path, content: bytes, chain: Chain, index: Index, trusted: tuple[str, ...]) -> None:
         self.path, self.content, self.index, self.chain = path, content, index, chain
-        self._trusted = trusted
+        self.trusted = trusted
+
+    def at(self, path: Path) -> Network:
+        """Return the same network as it is in another file; what was decoded is kept."""
+        other = copy.copy(self)
+        other.path = path
+        return other
 
     @cached_property
     def _objects(self) -> dict[str, Any]:
-        return _decode(self.chain, self.path, self._trusted)
+        return _decode(self.chain, self.path, self.trusted)
 
     @property
     def alchemical_network(self) -> Any:
@@ -60,7 +69,7 @@ class Network:
         key = self.index.by_id[stable_id].key
         if "_objects" in self.__dict__:
             return self._objects[key]
-        return _decode(subchain(self.chain, key), self.path, self._trusted)[key]
+        return _decode(subchain(self.chain, key), self.path, self.trusted)[key]
 
 
 def load_transformation(path: Path, key: str, trusted: Iterable[str] = ()) -> Any:

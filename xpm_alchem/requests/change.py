@@ -61,3 +61,23 @@ class TaskChange(Change):
         named = ", ".join(self.tasks[:_NAMED])
         more = f" and {len(self.tasks) - _NAMED} more" if len(self.tasks) > _NAMED else ""
         return f"<{len(self.tasks)} task(s): {named}{more}; {self._words}>"
+
+
+@attrs.frozen(repr=False, kw_only=True)
+class NetworkChange(Change):
+    """How a network changed; what it names are transformations.
+
+    Attributes
+    ----------
+    parts
+        How many parts that nothing joins it has then: values of different parts cannot be compared.
+    """
+
+    new: tuple[str, ...]
+    gone: tuple[str, ...]
+    same: tuple[str, ...]
+    parts: int
+
+    def __repr__(self) -> str:
+        """Return how many transformations are new, gone, and the same, and what becomes of it."""
+        return f"<{len(self.new)} new, {len(self.gone)} gone, {len(self.same)} the same; {self._words}>"

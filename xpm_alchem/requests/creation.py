@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.network.index import TransformationRecord
 from xpm_alchem.strategies.changes import NewTask
 
 
@@ -16,12 +18,29 @@ def created(records: CampaignRecords, new: NewTask, reason: str, **more: Any) ->
     more
         Other keys of the event.
     """
-    from xpm_alchem.tasks import directory_in_workspace, make_task  # experimaestro takes a while to import
-
     record = records.index.by_id[new.transformation]
     other = records.state().tasks.get(new.extends or "")
     extends = None if other is None else records.task_path(other)
-    task = make_task(record, new.repeat, network=records.network_path, extends=extends)
+    return {**created_event(record, new, reason, records.network_path, extends=extends), **more}
+
+
+def created_event(
+    record: TransformationRecord, new: NewTask, reason: str, network: Path, *, extends: Path | None = None
+) -> dict[str, Any]:
+    """Return the event of a task's creation.
+
+    Parameters
+    ----------
+    record
+        Its transformation.
+    network
+        The file that has it.
+    extends
+        Directory of the task that it goes on from.
+    """
+    from xpm_alchem.tasks import directory_in_workspace, make_task  # experimaestro takes a while to import
+
+    task = make_task(record, new.repeat, network=network, extends=extends)
     return {
         "event": "created",
         "task": new.id,
@@ -30,5 +49,4 @@ def created(records: CampaignRecords, new: NewTask, reason: str, **more: Any) ->
         "extends": new.extends,
         "directory": directory_in_workspace(task),
         "reason": reason,
-        **more,
     }

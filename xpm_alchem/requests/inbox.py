@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -13,11 +13,13 @@ from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.standing import check_state, check_weight
 from xpm_alchem.campaign.workspace import find_workspace, read_settings
 from xpm_alchem.failures.restarts import RestartPolicy
+from xpm_alchem.network.loading import Network
 from xpm_alchem.plan.budget import Budget
 from xpm_alchem.plan.campaign_yaml import parse_plan, read_plan_text
 from xpm_alchem.plan.restart_patterns import changed_patterns
 from xpm_alchem.plan.text import with_budget, with_restarts, with_strategy
 from xpm_alchem.requests.change import TaskChange
+from xpm_alchem.requests.growth import apply_growth, growth_without, place_for_driver
 from xpm_alchem.requests.import_results import apply_import
 from xpm_alchem.requests.second_look import look_again
 from xpm_alchem.requests.task_requests import apply_to_tasks, events_of, is_about_tasks
@@ -44,7 +46,8 @@ def change_tasks(records: CampaignRecords, request: str, **values: Any) -> TaskC
     later = _ask(records, asked)
     state = records.state()
     changed = foreseen if later else state.requests[asked["id"]]
-    names = (records.name_of(state.tasks[task]) for task in dict.fromkeys(changed) if task in state.tasks)
+    known = state.everything
+    names = (records.name_of(known[task]) for task in dict.fromkeys(changed) if task in known)
     return TaskChange(later, () if later and request == "create" else tuple(names))
 
 
@@ -149,6 +152,31 @@ def set_standing(records: CampaignRecords, change: Mapping[str, Any]) -> bool:
     return _ask(records, {"request": "standing", "change": dict(change)})
 
 
+def grow(records: CampaignRecords, network: Network, *, by: str) -> bool:
+    """Ask that the network grow; return whether a driver will do it (else it is done).
+
+    Parameters
+    ----------
+    by
+        'file': as the file that is given to `run` says it (`growth.growth_by_file`); 'command': this is to be it.
+    """
+    file = place_for_driver(records, network)
+    return _ask(records, {"request": "grow", "id": uuid.uuid4().hex, "file": file, "by": by})
+
+
+def drop(records: CampaignRecords, dropped: Iterable[str]) -> bool:
+    """Ask that transformations (stable ids) go from the network; return whether a driver will do it (else it is done).
+
+    Raises
+    ------
+    NetworkError
+        One is not in it, or none would be left; nothing is asked for then.
+    """
+    dropped = list(dropped)
+    growth_without(records, dropped)
+    return _ask(records, {"request": "grow", "id": uuid.uuid4().hex, "dropped": dropped})
+
+
 def _changed_plan(records: CampaignRecords, changes: Mapping[str, Any]) -> str:
     """Return the text of the plan in force with another strategy section, checked in full."""
     from xpm_alchem.strategies.choose import planned_strategy
@@ -217,6 +245,8 @@ def apply(records: CampaignRecords, request: Mapping[str, Any]) -> bool:
             return _apply_budget(records, request["changes"])
         case "standing" if isinstance(request.get("change"), Mapping):
             return _apply_standing(records, request["change"])
+        case "grow":
+            return apply_growth(records, request)
         case "import":
             return apply_import(records, request)
     return False

@@ -14,8 +14,12 @@ from xpm_alchem.campaign.experimental import read_experimental
 from xpm_alchem.campaign.records import CampaignRecords, campaign_path
 from xpm_alchem.campaign.task_state import CampaignState, grouped, number_repeats
 from xpm_alchem.campaign.workspace import UserSettings, check_writable, find_workspace, read_settings
+from xpm_alchem.network.index import Index
 from xpm_alchem.network.loading import Network, load_network, read_network
 from xpm_alchem.plan.campaign_yaml import Plan, read_plan, read_plan_text
+from xpm_alchem.requests.growth import Growth, growth_by_file, state_with
+from xpm_alchem.requests.inbox import grow
+from xpm_alchem.requests.taking_over import results_there
 
 
 @attrs.frozen
@@ -26,6 +30,8 @@ class Forecast:
     ----------
     tasks
         (transformation name, repeat) of each task the strategy would create now, in order.
+    there
+        How many results the workspace has that would be taken over.
     launcher
         Where attempts would run, in a few words.
     seconds_each
@@ -36,6 +42,8 @@ class Forecast:
         How the plan given differs from the one in force.
     kept
         How the plan in force differs from the file, and stays: the file says nothing new, commands have changed it.
+    growth
+        What would become of the network of a campaign that exists.
     """
 
     tasks: tuple[tuple[str, int], ...]
@@ -47,6 +55,16 @@ class Forecast:
     kept: tuple[str, ...] = ()
     cost: tuple[float, float] | None = None
     cost_unit: str = ""
+    there: int = 0
+    growth: Growth | None = None
+
+
+@attrs.frozen
+class Made:
+    """A campaign, and whether a driver that runs was asked to let its network grow: it is as it was until then."""
+
+    records: CampaignRecords
+    is_asked: bool = False
 
 
 @attrs.frozen
@@ -113,46 +131,61 @@ class Preparation:
         network.alchemical_network  # noqa: B018 - decoding it is the check
         return cls(plan, text, network, root, settings, chosen)
 
-    def make(self) -> CampaignRecords:
-        """Make the campaign, or put this plan in force where it exists already.
+    def make(self, *, anew: bool = False) -> Made:
+        """Make the campaign, or put this plan and network in force where it exists already.
+
+        Parameters
+        ----------
+        anew
+            Whether nothing of the network need stay.
 
         Raises
         ------
         WorkspaceError
             The workspace cannot be written.
         CampaignError
-            The campaign exists with another network.
+            The campaign exists, and nothing of its network would stay.
         CampaignLockedError
             The plan would change while another process drives the campaign.
         """
         check_writable(self.workspace)
         path = campaign_path(self.workspace, self.plan.name)
+        is_asked = False
         if not is_there(path):
             records = CampaignRecords.create(self.workspace, self.plan, self.text, self.network)
         else:
             records = CampaignRecords.open(path)
-            self.check_same_network(records)
+            growth = self.growth(records, anew=anew)
             if self.changes(records):
                 with records.lock(is_brief=True):
                     records.set_plan(self.text, given=self.plan)
+            if growth.is_to_be_done(records):
+                is_asked = grow(records, self.network, by="file")
         known = records.experimental()
         if (None if known is None else known[0]) != self.plan.experimental:
             with records.lock(is_brief=True):
                 records.set_experimental(self.plan.experimental)
         if self.network.content == read_network(records.network_path):
             records.network = self.network  # decoded once is enough
-        return records
+        return Made(records, is_asked)
 
-    def check_same_network(self, records: CampaignRecords) -> None:
-        """Raise CampaignError if the campaign that exists was made from another network."""
-        here = {record.id for record in self.network.index.transformations}
-        there = {record.id for record in records.index.transformations}
-        if here != there:
+    def growth(self, records: CampaignRecords, *, anew: bool = False) -> Growth:
+        """Return what becomes of the network of the campaign that exists.
+
+        Raises
+        ------
+        CampaignError
+            Nothing of it would stay, and `anew` is not given.
+        NetworkError
+            The file and commands say different things of a transformation.
+        """
+        growth = growth_by_file(records, self.network)
+        if growth.is_another and not anew:
             raise CampaignError(
-                f"{records.path}: campaign '{self.plan.name}' was made from another network ({len(here - there)} "
-                f"transformations are new, {len(there - here)} are gone). Give the campaign another 'name'; results of "
-                "transformations that are the same are taken over."
+                f"{records.path}: campaign '{self.plan.name}' is of another network altogether: {growth.sentence}. "
+                "Give the campaign another 'name', or --yes if this is to be its network from now on."
             )
+        return growth
 
     def says_nothing_new(self, records: CampaignRecords) -> bool:
         """Return whether the file is as it was last given: what commands have changed since stays in force then."""
@@ -167,30 +200,37 @@ class Preparation:
         """Return how the plan in force differs from the file, and stays, as commands have changed it."""
         return self.plan.differences(records.plan()) if self.says_nothing_new(records) else []
 
-    def forecast(self) -> Forecast:
-        """Say what running would do, changing nothing."""
+    def forecast(self, *, anew: bool = False) -> Forecast:
+        """Say what running would do, changing nothing; `anew` as for `make`."""
         from xpm_alchem.strategies.strategist import Strategist
         from xpm_alchem.strategy import Proposal, StrategyState
 
         path = campaign_path(self.workspace, self.plan.name)
         changes: list[str] = []
         kept: list[str] = []
-        plan, state = self.plan, CampaignState()
+        plan, network, state, growth = self.plan, self.network, CampaignState(), None
         if is_there(path):
             records = CampaignRecords.open(path)
-            self.check_same_network(records)
-            changes, kept, state = self.changes(records), self.kept(records), records.state()
+            growth = self.growth(records, anew=anew)
+            network = growth.network or records.network
+            changes, kept, state = self.changes(records), self.kept(records), state_with(records, network)
             plan = records.plan() if kept else plan
+        begun = {task.transformation for task in state.everything.values()}
+        there = 0
+        for events in results_there(network.index, network.path, self.workspace, begun):
+            there += len(events) // 2
+            for event in events:
+                state.apply({"time": time.time(), **event})
         proposal = Proposal(StrategyState())
         if plan.strategy.mode != "disabled":
             cache = CampaignRecords(path).cache_path
-            strategist = Strategist(plan, self.network, self.workspace, cache=cache, read_only=True)
+            strategist = Strategist(plan, network, self.workspace, cache=cache, read_only=True)
             proposal = strategist.iterate(StrategyState(), state, time.time())
             if strategist.broken_results():  # the driver has them made again
                 proposal = Proposal(StrategyState())
         if proposal.state.exception:
             raise CampaignError(f"the strategy '{plan.strategy.name}' raised {proposal.state.exception}")
-        names = {record.id: record.name for record in self.network.index.transformations}
+        names = {record.id: record.name for record in network.index.transformations}
         created = list(number_repeats(proposal.create, grouped(state.tasks.values())))
         to_come = [*(t for t, _ in created), *(task.transformation for task in state.tasks.values() if task.in_flight)]
         seconds = [task.seconds for task in state.tasks.values() if task.seconds]
@@ -202,15 +242,19 @@ class Preparation:
             seconds_each=(min(seconds), max(seconds)) if seconds else None,
             changes=tuple(changes),
             kept=tuple(kept),
-            cost=self._expected_cost(state, to_come),
+            cost=self._expected_cost(network.index, state, to_come),
             cost_unit=self.launcher.cost_unit,
+            there=there,
+            growth=growth,
         )
 
-    def _expected_cost(self, state: CampaignState, transformations: list[str]) -> tuple[float, float] | None:
+    def _expected_cost(
+        self, index: Index, state: CampaignState, transformations: list[str]
+    ) -> tuple[float, float] | None:
         """Return what one more task of each is expected to cost: if all were as cheap, or as dear, as one was."""
         from xpm_alchem.costs.expected_costs import ExpectedSeconds
 
-        expected = ExpectedSeconds(self.network.index, state.tasks.values())
+        expected = ExpectedSeconds(index, state.tasks.values())
         seconds = [one for t in transformations if (one := expected.of(t)) is not None]
         if len(seconds) < len(transformations) or not seconds:
             return None

@@ -52,9 +52,14 @@ def events_of(records: CampaignRecords, request: Request) -> list[Event]:
     """
     if request["request"] == "create":
         return _create(records, request)
-    tasks = records.state().tasks
+    tasks = records.state().everything
     if not request["tasks"]:
         raise InputError("no task was named.")
+    if request["request"] != "cancel" and (gone := [task for task in request["tasks"] if _is_gone(records, task)]):
+        raise InputError(
+            f"'{records.name_of(tasks[gone[0]])}': its transformation is gone from the network; "
+            "`xpm-alchem network grow` with a network that has it brings it back, with its tasks."
+        )
     if unknown := [task for task in request["tasks"] if task not in tasks]:
         raise InputError(f"there is no task '{unknown[0]}'.")
     return _CHANGES[request["request"]](records, [tasks[task] for task in dict.fromkeys(request["tasks"])], request)
@@ -72,13 +77,19 @@ def apply_to_tasks(records: CampaignRecords, request: Request) -> bool:
         return False  # a driver was killed before it noted how far it had read its inbox
     events = events_of(records, request)
     if request["request"] == "retry" or request.get("status") == TaskStatus.WAITING:
-        _count_anew(records, [records.state().tasks[event["task"]] for event in events])
+        _count_anew(records, [records.state().everything[event["task"]] for event in events])
     records.write({"event": REQUEST, REQUEST: request["request"], "id": request.get("id"), "changes": events})
-    tasks = records.state().tasks
+    tasks = records.state().everything
     for task_id in dict.fromkeys(event["task"] for event in events):
         if tasks[task_id].is_to_end:
             give_orders(records.task_path(tasks[task_id]), stop=tasks[task_id].reason)
     return True
+
+
+def _is_gone(records: CampaignRecords, task: str) -> bool:
+    """Whether a task is one of a transformation that was in the network once."""
+    state = records.state()
+    return task in state.everything and task not in state.tasks
 
 
 def _count_anew(records: CampaignRecords, tasks: Sequence[TaskState]) -> None:
@@ -95,7 +106,9 @@ def _create(records: CampaignRecords, request: Request) -> list[Event]:
     transformation, other = request["transformation"], request.get("extends")
     count, priority = request.get("count", 1), request.get("priority", DEFAULT_PRIORITY)
     if transformation not in records.index.by_id:
-        raise InputError(f"there is no transformation '{transformation}'.")
+        is_gone = transformation in records.in_force.gone
+        why = f"'{records.transformation_name(transformation)}' is gone from the network: it gets no more tasks."
+        raise InputError(why if is_gone else f"there is no transformation '{transformation}'.")
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_AT_ONCE:
         raise InputError(f"count {count!r}: give how many tasks, a whole number from 1 to {MOST_AT_ONCE}.")
     check_priority(priority)

@@ -43,6 +43,8 @@ class ProtocolResults:
 
     Attributes
     ----------
+    network
+        May become another one: what was gathered is kept.
     broken
         Files of results that were found gone or not even JSON.
     """
@@ -58,7 +60,7 @@ class ProtocolResults:
         disk_bound_bytes: int = DISK_BOUND_BYTES,
         memory_bound_bytes: int = MEMORY_BOUND_BYTES,
     ) -> None:
-        self._network, self._workspace = network, workspace
+        self.network, self._workspace = network, workspace
         self._trusted = trusted
         self._check_entry = check_module("an entry of the cache", trusted)
         self._disk = None if cache is None else DiskCache(cache, disk_bound_bytes, read_only=read_only)
@@ -83,7 +85,7 @@ class ProtocolResults:
         result = self._gathered(transformation, complete) if complete else None
         if to_come == 0:
             return result
-        return gufe_seam.with_results_to_come(self._network.transformation(transformation).protocol, result, to_come)
+        return gufe_seam.with_results_to_come(self.network.transformation(transformation).protocol, result, to_come)
 
     def _gathered(self, transformation: str, complete: Sequence[TaskState]) -> Any:
         from xpm_alchem import gufe_seam
@@ -93,7 +95,7 @@ class ProtocolResults:
         result = self._memory.get(transformation, made_of)
         if result is not None:
             return result
-        gufe_object = self._network.transformation(transformation)
+        gufe_object = self.network.transformation(transformation)
         described = {
             "kind": "gathered ProtocolResult",
             "gufe": gufe_seam.GUFE_VERSION,

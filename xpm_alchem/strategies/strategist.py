@@ -65,6 +65,13 @@ class Strategist:
             other._without_end = _without_end(other.strategy)
         return other
 
+    def with_network(self, network: Network) -> Strategist:
+        """Return a strategist of another network, that keeps what was gathered."""
+        other = copy.copy(self)
+        other._network = network
+        other._results.network = network
+        return other
+
     def broken_results(self) -> set[Path]:
         """Return the result files found gone or damaged since the last call."""
         found, self._results.broken = self._results.broken, set()

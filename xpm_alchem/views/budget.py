@@ -38,13 +38,13 @@ def spent_view(records: CampaignRecords) -> View:
     unit = ledger.unit or budget.unit or ""
     tasks = records.state().tasks
     closed = closed_transformations(budget, ledger, grouped(tasks.values()), unit)
-    names = records.index.by_id
+    names = records.in_force.names
     return {
         "unit": unit,
         "spent": ledger.total(unit),
-        "lost": sum((ledger.lost(task, unit) for task in tasks), 0.0),
+        "lost": sum((ledger.lost(task, unit) for task in records.state().everything), 0.0),
         "mostly_lost": [
-            {"id": task.task, "transformation": names[task.transformation].name, "sentence": _mostly_lost(names, task)}
+            {"id": task.task, "transformation": names[task.transformation], "sentence": _mostly_lost(names, task)}
             for task in tasks.values()
             if task.in_flight and ledger.is_mostly_lost(task.task, unit)
         ],
@@ -53,14 +53,13 @@ def spent_view(records: CampaignRecords) -> View:
         "per_result": budget.per_result,
         "until": budget.until,
         "closed": [
-            {"id": t, "transformation": names[t].name, "sentence": f"{names[t].name} {one.sentence}"}
-            for t, one in closed.items()
+            {"id": t, "transformation": names[t], "sentence": f"{names[t]} {one.sentence}"} for t, one in closed.items()
         ],
     }
 
 
-def _mostly_lost(names: Mapping[str, Any], task: TaskState) -> str:
-    name = f"{names[task.transformation].name}:{task.repeat}"
+def _mostly_lost(names: Mapping[str, str], task: TaskState) -> str:
+    name = f"{names[task.transformation]}:{task.repeat}"
     return f"{name}: more than half of its time was computed in vain; `why` tells which time limit would do"
 
 
@@ -83,7 +82,7 @@ def budget_view(records: CampaignRecords, launcher: PricedLauncher) -> View:
         mean = None if seconds is None else seconds.mean * attempt.cost_per_hour / _HOUR
         return Commitment(attempt, mean, ledger.cost(task.task, unit))
 
-    in_flight = tuple(commitment(state.tasks[task], attempt) for task, attempt in running.items())
+    in_flight = tuple(commitment(state.everything[task], attempt) for task, attempt in running.items())
     past = ledger.since(now - _HOUR, unit)
     admission = Admission(plan.budget, now, unit, ledger.total(unit), tuple(past), in_flight)
     verdict = admission.general()
@@ -100,7 +99,7 @@ def budget_view(records: CampaignRecords, launcher: PricedLauncher) -> View:
         "cost_per_hour": price,
         "budget": {key: value for key, value in attrs.asdict(plan.budget).items() if key != "unit"},
         "spent": spent,
-        "lost": sum((ledger.lost(task, unit) for task in state.tasks), 0.0),
+        "lost": sum((ledger.lost(task, unit) for task in state.everything), 0.0),
         "in_flight": {"attempts": len(in_flight), "accrued": admission.accrued, "expected": admission.committed},
         "left": None if total is None else max(0.0, total - spent - admission.committed),
         "last_hour": cost_between([*past, *spans], now - _HOUR, now),
@@ -119,7 +118,7 @@ def ledger_now(records: CampaignRecords, looks: Looks = ANEW) -> tuple[Ledger, d
     running: dict[str, InFlight] = {}
     ended: dict[str, dict[str, Any]] = {}
     for task_id, attempt in state.ledger.in_flight.items():
-        task = state.tasks[task_id]
+        task = state.everything[task_id]
         attempts = looks.at(task, ATTEMPTS, AttemptLog(TaskDirectory(records.task_path(task)).attempts).read)
         last = attempts[-1] if len(attempts) > task.attempts_before else None
         if account := state.ledger.account(task_id, attempts):
@@ -158,11 +157,11 @@ def _parts(records: CampaignRecords, ledger: Ledger, unit: str, expected: Any, p
                 "closed": closed[record.id].sentence if record.id in closed else None,
             }
         )
-    names = records.index.by_id
+    names = records.in_force.names
     tasks = [
         {
             "task": task.task,
-            "transformation": names[task.transformation].name,
+            "transformation": names[task.transformation],
             "repeat": task.repeat,
             "spent": ledger.cost(task.task, unit),
             "lost": ledger.lost(task.task, unit),

@@ -19,7 +19,7 @@ def history_view(records: CampaignRecords) -> View:
     `tasks` and `complete` (the changes, 1 or -1). `iterations`: when the strategy changed something. `costs`: the end
     of each attempt and its `cost` in `unit`.
     """
-    state, repeats, iterations = CampaignState(records.index.by_id), [], []
+    state, repeats, iterations = CampaignState(records.in_force.known, records.in_force.gone), [], []
     for event in records.events():
         when = number(event.get("time"))
         touched = list(_tasks(event))

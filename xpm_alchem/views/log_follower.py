@@ -180,7 +180,7 @@ class LogFollower:
 
     # ------------------------------------------------------------------------------------------ what the task does
     def _task(self) -> TaskState:
-        return task_now(self._records, self._records.state().tasks[self._task_id])
+        return task_now(self._records, self._records.state().everything[self._task_id])
 
     def _history(self) -> Iterator[Piece]:
         """Yield a line for what the journal of attempts has gained."""

@@ -288,13 +288,13 @@ def find_task(records: CampaignRecords, text: str) -> TaskState:
     InputError
         There is none.
     """
-    tasks = records.state().tasks
+    tasks = records.state().everything
     if text in tasks:
         return tasks[text]
     name, _, repeat = text.rpartition(":")
     if not name or not repeat.isdigit():
         raise InputError(f"'{text}' names no task; write TRANSFORMATION:REPEAT, for example 'a_b_solvent:2'.")
-    record = records.index.find(name)
+    record = records.in_force.find(name)
     found = [task for task in tasks.values() if task.transformation == record.id and task.repeat == int(repeat)]
     if not found:
         have = sorted(task.repeat for task in tasks.values() if task.transformation == record.id)
@@ -304,8 +304,8 @@ def find_task(records: CampaignRecords, text: str) -> TaskState:
 
 def task_name(records: CampaignRecords, task: TaskState) -> str:
     """Return how a user may call a task, also in a command: as `find_task` takes it."""
-    name = records.index.by_id[task.transformation].name
-    plain = bool(name) and printable(name) == name and records.index.names[name] == 1
+    name = records.transformation_name(task.transformation)
+    plain = bool(name) and printable(name) == name and records.index.names[name] <= 1
     return f"{name if plain else task.transformation}:{task.repeat}"
 
 

@@ -50,7 +50,7 @@ def _row(records: CampaignRecords, task: TaskState, extended: TaskState | None, 
     return {
         "id": task.task,
         "task": records.name_of(task),
-        "transformation": records.index.by_id[task.transformation].name,
+        "transformation": records.transformation_name(task.transformation),
         "repeat": task.repeat,
         "status": str(shown_status(task, holds)),
         "actioned": task.actioned,

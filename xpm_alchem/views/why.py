@@ -49,7 +49,7 @@ def why_view(records: CampaignRecords, text: str, address: Address | None = None
     failed = next((attempt for attempt in reversed(attempts) if attempt.traceback), None)
     return {
         "task": task.task,
-        "transformation": records.index.by_id[task.transformation].name,
+        "transformation": records.transformation_name(task.transformation),
         "repeat": task.repeat,
         "status": str(shown_status(task, holds)),
         "hold": None if hold is None else hold.view(),
