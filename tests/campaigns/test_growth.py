@@ -76,6 +76,24 @@ def test_what_goes_is_kept_apart_and_comes_back(tmp_path: Path) -> None:
     assert sum(campaign.json("status")["tasks"].values()) == 2
     assert len(campaign.records.state().everything) == 3
     assert name(2, 3) in campaign.call("why", campaign.file, f"{name(2, 3)}:1").stdout
+    shown = campaign.json("results", "--gone")
+    assert [row["repeats"] for row in shown["gone_transformations"]] == [before[name(2, 3)]]
+    assert campaign.json("results")["gone_transformations"] == []
+    assert "1 transformation(s) are gone" in "".join(campaign.json("results")["missing"]["sentences"])
+    assert "gone from the network" in campaign.call("results", campaign.file, "--gone").stdout
+    assert campaign.json("status")["gone_transformations"] == 1
+    assert "gone      1 transformation(s)" in campaign.call("status", campaign.file).stdout
+    assert [row["transformation"] for row in campaign.json("show", "--gone")["gone_rows"]] == [name(2, 3)]
+    assert "c: gone from the network" in campaign.call("show", campaign.file, "--gone").stdout.replace("small", "c")
+    assert len(campaign.call("tasks", "list", campaign.file, "--json").stdout.split('"task":')) == 3
+    assert "complete, gone" in campaign.call("tasks", "list", campaign.file, "--gone").stdout
+    exported = campaign.call("export", campaign.file, "--format", "csv", "-o", "tables", "--gone")
+    assert exported.returncode == 0, exported.stderr
+    assert name(2, 3) in (campaign.path / "tables" / "gone_transformations.csv").read_text()
+    assert name(2, 3) not in (campaign.path / "tables" / "transformations.csv").read_text()
+    assert campaign.call("report", campaign.file, "--out", "report.html").returncode == 0
+    gathered = Campaign.open(campaign.file).get_transformation_results(name(2, 3))
+    assert gathered.get_estimate() is not None
     refused = campaign.call("tasks", "create", campaign.file, name(2, 3))
     assert refused.returncode == 2
     assert "gone from the network" in refused.stderr

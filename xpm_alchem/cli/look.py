@@ -6,7 +6,7 @@ from functools import partial
 
 import click
 
-from xpm_alchem.cli.options import campaign_argument, json_option, output, workspace_option
+from xpm_alchem.cli.options import campaign_argument, gone_option, json_option, output, workspace_option
 from xpm_alchem.client import Campaign
 from xpm_alchem.tables import overview as tables
 from xpm_alchem.tables import why as why_tables
@@ -36,11 +36,12 @@ def status_command(campaign: str, workspace: str | None, as_json: bool) -> None:
 
 @click.command("show")
 @campaign_argument
+@gone_option
 @workspace_option
 @json_option
-def show_command(campaign: str, workspace: str | None, as_json: bool) -> None:
+def show_command(campaign: str, gone: bool, workspace: str | None, as_json: bool) -> None:
     """A row for every transformation: repeats, estimate +- between-repeat SD (kcal/mol), weight, what is next."""
-    output(Campaign.open(campaign, workspace=workspace).show(), as_json, tables.show_table)
+    output(Campaign.open(campaign, workspace=workspace).show(gone=gone), as_json, tables.show_table)
 
 
 @click.command("summary")
@@ -60,6 +61,7 @@ def summary_command(campaign: str, workspace: str | None, as_json: bool) -> None
 @click.option("--cycles", "sections", flag_value="cycles", multiple=True, help="Only closures of cycles.")
 @click.option("--all", "everything", is_flag=True, help="All cycles, and how values settled over repeats, too.")
 @click.option("--reference", metavar="LIGAND", help="Give values relative to this ligand, not to their mean.")
+@gone_option
 @workspace_option
 @json_option
 def results_command(
@@ -67,6 +69,7 @@ def results_command(
     sections: tuple[str, ...],
     everything: bool,
     reference: str | None,
+    gone: bool,
     workspace: str | None,
     as_json: bool,
 ) -> None:
@@ -77,7 +80,7 @@ def results_command(
     from xpm_alchem.tables.result import SECTIONS, results_table
 
     made = Campaign.open(campaign, workspace=workspace)
-    view = made.results(reference=reference, running=everything or as_json)
+    view = made.results(reference=reference, running=everything or as_json, gone=gone)
     output(view, as_json, lambda view: results_table(view, sections or SECTIONS, everything=everything))
 
 

@@ -25,6 +25,7 @@ workspace_option = click.option(
     "-w", "--workspace", metavar="ID|DIR", help="Workspace: an id of settings.yaml, or a directory."
 )
 _AT_ONCE = 10_000  # parts of JSON: all of a large view take ten times the memory of its text
+gone_option = click.option("--gone", is_flag=True, help="What is gone from the network too, apart.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON (keys: docs/json.md).")
 
 

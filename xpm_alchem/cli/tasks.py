@@ -9,6 +9,7 @@ from xpm_alchem.campaign.task_state import DEFAULT_PRIORITY, TaskStatus
 from xpm_alchem.cli.change import cancel_command, retry_command
 from xpm_alchem.cli.options import (
     campaign_argument,
+    gone_option,
     json_option,
     output,
     say,
@@ -43,14 +44,16 @@ tasks_command.add_command(retry_command)
 @campaign_argument
 @click.option("--status", metavar="STATUS", help=f"Only tasks that are {', '.join(TaskStatus)}.")
 @click.option("--transformation", metavar="T", help="Only tasks of this transformation.")
+@gone_option
 @workspace_option
 @json_option
 def list_command(
-    campaign: str, status: str | None, transformation: str | None, workspace: str | None, as_json: bool
+    campaign: str, status: str | None, transformation: str | None, gone: bool, workspace: str | None, as_json: bool
 ) -> None:
     """A row for every task: status, priority, attempts, estimate (kcal/mol), host, what it extends, reason."""
     made = Campaign.open(campaign, workspace=workspace)
-    output(made.get_tasks(status=status, transformation=transformation), as_json, task_tables.tasks_table)
+    view = made.get_tasks(status=status, transformation=transformation, gone=gone)
+    output(view, as_json, task_tables.tasks_table)
 
 
 @tasks_command.command("create")

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from xpm_alchem.base.errors import CampaignError
-from xpm_alchem.cli.options import a_path, campaign_argument, say, workspace_option
+from xpm_alchem.cli.options import a_path, campaign_argument, gone_option, say, workspace_option
 from xpm_alchem.client import Campaign
 
 
@@ -24,8 +24,11 @@ from xpm_alchem.client import Campaign
 @click.option("-o", "--out", required=True, type=a_path, help="File or directory to write.")
 @click.option("--force", is_flag=True, help="Overwrite a file, or an earlier export.")
 @click.option("--legs", metavar="LATER-EARLIER", help="For cinnabar, where there are several ddG: complex-solvent, ...")
+@gone_option
 @workspace_option
-def export_command(campaign: str, what: str, out: Path, force: bool, legs: str | None, workspace: str | None) -> None:
+def export_command(
+    campaign: str, what: str, out: Path, force: bool, legs: str | None, gone: bool, workspace: str | None
+) -> None:
     """Write the results for other programs; what could not be written is said.
 
     \b
@@ -36,7 +39,8 @@ def export_command(campaign: str, what: str, out: Path, force: bool, legs: str |
     openfe-results  a directory of the JSON files that `openfe quickrun` writes
     archive         a gufe AlchemicalArchive (gufe >= 1.8)
     """
-    for sentence in Campaign.open(campaign, workspace=workspace).export(what, out, force=force, legs=legs):
+    made = Campaign.open(campaign, workspace=workspace)
+    for sentence in made.export(what, out, force=force, legs=legs, gone=gone):
         say(sentence)
 
 

@@ -54,9 +54,20 @@ class LookMethods:
         """Return counts of tasks by status, who drives, and the strategy's status."""
         return Shown(views.status_view(self._records), tables.status_table)
 
-    def show(self, tasks: views.Tasks | None = None, looks: Looks = ANEW) -> View:
-        """Return a row for every transformation; `tasks`: see `views.overview.tasks_now`."""
-        return Shown(views.show_view(self._records, tasks, looks), tables.show_table)
+    def show(self, tasks: views.Tasks | None = None, looks: Looks = ANEW, *, gone: bool = False) -> View:
+        """Return a row for every transformation; `tasks`: see `views.overview.tasks_now`.
+
+        Parameters
+        ----------
+        gone
+            Whether to give rows of those that are gone from the network too, apart.
+        """
+        view = views.show_view(self._records, tasks, looks)
+        if gone:
+            from xpm_alchem.views.gone import gone_rows
+
+            view["gone_rows"] = gone_rows(self._records)
+        return Shown(view, tables.show_table)
 
     def summary(self, tasks: views.Tasks | None = None, looks: Looks = ANEW) -> View:
         """Return one row for the whole campaign; `tasks`: see `views.overview.tasks_now`."""

@@ -18,6 +18,7 @@ from xpm_alchem.client.frames import ResultFrames, result_frames
 from xpm_alchem.client.shown import Shown
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.network.trust import check_module
+from xpm_alchem.views.gone import gone_tasks
 from xpm_alchem.views.overview import View, tasks_now
 from xpm_alchem.views.task import task_ids
 
@@ -64,16 +65,21 @@ class ResultMethods:
 
     @overload
     def results(
-        self, *, reference: str | None = None, running: bool = True, as_frames: Literal[False] = False
+        self,
+        *,
+        reference: str | None = None,
+        running: bool = True,
+        gone: bool = False,
+        as_frames: Literal[False] = False,
     ) -> View: ...
 
     @overload
     def results(
-        self, *, reference: str | None = None, running: bool = True, as_frames: Literal[True]
+        self, *, reference: str | None = None, running: bool = True, gone: bool = False, as_frames: Literal[True]
     ) -> ResultFrames: ...
 
     def results(
-        self, *, reference: str | None = None, running: bool = True, as_frames: bool = False
+        self, *, reference: str | None = None, running: bool = True, gone: bool = False, as_frames: bool = False
     ) -> View | ResultFrames:
         """Return the results of transformations, edges and ligands in kcal/mol; the keys are in docs/json.md.
 
@@ -83,6 +89,8 @@ class ResultMethods:
             Name of the ligand that values are relative to, instead of their mean.
         running
             Whether to say how the ligands' values settled over repeats.
+        gone
+            Whether to give the results of transformations that are gone from the network too, apart.
         as_frames
             Return three pandas DataFrames instead, `transformations`, `edges` and `ligands`: as the properties.
 
@@ -97,7 +105,7 @@ class ResultMethods:
 
         if as_frames:
             return result_frames(results_view(self._records, reference, running=False))
-        return Shown(results_view(self._records, reference, running=running), _results)
+        return Shown(results_view(self._records, reference, running=running, gone=gone), _results)
 
     @property
     def transformations(self) -> DataFrame:
@@ -175,7 +183,9 @@ class ResultMethods:
         with no_more_open_than(self._records.network_path, self._records.path / "campaign.yaml"):
             return file.write(report_page(Material.of(self._records, self.summary(), self.budget())))
 
-    def export(self, format: str, out: str | Path, *, force: bool = False, legs: str | None = None) -> list[str]:
+    def export(
+        self, format: str, out: str | Path, *, force: bool = False, legs: str | None = None, gone: bool = False
+    ) -> list[str]:
         """Write results for other programs.
 
         Parameters
@@ -188,6 +198,8 @@ class ResultMethods:
             Whether to overwrite a file, or an earlier export.
         legs
             For 'cinnabar': which ddG, as 'complex-solvent', where there are several.
+        gone
+            For 'csv' and 'json': whether to write the results of transformations too that are gone from the network.
 
         Returns
         -------
@@ -204,7 +216,7 @@ class ResultMethods:
         from xpm_alchem.exports import export
 
         with no_more_open_than(self._records.network_path):
-            return export(self._records, format, Path(out), force=force, legs=legs)
+            return export(self._records, format, Path(out), force=force, legs=legs, gone=gone)
 
     def import_results(
         self, files: str | Path | Iterable[str | Path], *, transformation: str | None = None
@@ -279,18 +291,20 @@ class ResultMethods:
 
         records = self._records
         if not isinstance(transformation, str):
-            ids = [records.index.find(one) for one in transformation]
+            ids = [records.in_force.find(one) for one in transformation]
             return {
                 one.name: self.get_transformation_results(one.id, return_protocoldagresults=return_protocoldagresults)
                 for one in ids
             }
-        stable_id = records.index.find(transformation).id
-        tasks = grouped(tasks_now(records).values()).get(stable_id, [])
+        stable_id = records.in_force.find(transformation).id
+        is_gone = stable_id in records.in_force.gone
+        tasks = grouped((gone_tasks(records) if is_gone else tasks_now(records)).values()).get(stable_id, [])
         if return_protocoldagresults:
             complete = sorted((t for t in tasks if t.status is TaskStatus.COMPLETE), key=lambda task: task.repeat)
             return [self._dag_result(task) for task in complete if not task.imported]
         trusted = records.plan().trusted_modules
-        results = ProtocolResults(records.network, records.workspace, trusted, records.cache_path, read_only=True)
+        network = records.gone_network(stable_id) if is_gone else records.network
+        results = ProtocolResults(network, records.workspace, trusted, records.cache_path, read_only=True)
         return results.of(stable_id, tasks, 0)
 
     def get_task_results(self, task: str | Iterable[str]) -> list[Any]:
@@ -301,7 +315,7 @@ class ResultMethods:
         InputError
             There is no such task, or its result was imported and has no ProtocolDAGResult.
         """
-        everything = tasks_now(self._records)
+        everything = tasks_now(self._records) | gone_tasks(self._records)
         found = [everything[one] for one in task_ids(self._records, task)]
         for one in found:
             if one.imported:

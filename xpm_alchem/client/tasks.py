@@ -39,16 +39,22 @@ class TaskMethods:
         raise NotImplementedError
 
     def get_tasks(
-        self, *, status: str | Iterable[str] | None = None, transformation: str | Iterable[str] | None = None
+        self,
+        *,
+        status: str | Iterable[str] | None = None,
+        transformation: str | Iterable[str] | None = None,
+        gone: bool = False,
     ) -> View:
         """Return a row for every task, or for those of some statuses or transformations (see docs/json.md).
+
+        Of transformations that are gone from the network there are rows if they are asked for (`gone`, or by name).
 
         Raises
         ------
         InputError
             There is no such status or transformation.
         """
-        view = task_views.tasks_view(self._records, status=status, transformation=transformation)
+        view = task_views.tasks_view(self._records, status=status, transformation=transformation, gone=gone)
         return Shown(view, tasks_table)
 
     @property

@@ -44,7 +44,13 @@ Groups = Mapping[str, list[TaskState]]
 
 
 def export(
-    records: CampaignRecords, what: str, out: Path, *, force: bool = False, legs: str | None = None
+    records: CampaignRecords,
+    what: str,
+    out: Path,
+    *,
+    force: bool = False,
+    legs: str | None = None,
+    gone: bool = False,
 ) -> list[str]:
     """Write results.
 
@@ -58,6 +64,8 @@ def export(
         Whether to overwrite a file, or an earlier export.
     legs
         For 'cinnabar': which ddG, as 'complex-solvent', where there are several.
+    gone
+        For 'csv' and 'json': whether to write the results of transformations too that are gone from the network.
 
     Returns
     -------
@@ -74,6 +82,8 @@ def export(
     if what not in FORMATS:
         raise InputError(unknown_key(what, FORMATS, "--format", what="unknown format"))
     check = check_file if FORMATS[what].startswith(("a file", "a CSV", "a gufe")) else check_directory
+    if gone and what not in ("csv", "json"):
+        raise InputError(f"--gone is for the formats csv and json: '{what}' is of the network alone.")
     check(out, force=force)
     tasks = grouped(tasks_now(records).values())
     left_out = [one.sentence for one in repeats_left_out(records.index, tasks)]
@@ -82,16 +92,16 @@ def export(
         return [*said, *left_out]
     analysis = analyse(records.index, tasks, records.experimental())
     write: Callable[[], list[str]] = {
-        "csv": lambda: _csv(records, analysis, out),
-        "json": lambda: _json(records, analysis, out),
+        "csv": lambda: _csv(records, analysis, out, gone=gone),
+        "json": lambda: _json(records, analysis, out, gone=gone),
         "openfe-gather": lambda: _gather(records, analysis, tasks, out),
         "cinnabar": lambda: _cinnabar(analysis, out, legs),
     }[what]
     return write() + (left_out if what in ("openfe-gather", "cinnabar") else [])  # ours say all that is missing
 
 
-def _csv(records: CampaignRecords, analysis: Analysis, out: Path) -> list[str]:
-    view = results_view(records)
+def _csv(records: CampaignRecords, analysis: Analysis, out: Path, *, gone: bool) -> list[str]:
+    view = results_view(records, gone=gone)
     files = own_tables(view, analysis)
     write_directory(out, "csv", _texts(files))
     return [f"{out}: {', '.join(files)}", *view["missing"]["sentences"]]
@@ -102,8 +112,8 @@ def _texts(files: Mapping[str, str]) -> Iterator[tuple[str, Callable[[Path], Non
         yield name, partial(write_text, text=text)
 
 
-def _json(records: CampaignRecords, analysis: Analysis, out: Path) -> list[str]:
-    view = results_view(records)
+def _json(records: CampaignRecords, analysis: Analysis, out: Path, *, gone: bool) -> list[str]:
+    view = results_view(records, gone=gone)
     for network, one in zip(view["networks"], analysis.networks, strict=True):
         for key, estimate in (("covariance", one.estimate), ("steadied_covariance", one.steadied)):
             # in the order of `ligands`; of a ligand without a value there is none

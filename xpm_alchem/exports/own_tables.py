@@ -51,6 +51,13 @@ def own_tables(view: View, analysis: Analysis) -> dict[str, str]:
             missing=["; ".join(row["missing"]) for row in view["edges"]],
         ),
     }
+    if view.get("gone_transformations"):
+        files["gone_transformations.csv"] = _of_rows(
+            view["gone_transformations"],
+            ("id", "transformation", "leg"),
+            ("estimate", "sd", "standard_error", "protocol_uncertainty"),
+            repeats=[len(row["repeats"]) for row in view["gone_transformations"]],
+        )
     for network, one in zip(view["networks"], analysis.networks, strict=True):
         legs = f"{network['to']}-{network['from']}"
         if f"ligands-{legs}.csv" in files:  # another protein

@@ -15,7 +15,7 @@ import attrs
 from xpm_alchem.base.errors import InputError, NetworkError
 from xpm_alchem.base.files import atomic_write, make_directories
 from xpm_alchem.base.permissions import permissions_of
-from xpm_alchem.campaign.index_record import NETWORKS
+from xpm_alchem.campaign.index_record import NETWORKS, NetworkInForce
 from xpm_alchem.campaign.lock import cannot_be_written
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import NETWORK, CampaignState, TaskState, TaskStatus
@@ -86,7 +86,7 @@ def growth_by_file(records: CampaignRecords, network: Network) -> Growth:
     NetworkError
         The file and commands say different things of a transformation; no transformation would be left.
     """
-    in_force = records.in_force
+    in_force = _now(records)
     now = frozenset(network.index.by_id)
     ids = wanted(in_force.index.by_id, in_force.given, now)
     names = {record.id: record.name for record in network.index.transformations} | in_force.names
@@ -108,7 +108,7 @@ def growth_by_file(records: CampaignRecords, network: Network) -> Growth:
 
 def growth_by_command(records: CampaignRecords, network: Network) -> Growth:
     """Return what becomes of the network when a command gives another one: that is in force."""
-    in_force = records.in_force
+    in_force = _now(records)
     names = {record.id: record.name for record in network.index.transformations} | in_force.names
     growth = Growth(None, Change.of(in_force.index.by_id, network.index.by_id), names)
     return _with_network(records, growth, network) if growth.change else growth
@@ -122,7 +122,7 @@ def growth_without(records: CampaignRecords, dropped: Collection[str]) -> Growth
     NetworkError
         One of them is not in it; no transformation would be left.
     """
-    in_force = records.in_force
+    in_force = _now(records)
     if not dropped:
         raise InputError("no transformation was named.")
     for stable_id in dropped:
@@ -138,6 +138,12 @@ def growth_without(records: CampaignRecords, dropped: Collection[str]) -> Growth
         )
     growth = Growth(None, Change.of(in_force.index.by_id, left), in_force.names)
     return _with_network(records, growth, _put_together(records, None, left))
+
+
+def _now(records: CampaignRecords) -> NetworkInForce:
+    """Return which network is in force, also where another process has changed it since the last look."""
+    records.state()
+    return records.in_force
 
 
 def _with_network(records: CampaignRecords, growth: Growth, network: Network) -> Growth:
@@ -212,14 +218,15 @@ def apply_growth(records: CampaignRecords, request: Mapping[str, Any]) -> bool:
         It makes no sense any more; nothing is changed then.
     """
     file, dropped = request.get("file"), request.get("dropped")
-    if request.get("id") in records.state().requests:
-        return False
     if isinstance(dropped, list) and all(isinstance(one, str) for one in dropped):
         dropped = [one for one in dropped if one in records.index.by_id]
+        dropped = [] if _is_granted(records, request) else dropped
         return bool(dropped) and put_in_force(records, growth_without(records, dropped), request.get("id"))
     if not isinstance(file, str) or not _ASKED.fullmatch(file):
         return False
     try:
+        if _is_granted(records, request):
+            return False
         network = load_network(records.path / file, records.plan().trusted_modules)
         network.alchemical_network  # noqa: B018 - decoding it is the check
         growth = (growth_by_file if request.get("by") == "file" else growth_by_command)(records, network)
@@ -227,6 +234,11 @@ def apply_growth(records: CampaignRecords, request: Mapping[str, Any]) -> bool:
     finally:
         with suppress(OSError):
             (records.path / file).unlink()
+
+
+def _is_granted(records: CampaignRecords, request: Mapping[str, Any]) -> bool:
+    """Whether it was done before: a driver was killed before it noted how far it had read its inbox."""
+    return request.get("id") in records.state().requests
 
 
 def put_in_force(records: CampaignRecords, growth: Growth, asked: object = None) -> bool:

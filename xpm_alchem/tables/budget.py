@@ -30,6 +30,8 @@ def budget_lines(view: View) -> list[str]:
 
     of_total = "no total" if budget["total"] is None else f"of {amount_text(budget['total'], unit)}"
     line("spent", f"{amount_text(view['spent'], unit)}, {of_total}; lost work: {amount_text(view['lost'], unit)}")
+    if view.get("spent_on_gone"):
+        line("", f"{amount_text(view['spent_on_gone'], unit)} of it for what is gone from the network")
     for other, cost in view["other_units"].items():
         line("", f"and {amount_text(cost, other)}, which this budget does not count")
     expected = f", expected {amount_text(flight['expected'], unit)}" if flight["expected"] > flight["accrued"] else ""

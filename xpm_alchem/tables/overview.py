@@ -36,6 +36,8 @@ def status_table(view: View) -> RenderableType:
         + ("" if any(view["tasks"].values()) else "none yet"),
     ]
     lines += [f"          {sentence}" for sentence in _held_up(view)]
+    if view.get("gone_transformations"):
+        lines.append(f"gone      {view['gone_transformations']} transformation(s), kept apart (show --gone)")
     lines.append(f"budget    {_money(view['budget'])}")
     lines += [f"          {one['sentence']}" for one in (*view["budget"]["closed"], *view["budget"]["mostly_lost"])]
     if strategy["exception"]:
@@ -88,8 +90,29 @@ def show_table(view: View) -> RenderableType:
     title = f"{view['campaign']} ({', '.join(unit for unit in (view['unit'], view['cost_unit']) if unit)})"
     red = [bool(row["error"]) for row in view["rows"]]
     table = rows_table(title, _SHOW_HEADINGS, rows, right=range(2, 10), red=red, one_line=("next",))
+    parts: list[RenderableType] = [table, *([_gone_table(view)] if view.get("gone_rows") else [])]
     below = _held_up(view)
-    return Group(table, told(*below)) if below else table
+    if view.get("gone_transformations") and not view["gone_rows"]:
+        below.append(f"{view['gone_transformations']} transformation(s) are gone from the network (--gone shows them)")
+    return Group(*parts, *([told(*below)] if below else []))
+
+
+def _gone_table(view: View) -> RenderableType:
+    """Render the rows of what is gone from the network."""
+    rows = [
+        (
+            row["transformation"],
+            row["leg"],
+            *(str(row[key] or "·") for key in ("complete", "at_work", "error")),
+            number(row["estimate"], 3),
+            number(row["sd"], 3),
+            amount_text(row["cost"]) if row["cost"] else "·",
+        )
+        for row in view["gone_rows"]
+    ]
+    headings = ("transformation", "leg", "done", "ending", "err", "estimate", "SD", "cost")
+    title = f"{view['campaign']}: gone from the network"
+    return rows_table(title, headings, rows, right=range(2, 8), red=[False] * len(rows))
 
 
 def summary_table(view: View) -> RenderableType:

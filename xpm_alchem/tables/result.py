@@ -47,6 +47,11 @@ def results_table(view: View, sections: Collection[str] = SECTIONS, *, everythin
             parts.append(table_of(cycle_rows(view, network, None if everything else _WORST_CYCLES)))
         if everything:
             parts.append(table_of(running_rows(view, network)))
+    if view.get("gone_transformations"):
+        gone = view | {"transformations": view["gone_transformations"], "edges": view["gone_edges"]}
+        parts.append(told("", "gone from the network, and counted in nothing above:"))
+        parts += [table_of(transformation_rows(gone))] if "transformations" in sections else []
+        parts += [table_of(edge_rows(gone))] if "edges" in sections and gone["edges"] else []
     if view["outliers"]:
         parts.append(told("outliers:", *(f"  {one['sentence']}" for one in view["outliers"])))
     if view["missing"]["sentences"]:

@@ -34,9 +34,9 @@ def tasks_table(view: View) -> RenderableType:
 
 def _status(row: View) -> str:
     """Return the status, with what it does not say by itself."""
-    status = str(row["status"])
+    status = f"{row['status']}{', gone' if row.get('gone') else ''}"
     if (hold := row.get("hold")) is not None and row["actioned"]:
         return _HELD[hold["kind"]]
-    if row["at_work"] and (status != "running" or not row["actioned"]):
+    if row["at_work"] and (row["status"] != "running" or not row["actioned"]):
         return f"{status}, its attempt is ending"
-    return f"{status}, cancelled" if status == "waiting" and not row["actioned"] else status
+    return f"{status}, cancelled" if row["status"] == "waiting" and not row["actioned"] else status

@@ -100,6 +100,7 @@ def budget_view(records: CampaignRecords, launcher: PricedLauncher) -> View:
         "budget": {key: value for key, value in attrs.asdict(plan.budget).items() if key != "unit"},
         "spent": spent,
         "lost": sum((ledger.lost(task, unit) for task in state.everything), 0.0),
+        "spent_on_gone": sum((ledger.cost(task, unit) for task in state.everything.keys() - state.tasks.keys()), 0.0),
         "in_flight": {"attempts": len(in_flight), "accrued": admission.accrued, "expected": admission.committed},
         "left": None if total is None else max(0.0, total - spent - admission.committed),
         "last_hour": cost_between([*past, *spans], now - _HOUR, now),

@@ -90,6 +90,7 @@ def status_view(records: CampaignRecords, looks: Looks = ANEW) -> View:
         **_standing(records),
         "strategy": strategy_status(records),
         "transformations": len(records.index.transformations),
+        "gone_transformations": len(records.in_force.gone),
         "tasks": {str(status): counts.get(str(status), 0) for status in TaskStatus},
         "queued": sum(hold.kind == QUEUED for hold in holds.values()),
         "gone": sum(hold.kind == GONE for hold in holds.values()),
@@ -192,6 +193,8 @@ def show_view(records: CampaignRecords, tasks: Tasks | None = None, looks: Looks
         "unit": "kcal/mol",
         "cost_unit": money["unit"],
         "rows": rows,
+        "gone_transformations": len(records.in_force.gone),
+        "gone_rows": [],
         "needs_user": sentences(holds, is_lasting=True),
         "held_up": sentences(holds, is_lasting=False),
     }

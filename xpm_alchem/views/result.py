@@ -20,6 +20,7 @@ from xpm_alchem.results.comparison import Comparison
 from xpm_alchem.results.convergence import running_means
 from xpm_alchem.results.estimates import EdgeResult, TransformationResult
 from xpm_alchem.results.network_estimates import NetworkEstimate
+from xpm_alchem.views.gone import gone_results, gone_sentence
 from xpm_alchem.views.overview import View, tasks_now
 
 _NAMED = 6
@@ -31,7 +32,9 @@ def analyse(index: Index, tasks: Mapping[str, list[TaskState]], given: tuple[Pat
     return Analysis(index, tasks, measured)
 
 
-def results_view(records: CampaignRecords, reference: str | None = None, *, running: bool = True) -> View:
+def results_view(
+    records: CampaignRecords, reference: str | None = None, *, running: bool = True, gone: bool = False
+) -> View:
     """Return the results of transformations, edges and ligands, with what is missing.
 
     Parameters
@@ -40,6 +43,8 @@ def results_view(records: CampaignRecords, reference: str | None = None, *, runn
         Name of the ligand that values are relative to, instead of their mean.
     running
         Whether to say how the ligands' values settled over repeats.
+    gone
+        Whether to give the results of transformations that are gone from the network too, apart.
 
     Raises
     ------
@@ -61,7 +66,17 @@ def results_view(records: CampaignRecords, reference: str | None = None, *, runn
         "unpaired": {names[stable_id]: reason for stable_id, reason in records.index.unpaired.items()},
         "networks": [_network(analysis, network, reference, running) for network in analysis.networks],
         "outliers": _outliers(analysis),
-        "missing": _missing(analysis, tasks),
+        "missing": _missing(analysis, tasks, "" if gone else gone_sentence(records)),
+        **_gone(records, is_asked=gone),
+    }
+
+
+def _gone(records: CampaignRecords, *, is_asked: bool) -> View:
+    """Return the results of what is gone from the network, if they were asked for."""
+    results, edges = gone_results(records) if is_asked and records.in_force.gone else ([], [])
+    return {
+        "gone_transformations": [_transformation(result) for result in results],
+        "gone_edges": [_edge(edge) for edge in edges],
     }
 
 
@@ -212,8 +227,8 @@ def _outliers(analysis: Analysis) -> list[View]:
     return found
 
 
-def _missing(analysis: Analysis, tasks: Mapping[str, list[TaskState]]) -> View:
-    """Return what is not there, in names and in sentences."""
+def _missing(analysis: Analysis, tasks: Mapping[str, list[TaskState]], gone: str) -> View:
+    """Return what is not there, in names and in sentences; `gone`: one on what is gone."""
     records = analysis.index.by_id
     silent_ones = [record.name for record in records.values() if record.protocol in WITHOUT_ESTIMATE]
     absolute = [record.name for record in records.values() if record.kind == "absolute"]
@@ -267,6 +282,7 @@ def _missing(analysis: Analysis, tasks: Mapping[str, list[TaskState]]) -> View:
         unmeasured = [n for n in network.measured.ligands if n not in analysis.experimental]
         if analysis.experimental and unmeasured:
             said.append(f"{network.measured.name}: no experimental value for {some_of(unmeasured)}")
+    said += [gone] if gone else []
     if unknown := analysis.unknown_ligands:
         said.append(f"experimental values of no ligand of the network: {_unknown(unknown, analysis)}")
     return {

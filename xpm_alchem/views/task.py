@@ -11,6 +11,7 @@ from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
+from xpm_alchem.views.gone import gone_tasks
 from xpm_alchem.views.hold import Holds, holds_now, shown_status
 from xpm_alchem.views.overview import View, find_task, tasks_now
 
@@ -20,8 +21,11 @@ def tasks_view(
     *,
     status: str | Iterable[str] | None = None,
     transformation: str | Iterable[str] | None = None,
+    gone: bool = False,
 ) -> View:
     """Return a row for every task, or for those of some statuses or transformations, in the order of their creation.
+
+    Of transformations that are gone from the network there are rows if they are asked for (`gone`, or by name).
 
     Raises
     ------
@@ -33,8 +37,8 @@ def tasks_view(
         if one not in tuple(TaskStatus):
             raise InputError(unknown_key(one, map(str, TaskStatus), "status", what="there is no"))
     names = None if transformation is None else as_list(transformation)
-    only = records.index.by_id if names is None else {records.index.find(name).id for name in names}
-    tasks = tasks_now(records)
+    only = records.in_force.known if names is None else {records.in_force.find(name).id for name in names}
+    tasks = tasks_now(records) | (gone_tasks(records) if gone or names is not None else {})
     holds = holds_now(records, tasks.values())
     chosen = [task for task in tasks.values() if shown_status(task, holds) in statuses and task.transformation in only]
     return {
@@ -51,6 +55,7 @@ def _row(records: CampaignRecords, task: TaskState, extended: TaskState | None, 
         "id": task.task,
         "task": records.name_of(task),
         "transformation": records.transformation_name(task.transformation),
+        "gone": task.transformation in records.in_force.gone,
         "repeat": task.repeat,
         "status": str(shown_status(task, holds)),
         "actioned": task.actioned,
