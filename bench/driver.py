@@ -77,7 +77,7 @@ def drive_campaign(directory: Path, tasks: int) -> None:
     from xpm_alchem.client import Campaign
 
     campaign = Campaign.create(directory / "campaign.yaml")
-    code = campaign.run()
+    code = campaign.run(progress=False)
     complete = campaign.status()["tasks"]["complete"]
     if code or complete != tasks:
         raise RuntimeError(f"the driver ended with {code}, {complete} of {tasks} tasks are complete")

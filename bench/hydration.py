@@ -46,7 +46,7 @@ def main() -> int:
             plan.write_text(yaml.safe_dump(text))
             campaign = Campaign.create(plan)
             repeats = PILOT
-            while (code := campaign.run()) == 0 and name == "uniform":
+            while (code := campaign.run(progress=False)) == 0 and name == "uniform":
                 if _largest_error(campaign, settings) <= given.target:
                     break
                 repeats += 1

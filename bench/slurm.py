@@ -173,7 +173,7 @@ def drive_campaign(directory: Path, tasks: int) -> None:
     plan = {"launcher": launcher, "strategy": uniform, "trusted_modules": ["dummy_protocol"]}
     network = dummy_network([(n, n + 1) for n in range(tasks // REPEATS)], n_steps=1)
     campaign = Campaign.create(write_campaign(directory, network, plan))
-    code = campaign.run()
+    code = campaign.run(progress=False)
     complete = campaign.status()["tasks"]["complete"]
     if code or complete != tasks:
         raise RuntimeError(f"the driver ended with {code}, {complete} of {tasks} tasks are complete")

@@ -84,8 +84,9 @@ def test_a_driver_that_takes_its_time_is_not_given_up(tmp_path: Path, monkeypatc
     campaign = SmallCampaign(tmp_path / "c", edges=EDGES)
     script = """
         import sys
-        from xpm_alchem.cli import main, start
-        start._DETACHED_SECONDS = 0.0
+        from xpm_alchem.cli import main
+        from xpm_alchem.client import background
+        background.SECONDS = 0.0
         main(sys.argv[1:])
         """
     command = [*campaign.command()[:1], "-c", textwrap.dedent(script), "run", str(campaign.file), "--detach"]

@@ -17,6 +17,7 @@ from xpm_alchem.base.errors import CampaignError, WorkspaceError
 from xpm_alchem.base.files import read_bytes
 from xpm_alchem.base.near_miss import check_keys, unknown_key
 from xpm_alchem.base.paths import absolute, are_same, expanded
+from xpm_alchem.base.quiet import quiet
 from xpm_alchem.plan.budget import Budget
 
 if TYPE_CHECKING:  # looking at a campaign by its directory needs no experimaestro, whose import takes 0.3 s
@@ -78,7 +79,8 @@ def read_settings() -> UserSettings:
     if not isinstance(launchers, dict):
         raise CampaignError(f"{path}: xpm_alchem.launchers: is not a mapping of names to profiles.")
     budget = _budget(section.get("budget"), f"{path}: xpm_alchem.budget")
-    from experimaestro.settings import get_settings
+    with quiet():  # tqdm, which it imports, warns in a notebook without widgets
+        from experimaestro.settings import get_settings
     from pydantic import ValidationError
 
     try:

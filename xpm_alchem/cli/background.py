@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from contextlib import suppress
 
 from xpm_alchem.base.errors import XpmAlchemError
 from xpm_alchem.base.streams import make_lasting
 from xpm_alchem.cli.display import Display
-from xpm_alchem.cli.options import DRIVES, console
+from xpm_alchem.cli.options import console
 from xpm_alchem.client import Campaign
+from xpm_alchem.client.background import tell_that_it_drives
 
 
 def main(path: str, launcher: str | None = None) -> int:
@@ -20,17 +19,10 @@ def main(path: str, launcher: str | None = None) -> int:
     try:
         campaign = Campaign.open(path)
         with Display(out, campaign.records, units=False) as display:
-            return campaign.run(launcher=launcher, observe=display, begun=_tell_that_it_drives)
+            return campaign.run(launcher=launcher, observe=display, begun=tell_that_it_drives)
     except XpmAlchemError as error:
         out.print(f"Error: {error}")
         return 2
-
-
-def _tell_that_it_drives() -> None:
-    """Tell `run --detach`, which may not wait for it any more."""
-    if told := os.environ.pop(DRIVES, ""):
-        with suppress(OSError, ValueError), open(int(told), "wb", buffering=0) as pipe:
-            pipe.write(b"1")
 
 
 if __name__ == "__main__":

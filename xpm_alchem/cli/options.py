@@ -18,7 +18,6 @@ from xpm_alchem.tables.console import PlainConsole
 from xpm_alchem.views.overview import View
 
 a_path = click.Path(path_type=Path, readable=False)  # what cannot be read is told in words of ours
-DRIVES = "XPM_ALCHEM_DRIVES"  # the number of the pipe on which a detached driver says that it drives
 campaign_argument = click.argument("campaign", metavar="CAMPAIGN")
 tasks_argument = click.argument("tasks", nargs=-1, required=True, metavar="TRANSFORMATION:REPEAT...")
 workspace_option = click.option(

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import select
-import subprocess
 import sys
-import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 from rich.console import Console
 
-from xpm_alchem.base.errors import FormatError, InputError, MissingPackageError, XpmAlchemError
-from xpm_alchem.base.files import not_through_links, one_sentence, read_bytes
-from xpm_alchem.base.interpreter import python
-from xpm_alchem.base.passing import patiently
+from xpm_alchem.base.errors import InputError, MissingPackageError
 from xpm_alchem.base.shell import command_line
 from xpm_alchem.base.streams import wait_at_most
 from xpm_alchem.campaign.task_state import without_tasks
 from xpm_alchem.cli.growth import confirm_what_goes, tell_growth
-from xpm_alchem.cli.options import DRIVES, a_path, campaign_argument, console, say, workspace_option
+from xpm_alchem.cli.options import a_path, campaign_argument, console, say, workspace_option
 from xpm_alchem.client import Campaign
 from xpm_alchem.network.advice import advice
 from xpm_alchem.network.loading import Network, load_network
@@ -35,11 +27,6 @@ from xpm_alchem.requests.preparation import Forecast, Preparation
 from xpm_alchem.tables import overview as tables
 from xpm_alchem.views.commands import Address
 from xpm_alchem.views.overview import tasks_now
-
-_ENDINGS = (0, 1, 3, 4, 5)  # exit codes of a driver that drove
-_DETACHED_SECONDS = 60.0
-_ENDED_SECONDS = 1.0  # for a driver that has nothing to do, or whose pipe was closed by its end
-_LAST_LINES = 5
 
 
 @click.command("init")
@@ -229,52 +216,13 @@ def _print_forecast(out: Console, forecast: Forecast) -> None:
 
 
 def _detach(out: Console, campaign: Campaign, launcher: str | None) -> NoReturn:
-    """Start a driver in the background; what it ends with is the campaign's only if it has said that it drives."""
-    log = campaign.path / "driver.out"
-    heard, told = os.pipe()
-    with one_sentence(log), patiently(lambda: open(log, "ab", opener=not_through_links)) as stream:
-        before = stream.tell()
-        process = subprocess.Popen(
-            python("-m", "xpm_alchem.cli.background", campaign.path, *([launcher] if launcher else [])),
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=stream,
-            start_new_session=True,
-            pass_fds=(told,),
-            env={**os.environ, DRIVES: str(told)},
-        )
-    os.close(told)
-    is_heard = bool(select.select([heard], [], [], _DETACHED_SECONDS)[0])
-    drives = is_heard and os.read(heard, 1) != b""
-    os.close(heard)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(_ENDED_SECONDS if is_heard else 0.0)
-    if process.returncode is None:
-        if drives:
-            out.print(f"detached: {campaign.records.holder() or f'pid {process.pid}'}")
-            out.print(f"watch it with: {Address.of(campaign.records).command('attach')}")
-        else:
-            out.print(f"detached: pid {process.pid}, which does not drive yet; what it says is in {log}")
-        sys.exit(3)
-    words = _last_words(log, before)
-    if drives and process.returncode in _ENDINGS:
-        out.print(f"the driver has ended already{f': {words}' if words else ''}")
-        sys.exit(process.returncode)
-    ended = f"was killed by signal {-process.returncode}" if process.returncode < 0 else "ended at once"
-    began = "ended before it was detached" if drives else "did not start"
-    raise XpmAlchemError(
-        f"the driver {began}: {words or f'it {ended}, with exit code {process.returncode}, and printed nothing'} "
-        f"(see {log})"
-    )
-
-
-def _last_words(log: Path, since: int) -> str:
-    """Return the last lines that a driver has printed, '' if it has printed nothing."""
-    try:
-        printed = read_bytes(log, offset=since).decode(errors="replace")
-    except (OSError, FormatError):
-        return ""
-    return "\n".join(printed.strip().splitlines()[-_LAST_LINES:])
+    driver = campaign.start_driver(launcher)
+    if driver.drives and driver.code is None:
+        out.print(f"detached: {campaign.records.holder() or f'pid {driver.pid}'}")
+        out.print(f"watch it with: {Address.of(campaign.records).command('attach')}")
+    else:
+        out.print(driver.sentence)
+    sys.exit(3 if driver.code is None else driver.code)
 
 
 def _close(out: Console, campaign: Campaign, code: int, *, quiet: bool, once: bool) -> None:
@@ -336,40 +284,21 @@ def _why_over(campaign: Campaign) -> str:
 def attach_command(campaign: str, workspace: str | None) -> NoReturn:
     """Watch a campaign that another process drives, until it ends; Ctrl-C leaves it alone."""
     from xpm_alchem.cli.display import Display
-    from xpm_alchem.driver.harvest import DriverEvent
 
     out = console()
     made = Campaign.open(campaign, workspace=workspace)
-    records = made.records
-    seen = {task_id: (task.status, task.changed) for task_id, task in records.state().everything.items()}
     out.print(tables.show_table(made.show()))
     try:
-        with Display(out, records) as display:
-            while True:
-                alive = records.holder() is not None
-                for task_id, task in records.state().everything.items():
-                    if seen.get(task_id) != (task.status, task.changed):
-                        seen[task_id] = (task.status, task.changed)
-                        display(DriverEvent("submitted" if task.status == "running" else str(task.status), task))
-                if not alive:
-                    break
-                time.sleep(0.5)
+        with Display(out, made.records) as display:
+            code = made.wait(observe=display)
     except KeyboardInterrupt:
         out.print("left; the driver goes on")
         sys.exit(3)
-    view = made.status()
-    out.print(tables.status_table(view))
-    tasks = view["tasks"]
-    wants = view["strategy"]["status"] == "awake" and not records.plan().strategy.is_paused
-    if wants or any(task.in_flight for task in tasks_now(records).values()):
-        if not _is_anything_at_work(view) and made.budget()["state"] == "exhausted":
-            out.print(f"budget used up: {_why_over(made)}")
-            sys.exit(4)
-        out.print("nobody drives this campaign and it is not finished: `xpm-alchem run` goes on with it")
-        sys.exit(3)
-    if tasks["error"] or view["strategy"]["status"] == "error":
-        sys.exit(1)
-    if lacking := _lacks(made):
+    out.print(tables.status_table(made.status()))
+    if code == 4:
+        out.print(f"budget used up: {_why_over(made)}")
+    elif code == 3 and (lacking := _lacks(made)):
         _say_lacking(lacking)
-        sys.exit(3)
-    sys.exit(0)
+    elif code == 3:
+        out.print("nobody drives this campaign and it is not finished: `xpm-alchem run` goes on with it")
+    sys.exit(code)

@@ -64,9 +64,10 @@ class BudgetMethods:
         _check(self._records.plan().budget, self._launcher(launcher))
 
     def _launcher(self, name: str | None = None) -> AttemptLauncher:
+        profiles = self._settings.launchers  # first: that imports experimaestro quietly
         from xpm_alchem.launchers.choose import choose_launcher
 
-        return choose_launcher(name or self._records.plan().launcher, self._settings.launchers)
+        return choose_launcher(name or self._records.plan().launcher, profiles)
 
 
 def _check(budget: Budget, launcher: AttemptLauncher) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from xpm_alchem.base.errors import CampaignError, CampaignLockedError
+from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.paths import absolute, expanded, is_there
 from xpm_alchem.base.shell import command_line
 from xpm_alchem.campaign.records import CampaignRecords, campaign_path, is_campaign, list_campaigns
@@ -19,6 +17,7 @@ from xpm_alchem.client.looking import LookMethods
 from xpm_alchem.client.networks import NetworkMethods
 from xpm_alchem.client.restarts import RestartMethods
 from xpm_alchem.client.results import ResultMethods
+from xpm_alchem.client.running import RunMethods
 from xpm_alchem.client.shown import Shown
 from xpm_alchem.client.tasks import TaskMethods
 from xpm_alchem.plan.campaign_yaml import read_plan
@@ -37,10 +36,8 @@ from xpm_alchem.views.overview import View
 if TYPE_CHECKING:
     from gufe import AlchemicalNetwork
 
-    from xpm_alchem.driver.loop import Driver
 
-
-class Campaign(LookMethods, TaskMethods, RestartMethods, BudgetMethods, ResultMethods, NetworkMethods):
+class Campaign(LookMethods, RunMethods, TaskMethods, RestartMethods, BudgetMethods, ResultMethods, NetworkMethods):
     """One network being computed. More verbs are in the files `client_*`.
 
     Make one with `Campaign.create`, take up one that exists with `Campaign.open`.
@@ -251,90 +248,6 @@ class Campaign(LookMethods, TaskMethods, RestartMethods, BudgetMethods, ResultMe
         from xpm_alchem.doctor.node import examine_node
 
         return Shown(examine_node(node, campaign, workspace=workspace, timeout=timeout, tell=tell), doctor_table)
-
-    # ---------------------------------------------------------------------------------------------------- running
-    def run(
-        self,
-        *,
-        launcher: str | None = None,
-        once: bool = False,
-        stop: bool = False,
-        observe: Callable[[Any], None] = lambda event: None,
-        begun: Callable[[], None] = lambda: None,
-        running: Any = None,
-        init_tasks: Iterable[Any] = (),
-        strategy: Any = None,
-    ) -> int:
-        """Drive the campaign until its strategy is satisfied.
-
-        Parameters
-        ----------
-        launcher
-            Instead of the plan's.
-        once
-            Harvest, plan and submit once, then leave; jobs go on.
-        stop
-            Only end all attempts; see `stop`.
-        observe
-            Called with every `driver.DriverEvent`.
-        begun
-            Called once this process drives: nobody else does.
-        running
-            An experimaestro experiment that is open already (``helper.xp`` in ``run-experiment``).
-        init_tasks
-            experimaestro LightweightTasks to run in every attempt's process before it begins.
-        strategy
-            An instance of a stratocaster Strategy (or one of ours) instead of the one the plan names.
-
-        Returns
-        -------
-        int
-            0 satisfied, 1 something in error, 3 detached or not finished, 4 the budget is used up, 5 the campaign's
-            files could not be read or written for too long.
-
-        Raises
-        ------
-        CampaignError
-            The running experiment is in another workspace, or the launcher's attempts cannot be counted in the budget.
-        """
-        if not stop:
-            self._check_budget(launcher)
-        if running is not None and running.workspace.path.resolve() != self._records.workspace.resolve():
-            raise CampaignError(
-                f"{self.path}: the campaign's workspace is {self._records.workspace}, the running experiment's is "
-                f"{running.workspace.path}. Make the campaign with workspace=str(helper.xp.workspace.path)."
-            )
-        options = {"running": running, "init_tasks": tuple(init_tasks), "strategy": strategy, "begun": begun}
-        return int(self._driver(launcher, observe=observe, **options).run(once=once, stop=stop))
-
-    def _driver(self, launcher: str | None = None, **options: Any) -> Driver:
-        from xpm_alchem.driver.loop import Driver
-        from xpm_alchem.driver.workspace_budget import WorkspaceBudget
-
-        workspace = find_workspace(str(self._records.workspace), self._settings)
-        together = WorkspaceBudget(self._settings.budget, self._records.workspace)
-        return Driver(self._records, workspace, self._launcher(launcher), workspace_budget=together, **options)
-
-    def stop(self, *, launcher: str | None = None, observe: Callable[[Any], None] = lambda event: None) -> int:
-        """End all attempts at their next checkpoint, and the driver; `run` goes on from there.
-
-        A driver that is at work does it, and this waits for it; without one it is done here.
-
-        Returns
-        -------
-        int
-            3, as nothing is finished by it.
-        """
-        while True:
-            if self._records.holder() is None:
-                with suppress(CampaignLockedError):  # by a driver that has just begun
-                    return self.run(launcher=launcher, stop=True, observe=observe)
-            self._records.ask(request="stop")
-            while self._records.holder() is not None:
-                time.sleep(0.2)
-            if not any(task.at_work for task in self._records.state().everything.values()):
-                return 3
-            # the driver was killed before it had ended them
 
     # ------------------------------------------------------------------------- the strategy, named as alchemiscale's
     def set_network_strategy(self, strategy: Any, settings: Mapping[str, Any] | None = None, **options: Any) -> Change:

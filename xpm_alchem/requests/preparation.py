@@ -118,10 +118,10 @@ class Preparation:
         InputError
             See `read`.
         """
+        settings = read_settings()  # first: it imports experimaestro quietly
         from xpm_alchem.launchers.choose import choose_launcher
         from xpm_alchem.strategies.choose import planned_strategy
 
-        settings = read_settings()
         chosen = choose_launcher(launcher or plan.launcher, settings.launchers)
         plan.budget.check(chosen.cost_per_hour, chosen.cost_unit, chosen.longest)
         planned_strategy(plan)  # an error if it cannot be made

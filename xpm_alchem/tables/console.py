@@ -44,7 +44,8 @@ class PlainConsole(Console):
 def plain_text(shown: RenderableType, width: int | None = None) -> str:
     """Return what is drawn as text without colours; None: as wide as the terminal, or as usual."""
     out = io.StringIO()
-    PlainConsole(file=out, width=width or shutil.get_terminal_size((120, 0)).columns, color_system=None).print(shown)
+    width = width or shutil.get_terminal_size((120, 0)).columns
+    PlainConsole(file=out, width=width, color_system=None, force_jupyter=False).print(shown)
     return out.getvalue().rstrip("\n")
 
 
