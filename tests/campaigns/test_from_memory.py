@@ -8,6 +8,7 @@ import sys
 import pytest
 import yaml
 from dummy_protocol import dummy_network
+from places import python_path
 from proposals import NEEDS_STRATOCASTER
 
 from xpm_alchem import Campaign, gufe_seam
@@ -81,6 +82,7 @@ def test_a_copy_of_the_network_is_the_same_network(create, network):
 _WRITE = """
 import sys
 from dummy_protocol import dummy_network
+from places import python_path
 from proposals import NEEDS_STRATOCASTER
 from xpm_alchem import Campaign
 profile = {"kind": "local", "slots": 1}
@@ -192,6 +194,7 @@ def test_another_strategy_is_named_by_its_module(create, tmp_path, monkeypatch):
         "class Mine(UniformStrategy):\n    pass\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", python_path(tmp_path))
     import mine
 
     campaign = create(strategy=mine.Mine(mine.Mine.default_settings()))
@@ -214,6 +217,25 @@ def test_a_class_of_the_notebook_itself_is_refused(tmp_path):
     )
     ended = subprocess.run([sys.executable, "-c", program, tmp_path / "work"], capture_output=True, text=True)
     assert "put the class into a module" in ended.stderr
+
+
+def test_a_module_that_only_this_program_finds_is_refused(tmp_path):
+    program = """
+import sys
+from pathlib import Path
+Path("beside.py").write_text("from dummy_protocol import *\\nclass Beside(DummyProtocol):\\n    pass\\n")
+sys.path.insert(0, "")
+import beside, dummy_protocol
+dummy_protocol.DummyProtocol = beside.Beside
+from xpm_alchem import Campaign
+network = dummy_protocol.dummy_network([(0, 1)])
+"""
+    make = "Campaign.create(network=network, workspace='./work')"
+    ended = subprocess.run([sys.executable, "-P", "-c", program + make], capture_output=True, text=True, cwd=tmp_path)
+    assert "would not find the module 'beside'" in ended.stderr and "PYTHONPATH" in ended.stderr
+    assert not (tmp_path / "work" / "campaigns").exists()
+    told = "import os; os.environ['PYTHONPATH'] += ':' + os.getcwd(); " + make
+    subprocess.run([sys.executable, "-P", "-c", program + told], check=True, cwd=tmp_path)
 
 
 def test_the_package_stays_light():

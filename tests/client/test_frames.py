@@ -31,7 +31,7 @@ def agree(frame, rows, *names: str) -> None:
 def test_the_frames_hold_what_the_views_do(campaign: Campaign) -> None:
     view = campaign.results()
     agree(campaign.transformations, view["transformations"], "transformation", "leg", "estimate", "sd", "id")
-    agree(campaign.edges, view["edges"], "edge", "from", "to", "estimate", "standard_error", "z", "fitted")
+    agree(campaign.edges, view["edges"], "edge", "ligand_b", "estimate", "standard_error", "z", "fitted")
     agree(campaign.ligands, view["networks"][0]["ligands"], "ligand", "part", "estimate", "steadied_estimate")
     agree(campaign.tasks, campaign.get_tasks()["rows"], "task", "status", "priority", "extends", "host", "estimate")
     assert list(campaign.transformations["repeats"]) == [len(row["repeats"]) for row in view["transformations"]]

@@ -110,8 +110,8 @@ def _as_written(settings: Settings) -> Settings:
     return settings
 
 
-def find_workspace(name: str | None, settings: UserSettings) -> WorkspaceSettings:
-    """Return a workspace by id or directory; None means the first one of settings.yaml.
+def find_workspace(name: str | Path | None, settings: UserSettings) -> WorkspaceSettings:
+    """Return a workspace by id or directory (a Path is one); None means the first one of settings.yaml.
 
     Raises
     ------
@@ -120,6 +120,7 @@ def find_workspace(name: str | None, settings: UserSettings) -> WorkspaceSetting
     """
     from experimaestro.settings import WorkspaceSettings
 
+    name = str(absolute(expanded(name))) if isinstance(name, Path) else name
     known = [workspace for workspace in settings.experimaestro.workspaces if not workspace.is_remote]
     if name is None:
         if known:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 from rich.console import Console
 
-from xpm_alchem.base.errors import InputError, MissingPackageError
+from xpm_alchem.base.errors import InputError, MissingPackageError, XpmAlchemError
 from xpm_alchem.base.shell import command_line
 from xpm_alchem.base.streams import wait_at_most
 from xpm_alchem.campaign.task_state import without_tasks

@@ -133,11 +133,10 @@ class Campaign(LookMethods, RunMethods, TaskMethods, RestartMethods, BudgetMetho
             raise CampaignError(f"{plan_file}: says the campaign's {', '.join(given)}; that cannot be given beside it.")
         if not isinstance(launcher, str | None):
             raise CampaignError(f"{plan_file}: launcher: only the name of a profile can be given beside it.")
-        root = None if workspace is None else str(workspace)
-        return cls(Preparation.read(Path(plan_file), root, launcher).make().records)
+        return cls(Preparation.read(Path(plan_file), workspace, launcher).make().records)
 
     @classmethod
-    def open(cls, campaign: str | Path, *, workspace: str | None = None) -> Campaign:
+    def open(cls, campaign: str | Path, *, workspace: str | Path | None = None) -> Campaign:
         """Take up a campaign by its campaign.yaml, its directory, or its name in a workspace.
 
         Raises
@@ -163,12 +162,14 @@ class Campaign(LookMethods, RunMethods, TaskMethods, RestartMethods, BudgetMetho
         return cls(CampaignRecords.open(found))
 
     @staticmethod
-    def forecast(plan_file: str | Path, *, workspace: str | None = None, launcher: str | None = None) -> Forecast:
+    def forecast(
+        plan_file: str | Path, *, workspace: str | Path | None = None, launcher: str | None = None
+    ) -> Forecast:
         """Say what `create` and `run` would do, changing nothing."""
         return Preparation.read(Path(plan_file), workspace, launcher).forecast()
 
     @staticmethod
-    def list_all(workspace: str | None = None, *, deleted: bool = False) -> View:
+    def list_all(workspace: str | Path | None = None, *, deleted: bool = False) -> View:
         """Return a row for every campaign of a workspace; of those whose network is deleted only if asked for."""
         root = find_workspace(workspace, read_settings()).path
         view = views.list_view(list_campaigns(root), lambda records: Campaign(records).summary(), deleted=deleted)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from xpm_alchem.base.errors import MissingPackageError
 from xpm_alchem.views.overview import View
+from xpm_alchem.views.result_rows import legs_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -30,11 +31,7 @@ def result_frames(view: View) -> ResultFrames:
     MissingPackageError
         pandas is not installed.
     """
-    ligands = (
-        {**row, "from": network["from"], "to": network["to"]}
-        for network in view["networks"]
-        for row in network["ligands"]
-    )
+    ligands = ({**row, "legs": legs_of(network)} for network in view["networks"] for row in network["ligands"])
     return ResultFrames(
         _frame(view["transformations"], _TRANSFORMATIONS),
         _frame(view["edges"], _EDGES),
@@ -85,12 +82,13 @@ _TRANSFORMATIONS: dict[str, Column] = {
     **_columns(_TEXT, "id"),
 }
 _EDGES: dict[str, Column] = {
-    **_columns(_TEXT, "edge", "ligand_a", "ligand_b", "from", "to"),
+    **_columns(_TEXT, "edge", "ligand_a", "ligand_b"),
+    "legs": (_TEXT, legs_of),
     **_columns(_NUMBER, "estimate", "standard_error", "sd", "fitted", "off_the_rest", "z", "experiment"),
     "missing": _joined("missing"),
 }
 _LIGANDS: dict[str, Column] = {
-    **_columns(_TEXT, "ligand", "from", "to"),
+    **_columns(_TEXT, "ligand", "legs"),
     **_columns(_PLACE, "part"),
     **_columns(_NUMBER, "estimate", "uncertainty", "steadied_estimate", "standard_error"),
     **_columns(_NUMBER, "on_experimental_scale", "experiment", "experiment_uncertainty", "deviation"),

@@ -125,10 +125,10 @@ class ResultMethods:
     def edges(self) -> DataFrame:
         """ddG of the edges, a row each, in kcal/mol, as a pandas DataFrame.
 
-        Columns: `edge`, `ligand_a`, `ligand_b`, `from` and `to` (environments; the estimate is dG(to) - dG(from)),
-        `estimate`, `standard_error`, `sd` (between repeats), `fitted` (difference of the ligands' values),
-        `off_the_rest` (how far it is from what the rest of the network says), `z` (that over its standard deviation,
-        no unit), `experiment`, `missing` (transformations without a result).
+        Columns: `edge`, `ligand_a`, `ligand_b`, `legs` (environments, as 'complex - solvent'), `estimate`,
+        `standard_error`, `sd` (between repeats), `fitted` (difference of the ligands' values), `off_the_rest` (how far
+        it is from what the rest of the network says), `z` (that over its standard deviation, no unit), `experiment`,
+        `missing` (transformations without a result).
 
         Raises
         ------
@@ -141,9 +141,10 @@ class ResultMethods:
     def ligands(self) -> DataFrame:
         """Values of the ligands relative to their mean, a row each, in kcal/mol, as a pandas DataFrame.
 
-        Columns: `ligand`, `from` and `to` (environments), `part` (connected part of the network, 0 is the largest),
-        `estimate` and `uncertainty` (as `openfe gather` has them), `steadied_estimate` and `standard_error`,
-        `on_experimental_scale`, `experiment`, `experiment_uncertainty`, `deviation` (of the value on that scale).
+        Columns: `ligand`, `legs` (environments, as 'complex - solvent'), `part` (connected part of the network, 0 is
+        the largest), `estimate` and `uncertainty` (as `openfe gather` has them), `steadied_estimate` and
+        `standard_error`, `on_experimental_scale`, `experiment`, `experiment_uncertainty`, `deviation` (of the value on
+        that scale).
         ``results(as_frames=True, reference=LIGAND).ligands`` are relative to a ligand.
 
         Raises

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.values import printable
@@ -20,7 +21,7 @@ from xpm_alchem.views.workers import workers_view
 
 
 def work(
-    workspace: str | None = None,
+    workspace: str | Path | None = None,
     *,
     pool: str = DEFAULT_POOL,
     seconds: float | None = None,
@@ -86,7 +87,7 @@ def work(
     return worker.run()
 
 
-def workers(workspace: str | None = None, pool: str | None = None) -> View:
+def workers(workspace: str | Path | None = None, pool: str | None = None) -> View:
     """Return the workers of a workspace's pools, and what each does.
 
     Raises

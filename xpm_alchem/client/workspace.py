@@ -31,7 +31,7 @@ class Workspace:
         There is no such workspace.
     """
 
-    def __init__(self, workspace: str | None = None) -> None:
+    def __init__(self, workspace: str | Path | None = None) -> None:
         self._found = find_workspace(workspace, self._settings)
 
     @cached_property

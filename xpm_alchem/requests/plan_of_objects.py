@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.base.errors import CampaignError, UntrustedModuleError
+from xpm_alchem.base.errors import CampaignError, MissingPackageError, UntrustedModuleError
+from xpm_alchem.base.interpreter import python
 from xpm_alchem.base.paths import absolute, expanded
 from xpm_alchem.campaign.records import campaign_path
 from xpm_alchem.campaign.workspace import find_workspace, read_settings
 from xpm_alchem.gufe_seam.keyed_chain import modules_in
 from xpm_alchem.network.loading import Network, load_network, network_of
-from xpm_alchem.network.trust import check_module
+from xpm_alchem.network.trust import TRUSTED, VALUE_TYPES, check_module
 from xpm_alchem.plan.campaign_yaml import name_from, parse_plan
 from xpm_alchem.plan.restart_patterns import RestartPattern
 from xpm_alchem.plan.text import whole_text
@@ -59,7 +61,7 @@ def prepare(
     InputError
         Something cannot be used: says what, where and what to do.
     """
-    root = Path(find_workspace(None if workspace is None else str(workspace), read_settings()).path)
+    root = Path(find_workspace(workspace, read_settings()).path)
     trusted = [trusted_modules] if isinstance(trusted_modules, str) else [str(module) for module in trusted_modules]
     section = strategy_section(strategy)
     if section != strategy:
@@ -71,6 +73,7 @@ def prepare(
     else:
         source, loaded = None, _in_memory(network, name, trusted)
         trusted += _imported(loaded.index.modules, trusted)
+    _check_found(loaded.index.modules)
     called = str(name or name_from(loaded.index.name))
     given = {**sections, "strategy": section, "trusted_modules": sorted({*trusted}) or None}
     if given.get("experimental") is not None:
@@ -119,6 +122,21 @@ def _imported(modules: Iterable[str], trusted: Iterable[str]) -> set[str]:
             if package in sys.modules and package not in sys.stdlib_module_names:
                 found.add(package)
     return found
+
+
+def _check_found(modules: Iterable[str]) -> None:
+    """Refuse modules that attempts would not find: a notebook imports from its own directory, they do not."""
+    packages = sorted({module.split(".")[0] for module in modules} - {*TRUSTED, *VALUE_TYPES})
+    if not packages:
+        return
+    look = "import importlib.util, sys; print(*(m for m in sys.argv[1:] if importlib.util.find_spec(m) is None))"
+    done = subprocess.run(python("-c", look, *packages), capture_output=True, text=True, check=False)
+    if done.returncode == 0 and (missing := done.stdout.split()):
+        raise MissingPackageError(
+            f"{_WHERE}: attempts are processes of their own and would not find the module '{missing[0]}', which is "
+            "imported here from this program's own directory. Install it, or put its directory into PYTHONPATH: "
+            "os.environ['PYTHONPATH'] = '/the/directory' before anything is run."
+        )
 
 
 def _plain(pattern: Any) -> Any:

@@ -87,7 +87,7 @@ class Preparation:
     launcher: Any
 
     @classmethod
-    def read(cls, path: Path, workspace: str | None = None, launcher: str | None = None) -> Preparation:
+    def read(cls, path: Path, workspace: str | Path | None = None, launcher: str | None = None) -> Preparation:
         """Read and check everything; nothing is made.
 
         Raises
@@ -262,7 +262,7 @@ class Preparation:
         return sum(one.least for one in seconds) * hour, sum(one.most for one in seconds) * hour
 
 
-def workspace_path(plan: Plan, plan_file: Path, given: str | None) -> Path:
+def workspace_path(plan: Plan, plan_file: Path, given: str | Path | None) -> Path:
     """Return the workspace's directory; a relative one in campaign.yaml is relative to that file."""
     if given is None and plan.workspace is not None and plan.workspace.startswith("."):
         return absolute(absolute(plan_file).parent / plan.workspace)

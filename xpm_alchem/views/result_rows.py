@@ -30,7 +30,7 @@ def edge_rows(view: View) -> Rows:
     headings = ["edge", "legs", "estimate", "std. error", "z"] + ["experiment"] * measured + ["missing"]
     rows = []
     for row in view["edges"]:
-        cells = [row["edge"], f"{row['to']} - {row['from']}", number(row["estimate"], 3)]
+        cells = [row["edge"], legs_of(row), number(row["estimate"], 3)]
         cells += [number(row["standard_error"], 3), number(row["z"], 1)]
         cells += [number(row["experiment"], 3)] * measured
         rows.append((*cells, ", ".join(row["missing"])))
@@ -56,7 +56,7 @@ def ligand_rows(view: View, network: View) -> Rows:
 
 
 def legs_of(network: View) -> str:
-    """Return the environments of a network: 'complex - solvent'."""
+    """Return the environments of a network, or of an edge: 'complex - solvent'."""
     return f"{network['to']} - {network['from']}"
 
 
