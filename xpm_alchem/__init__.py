@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from xpm_alchem.client import Campaign
+    from xpm_alchem.client import Campaign, Workspace
 
-__all__ = ["Campaign"]
+__all__ = ["Campaign", "Workspace"]
 __version__ = "0.2.0.dev0"
 
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for first: every attempt and every worker imports this package, and needs nothing of it."""
-    if name != "Campaign":
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from xpm_alchem.client import Campaign
+    from xpm_alchem import client
 
-    return Campaign
+    return getattr(client, name)
