@@ -141,3 +141,17 @@ def test_what_is_granted_is_true_done_or_not(campaign: Campaign, past: PastCampa
 def test_many_tasks_are_not_all_named() -> None:
     change = TaskChange(True, tuple(f"t:{n}" for n in range(1, 9)))
     assert repr(change) == "<8 task(s): t:1, t:2, t:3, t:4, t:5 and 3 more; the driver does it within seconds>"
+
+
+def test_numbers_may_be_numpys(campaign: Campaign) -> None:
+    numpy = pytest.importorskip("numpy")
+    two, half = numpy.int64(2), numpy.float64(0.5)
+    made = campaign.create_tasks(numpy.array([A, B]), count=two, priority=two)
+    assert len(made) == 4 and len(campaign.set_tasks_priority(made, numpy.int32(3))) == 4
+    assert campaign.set_network_weight(half) and campaign.get_network_weight() == 0.5
+    campaign.set_network_strategy("uniform", {"repeats": two}, max_tasks_per_transformation=two)
+    campaign.set_budget(total=numpy.float32(2.5), grace=two)
+    campaign.add_task_restart_patterns("CUDA", two)
+    plan = campaign.records.plan()
+    assert (plan.strategy.settings, plan.budget.total, plan.restarts[0].allowed) == ({"repeats": 2}, 2.5, 2)
+    assert all(type(one) is int for one in (plan.strategy.max_tasks_per_transformation, plan.restarts[0].allowed))

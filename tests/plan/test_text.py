@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from xpm_alchem.network.loading import load_network
 from xpm_alchem.plan.campaign_yaml import parse_plan
 from xpm_alchem.plan.strategy import MODES, SCALINGS, StrategyPlan
 from xpm_alchem.plan.templates import campaign_template
-from xpm_alchem.plan.text import with_strategy
+from xpm_alchem.plan.text import whole_text, with_strategy
 
 FILE = Path("/somewhere/campaign.yaml")
 TEXT = """\
@@ -181,3 +182,18 @@ def test_the_plan_read_back_is_the_one_that_was_meant(changes):
     assert made.strategy.settings == {"repeats": 3, **expected.settings}
     for key in ("mode", "task_scaling", "max_tasks_per_network", "extends_preference", "patience"):
         assert getattr(made.strategy, key) == getattr(expected, key)
+
+
+def test_a_whole_text_holds_what_it_was_given():
+    profile = {"kind": "local", "slots": numpy.int64(2), "env": {"HERE": Path("/data")}}
+    text = whole_text({"name": "mine", "network": "network.json", "launcher": (profile, profile), "max_retries": 2})
+    plan = parse_plan(text, FILE)
+    written = {"kind": "local", "slots": 2, "env": {"HERE": "/data"}}
+    assert (plan.name, plan.launcher, plan.max_retries) == ("mine", [written, written], 2)
+    assert plan.network == FILE.parent / "network.json"
+    assert "&id" not in text  # whether two values are one object says nothing
+
+
+def test_what_no_text_can_hold_is_refused_by_its_section():
+    with pytest.raises(CampaignError, match=r"^launcher: .*object.* is no text, number, list or mapping"):
+        whole_text({"name": "mine", "launcher": {"kind": object()}})

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import PurePath
 from typing import Any, TypeGuard
 
 
@@ -19,6 +20,19 @@ def text(value: Any, default: str = "") -> str:
 def as_list(given: str | Iterable[str]) -> list[str]:
     """Return texts as a list, also one alone: a text is a series of letters to Python."""
     return [given] if isinstance(given, str) else list(given)
+
+
+def plain(value: Any) -> Any:
+    """Return a value of a program as JSON and YAML have it, as far as it can be: numpy's numbers, paths, tuples."""
+    if isinstance(value, str | PurePath):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        return value.item()
+    return value
 
 
 def text_or_none(value: Any) -> str | None:

@@ -127,7 +127,7 @@ def find_workspace(name: str | Path | None, settings: UserSettings) -> Workspace
             return known[0]
         raise CampaignError(
             f"no workspace: {settings_path()} lists none. Give a directory: --workspace DIR, or "
-            "'workspace: DIR' in campaign.yaml."
+            "'workspace: DIR' in campaign.yaml, or workspace='./DIR' from Python."
         )
     for workspace in known:
         if name in (workspace.id, str(workspace.path)):

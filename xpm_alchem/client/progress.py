@@ -48,6 +48,7 @@ class Progress:
     def __init__(self, records: CampaignRecords) -> None:
         self._records, self._looks = records, SparingLooks()
         self._lines: deque[str] = deque(maxlen=_LINES)
+        self._unit = ""  # the last one that has ended: there are many
         self._refreshed = 0.0
         self._place: Any = None
 
@@ -75,7 +76,11 @@ class Progress:
             if not is_unit:
                 say(line)
             return
-        self._lines.append(line)
+        if is_unit:
+            self._unit = line
+        else:
+            self._lines.append(line)
+            self._unit = ""
         if time.monotonic() - self._refreshed > _SECONDS:
             self._update("interrupt the cell to leave: tasks go on")
 
@@ -97,7 +102,7 @@ class Progress:
         self._looks.begin([task for task in self._records.state().everything.values() if task.at_work])
         tasks = status_view(self._records, self._looks)["tasks"]
         counts = ", ".join(f"{count} {status}" for status, count in tasks.items() if count) or "no tasks yet"
-        return _bundle([f"{self._records.name}: {counts} ({hint})", *self._lines])
+        return _bundle([f"{self._records.name}: {counts} ({hint})", *self._lines, *filter(None, [self._unit])])
 
 
 def _bundle(lines: list[str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from xpm_alchem.base.errors import CampaignLockedError, InputError
-from xpm_alchem.base.values import as_list
+from xpm_alchem.base.values import as_list, plain
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import DEFAULT_PRIORITY, TaskStatus
 from xpm_alchem.campaign.task_transitions import with_extending
@@ -114,7 +114,7 @@ class TaskMethods:
         if not requests:
             raise InputError("no transformation was named.")
         for request in requests:  # all or none: each is refused here, if it is
-            events_of(self._records, {"request": "create", **request})
+            events_of(self._records, {"request": "create", **plain(request)})
         changes = [change_tasks(self._records, "create", **request) for request in requests]
         return TaskChange(any(one.later for one in changes), tuple(task for one in changes for task in one))
 

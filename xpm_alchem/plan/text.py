@@ -12,7 +12,7 @@ import yaml
 from xpm_alchem.base import safe_yaml
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.near_miss import check_keys
-from xpm_alchem.base.values import short
+from xpm_alchem.base.values import plain, short
 from xpm_alchem.plan.budget import Budget
 from xpm_alchem.plan.campaign_yaml import Plan, parse_plan
 from xpm_alchem.plan.restart_patterns import RestartPattern
@@ -30,7 +30,7 @@ def whole_text(sections: Mapping[str, Any]) -> str:
     text = "# Written by xpm-alchem for a program: this campaign has no campaign.yaml but this one.\n"
     for name, value in sections.items():
         try:
-            text += yaml.dump({name: value}, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+            text += yaml.dump({name: plain(value)}, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
         except yaml.representer.RepresenterError as error:
             found = error.args[-1]
             raise CampaignError(

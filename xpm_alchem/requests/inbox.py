@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from xpm_alchem.base.errors import CampaignLockedError, InputError, XpmAlchemError
+from xpm_alchem.base.values import plain
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.standing import check_state, check_weight
 from xpm_alchem.campaign.workspace import find_workspace, read_settings
@@ -41,7 +42,7 @@ def change_tasks(records: CampaignRecords, request: str, **values: Any) -> TaskC
     InputError
         It makes no sense for one of the tasks; nothing is asked for then.
     """
-    asked = {"request": request, "id": uuid.uuid4().hex, **values}
+    asked = {"request": request, "id": uuid.uuid4().hex, **plain(values)}
     foreseen = [str(event["task"]) for event in events_of(records, asked)]  # refused here, if it is
     later = _ask(records, asked)
     state = records.state()
@@ -64,8 +65,9 @@ def set_strategy(records: CampaignRecords, changes: Mapping[str, Any]) -> bool:
     InputError
         The plan would not be valid, or there is no such strategy or setting; nothing is asked for then.
     """
+    changes = plain(changes)
     _changed_plan(records, changes)
-    return _ask(records, {"request": "strategy", "changes": dict(changes)})
+    return _ask(records, {"request": "strategy", "changes": changes})
 
 
 def awake(records: CampaignRecords) -> bool:
@@ -97,8 +99,9 @@ def change_restarts(records: CampaignRecords, change: Mapping[str, Any]) -> bool
     InputError
         The change makes no sense; nothing is asked for then.
     """
+    change = plain(change)
     changed_patterns(records.plan().restarts, change)
-    return _ask(records, {"request": "restarts", "change": dict(change)})
+    return _ask(records, {"request": "restarts", "change": change})
 
 
 def set_budget(records: CampaignRecords, changes: Mapping[str, Any], check: Callable[[Budget], None]) -> bool:
@@ -116,9 +119,9 @@ def set_budget(records: CampaignRecords, changes: Mapping[str, Any], check: Call
     InputError
         The plan would not be valid; nothing is asked for then.
     """
-    path = records.path / "campaign.yaml"
+    path, changes = records.path / "campaign.yaml", plain(changes)
     check(parse_plan(with_budget(read_plan_text(path), path, changes), path).budget)
-    return _ask(records, {"request": "budget", "changes": dict(changes)})
+    return _ask(records, {"request": "budget", "changes": changes})
 
 
 def import_result(records: CampaignRecords, request: Mapping[str, Any]) -> bool:
@@ -145,11 +148,12 @@ def set_standing(records: CampaignRecords, change: Mapping[str, Any]) -> bool:
     InputError
         There is no such state or weight; nothing is asked for then.
     """
+    change = plain(change)
     if "state" in change:
         check_state(change["state"])
     if "weight" in change:
         check_weight(change["weight"])
-    return _ask(records, {"request": "standing", "change": dict(change)})
+    return _ask(records, {"request": "standing", "change": change})
 
 
 def grow(records: CampaignRecords, network: Network, *, by: str) -> bool:
