@@ -66,6 +66,8 @@ class TaskState:
         When it may be tried again at the earliest; 0: at once.
     imported
         What tells the run apart whose result was imported; empty for a task of our own.
+    lacks_dag_result
+        Whether it was imported from a file that holds no ProtocolDAGResult.
     trouble
         Which of its files cannot be read or written now, and why; empty where that is over.
     """
@@ -90,6 +92,7 @@ class TaskState:
     leaving: bool = False
     at_once: bool = False
     imported: str = ""
+    lacks_dag_result: bool = False
     left_out: str = ""
     not_before: float = 0.0
     trouble: str = ""
@@ -249,6 +252,7 @@ class CampaignState:
                         changed=when,
                         priority=record["priority"] if is_priority(record.get("priority")) else DEFAULT_PRIORITY,
                         imported=text(record.get("imported")),
+                        lacks_dag_result=bool(record.get("imported")) and record.get("dag_result") is not True,
                     )
                 )
             case "status" if task is not None and text(record.get("status")) in _STATUSES:

@@ -75,7 +75,7 @@ def check_extends(tasks: Mapping[str, TaskState], names: Mapping[str, str], tran
     Raises
     ------
     InputError
-        There is no such task, it is invalid or deleted, was imported, or is one of another transformation.
+        There is no such task, it is invalid or deleted, has no ProtocolDAGResult, or is one of another transformation.
     """
     task = tasks.get(other)
     if task is None:
@@ -86,7 +86,7 @@ def check_extends(tasks: Mapping[str, TaskState], names: Mapping[str, str], tran
         )
     if not task.exists:
         raise InputError(f"'{names[other]}' is {task.status}: it cannot be extended.")
-    if task.imported:
+    if task.lacks_dag_result:
         raise InputError(f"'{names[other]}' was imported from a file that does not hold what extending takes.")
 
 

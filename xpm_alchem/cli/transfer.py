@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -52,10 +53,13 @@ def export_command(
 )
 @workspace_option
 def import_command(campaign: str, files: tuple[Path, ...], transformation: str | None, workspace: str | None) -> None:
-    """Count results of earlier `openfe quickrun` runs as repeats; also while a driver is at work.
+    """Count results of earlier `openfe quickrun` runs, or of an archive, as repeats; also while a driver is at work.
 
     The transformation is found by what the file says that was run: chemical systems, protocol with all settings, and
     mapping. What cannot be told for sure is refused, and so is what is here already. Exit code 1 if a file was refused.
+
+    A gufe AlchemicalArchive (as `export --format archive` and alchemiscale give it; .json or .json.gz) may hold results
+    of many transformations: what failed or is here already is passed over.
     """
     try:
         made = Campaign.open(campaign, workspace=workspace)
@@ -63,12 +67,12 @@ def import_command(campaign: str, files: tuple[Path, ...], transformation: str |
         if not Path(campaign).is_file():
             raise
         made = Campaign.create(campaign, workspace=workspace)
-    refused = False
-    for result in made.import_results(files, transformation=transformation):
-        if result.refused:
-            refused = True
-            say(f"not imported: {result.refused}")
-        else:
-            later = ", the driver takes it in within seconds" if result.later else ""
-            say(f"{result.file}: a repeat of {result.transformation}{later}")
-    sys.exit(1 if refused else 0)
+    results = made.import_results(files, transformation=transformation)
+    counts = Counter((one.file, one.transformation, one.later) for one in results if one.is_taken)
+    for (file, name, later), count in counts.items():
+        what = "a repeat" if count == 1 else f"{count} repeats"
+        say(f"{file}: {what} of {name}{', the driver takes it in within seconds' if later else ''}")
+    for result in results:
+        if not result.is_taken:
+            say(f"not imported: {result.refused}" if result.refused else f"passed over: {result.skipped}")
+    sys.exit(1 if any(result.refused for result in results) else 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -28,14 +28,16 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class ImportedFile:
-    """What became of a file that was to be imported.
+    """What became of a file that was to be imported, or of one of the results in an archive.
 
     Attributes
     ----------
     transformation
-        Name of what it is a repeat of; empty if it was refused.
+        Name of what it is a repeat of; empty if that is not known.
     refused
         Why it was; empty if it was not.
+    skipped
+        Why a result of an archive was passed over: it failed, or is here already.
     later
         Whether a driver that runs takes it in (else it is done).
     """
@@ -44,6 +46,12 @@ class ImportedFile:
     transformation: str = ""
     refused: str = ""
     later: bool = False
+    skipped: str = ""
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether it counts as a repeat now, or will when the driver has taken it in."""
+        return not self.refused and not self.skipped
 
 
 def _results(view: View) -> RenderableType:
@@ -222,38 +230,57 @@ class ResultMethods:
     def import_results(
         self, files: str | Path | Iterable[str | Path], *, transformation: str | None = None
     ) -> list[ImportedFile]:
-        """Count results of earlier ``openfe quickrun`` runs as repeats of their transformations.
+        """Count results that were computed elsewhere as repeats of their transformations.
 
         Parameters
         ----------
         files
-            JSON files of quickrun, or directories that are searched for them; or one.
+            JSON files of ``openfe quickrun``, or directories that are searched for them; gufe AlchemicalArchives
+            (JSON, also packed by gzip), all of whose results of this campaign's network are taken; or one.
         transformation
-            What all the files are of, where they do not say it for sure: a name, or the JSON file given to quickrun.
+            What all the files of quickrun are of, where they do not say it for sure: a name, or the JSON file given to
+            quickrun.
 
         Returns
         -------
         list of ImportedFile
-            Of every file; one that was refused keeps no other from being imported.
+            Of every file, and of every result in an archive; one that was refused keeps no other from being imported.
 
         Raises
         ------
         InputError
             A directory holds no results, or there is no such transformation.
+        MissingPackageError
+            The installed gufe cannot read an archive.
         """
+        from xpm_alchem.network.archive_file import looks_like_archive
         from xpm_alchem.requests import inbox
         from xpm_alchem.requests.import_results import Importer, files_in
 
         importer = Importer(self._records, transformation)
-        done = []
+        done: list[ImportedFile] = []
         given = [files] if isinstance(files, str | Path) else files
         for file in files_in(map(Path, given)):
+            if looks_like_archive(file):
+                done += self._import_archive(file)
+                continue
             try:
                 record, request = importer.request_for(file)
                 done.append(ImportedFile(file, record.name, later=inbox.import_result(self._records, request)))
             except InputError as error:
                 done.append(ImportedFile(file, refused=str(error)))
         return done
+
+    def _import_archive(self, file: Path) -> Iterator[ImportedFile]:
+        from xpm_alchem.requests import inbox
+        from xpm_alchem.requests.import_archive import ArchiveImporter
+
+        try:
+            for found in ArchiveImporter(self._records).results_in(file):
+                later = found.request is not None and inbox.import_result(self._records, found.request)
+                yield ImportedFile(file, found.transformation, found.refused, later, found.skipped)
+        except InputError as error:
+            yield ImportedFile(file, refused=str(error))
 
     # ------------------------------------------------------------------------------------ gufe's own, as alchemiscale
     def get_network_results(self, *, return_protocoldagresults: bool = False) -> dict[str, Any]:
@@ -281,7 +308,7 @@ class ResultMethods:
         transformation
             Its name, id, or the beginning of an id; or several.
         return_protocoldagresults
-            Return the list of its ProtocolDAGResults instead: all are read. Those of imported results are not there.
+            Return the list of its ProtocolDAGResults instead: all are read. Those of quickrun's files are not there.
 
         Raises
         ------
@@ -302,7 +329,7 @@ class ResultMethods:
         tasks = grouped((gone_tasks(records) if is_gone else tasks_now(records)).values()).get(stable_id, [])
         if return_protocoldagresults:
             complete = sorted((t for t in tasks if t.status is TaskStatus.COMPLETE), key=lambda task: task.repeat)
-            return [self._dag_result(task) for task in complete if not task.imported]
+            return [self._dag_result(task) for task in complete if not task.lacks_dag_result]
         trusted = records.plan().trusted_modules
         network = records.gone_network(stable_id) if is_gone else records.network
         results = ProtocolResults(network, records.workspace, trusted, records.cache_path, read_only=True)
@@ -314,12 +341,12 @@ class ResultMethods:
         Raises
         ------
         InputError
-            There is no such task, or its result was imported and has no ProtocolDAGResult.
+            There is no such task, or it was imported from a file that holds no ProtocolDAGResult.
         """
         everything = tasks_now(self._records) | gone_tasks(self._records)
         found = [everything[one] for one in task_ids(self._records, task)]
         for one in found:
-            if one.imported:
+            if one.lacks_dag_result:
                 name = self._records.name_of(one)
                 raise InputError(f"'{name}' was imported: a file of `openfe quickrun` holds no ProtocolDAGResult.")
         return [self._dag_result(one) for one in found if one.status is TaskStatus.COMPLETE]

@@ -156,8 +156,13 @@ class TaskLook:
 
     def _look_at_import(self) -> None:
         """Judge a task whose result is that of an earlier run: its file, and what was read of it."""
-        if not self.files.quickrun.is_file():
-            self._add(Kind.NO_RESULT, "the file that was imported is missing", self.files.quickrun)
+        if self.task.lacks_dag_result:
+            copy, lost = self.files.quickrun, not self.files.quickrun.is_file()
+            problem = "the file that was imported is missing" if lost else None
+        else:
+            copy, problem = self.files.result, self._problem_of(check_result, self.files.result)
+        if problem is not None:
+            self._add(Kind.NO_RESULT, problem, copy)
             return
         summary, said = self._summary()
         if (summary is None or summary.status != "complete") and said != _NEWER:

@@ -18,7 +18,6 @@ import attrs
 import filelock
 
 from xpm_alchem import gufe_seam
-from xpm_alchem.base.energies import Believed, believed, believed_pairs
 from xpm_alchem.base.errors import FormatError, NodeFaultError, SupersededError, TaskBusyError
 from xpm_alchem.base.files import (
     exists,
@@ -39,6 +38,7 @@ from xpm_alchem.execution.life_signs import FileClock
 from xpm_alchem.execution.measures import Durations, Usage, versions
 from xpm_alchem.execution.node_look import DEFAULT_PLATFORM, look
 from xpm_alchem.execution.progress import UnitAtWork, close_lost
+from xpm_alchem.execution.repeat_estimate import estimate_of
 from xpm_alchem.execution.spare_directories import SpareDirectories
 from xpm_alchem.execution.summary_file import SummaryFile
 
@@ -214,7 +214,7 @@ class _Execution:
                 raise UnitsFailed(texts[-1].splitlines()[-1], "\n\n".join(texts))
             result = gufe_seam.make_dag_result(dag, self.results.values())
             result = self.dag_files.save_result(result, dag)
-            found, message = self._estimate(result)
+            found, simulations, message = estimate_of(result, self.spec.load_transformation)
         except Stopped as stop:
             if stop.superseded:
                 raise
@@ -230,7 +230,7 @@ class _Execution:
             last = traceback_module.format_exception_only(error)[-1].strip()
             self._end(Outcome.ERROR, "error", last, traceback_module.format_exc())
             raise
-        self.summary = self.summary.evolve(**found._asdict())
+        self.summary = self.summary.evolve(**found._asdict(), simulations=simulations)
         self._end(Outcome.COMPLETE, "complete", message)
         self.files.tidy()
         return self.summary
@@ -418,26 +418,6 @@ class _Execution:
         return result
 
     # ------------------------------------------------------------------------------------------------ the end
-    def _estimate(self, result: Any) -> tuple[Believed, str]:
-        """Ask the protocol for this repeat's estimate, and what to say; a protocol that cannot say loses no result."""
-        try:
-            gathered = gufe_seam.gather(self.spec.load_transformation(), [result])
-            if (given := gathered.get_estimate()) is None:
-                return Believed(None, None), "complete; this protocol computes no free energy"
-            estimate = _energy(given)
-        except Exception as error:
-            message = f"complete, but the protocol gave no estimate: {type(error).__name__}: {error}"
-            return Believed(None, None), message
-        uncertainty, message = None, "complete, but the protocol gave no estimate" if estimate is None else ""
-        try:
-            uncertainty = _energy(gathered.get_uncertainty())
-        except Exception as error:
-            message = f"the protocol gave no uncertainty: {type(error).__name__}: {error}"
-        found = believed(estimate, uncertainty)
-        if not found.left_out:
-            self.summary = self.summary.evolve(simulations=believed_pairs(gufe_seam.individual_estimates(gathered)))
-        return found, found.left_out or message
-
     def _show(self, **changes: Any) -> None:
         self.summary = self.summary.evolve(units_done=len(self.results), **changes)
         self.summary_file.show(self.summary)
@@ -493,11 +473,3 @@ def _outcome_of(stop: Stopped) -> Outcome:
 def _disk_full(failure: Any) -> bool:
     arguments = failure.exception[1]
     return bool(arguments) and arguments[0] in _DISK_FULL
-
-
-def _energy(value: Any) -> Any:
-    """Return an energy in kcal/mol; what is none as it is, so that it can be told."""
-    try:
-        return None if value is None else gufe_seam.in_kcal_per_mol(value)
-    except Exception:  # of another dimension, say
-        return value

@@ -202,7 +202,7 @@ def _quickrun(records: CampaignRecords, tasks: Groups, out: Path) -> list[str]:
             protocols.add(record.protocol)
 
     def write(path: Path, *, transformation: str, task: TaskState) -> None:
-        if task.imported:
+        if task.lacks_dag_result:
             write_text(path, TaskDirectory(records.task_path(task)).quickrun.read_text())
             return
         directory = TaskDirectory(records.task_path(task))
@@ -253,8 +253,8 @@ def _archive(records: CampaignRecords, tasks: Groups, out: Path) -> list[str]:
     imported = 0
     for record in records.index.transformations:
         complete = _complete(tasks, record.id)
-        imported += sum(bool(task.imported) for task in complete)
-        directories = [TaskDirectory(records.task_path(task)) for task in complete if not task.imported]
+        imported += sum(task.lacks_dag_result for task in complete)
+        directories = [TaskDirectory(records.task_path(task)) for task in complete if not task.lacks_dag_result]
         if directories:
             with _no_half("archive", directories[0].path.parent):
                 found = [gufe_seam.load(one.result, check, one.relocated) for one in directories]

@@ -1,4 +1,4 @@
-"""The JSON file that ``openfe quickrun`` writes: what it says, and of which transformation it is. No gufe is needed."""
+"""The JSON file that ``openfe quickrun`` writes, and what it says. No gufe is needed."""
 
 from __future__ import annotations
 
@@ -17,24 +17,9 @@ from xpm_alchem.base.values import short
 from xpm_alchem.gufe_seam.keyed_chain import Chain, flatten, is_object, modules_in
 from xpm_alchem.network.energy_units import kcal_per_mol_of
 from xpm_alchem.network.index import content_ids
+from xpm_alchem.network.origin import Origin, origin_of
 
 _KEYS = ("estimate", "uncertainty", "protocol_result", "unit_results")
-
-
-@attrs.frozen
-class Origin:
-    """What a run, or a transformation, was made of: content ids; '' where it is not known."""
-
-    state_a: str
-    state_b: str
-    protocol: str
-    mapping: str
-
-    def fits(self, other: Origin) -> bool:
-        """Return whether both say the same of the states and the protocol; the mapping too, where both know it."""
-        mapping = "" in (self.mapping, other.mapping) or self.mapping == other.mapping
-        ends = (self.state_a, self.state_b, self.protocol) == (other.state_a, other.state_b, other.protocol)
-        return ends and "" not in (self.state_a, self.state_b, self.protocol) and mapping
 
 
 @attrs.frozen(eq=False)
@@ -160,17 +145,4 @@ def _origins(chain: Chain, ids: Mapping[str, str]) -> Iterator[Origin]:
     for _, content in chain:
         inputs = content.get("inputs")
         if isinstance(inputs, dict) and "stateA" in inputs and "stateB" in inputs:
-            yield _origin(inputs, ids, mapping="ligandmapping" if "ligandmapping" in inputs else "mapping")
-
-
-def origin_of_transformation(chain: Chain, key: str) -> Origin:
-    """Return what a transformation in a keyed chain is made of."""
-    content = next(entry[1] for entry in chain if entry[0] == key)
-    return _origin(content, content_ids(chain), mapping="mapping")
-
-
-def _origin(content: Mapping[str, Any], ids: Mapping[str, str], mapping: str) -> Origin:
-    def named(value: Any) -> str:
-        return ids.get(value.get(":gufe-key:", ""), "") if isinstance(value, dict) else ""
-
-    return Origin(*(named(content.get(name)) for name in ("stateA", "stateB", "protocol", mapping)))
+            yield origin_of(inputs, ids)

@@ -19,20 +19,17 @@ from xpm_alchem.base.errors import FormatError, InputError, WorkspaceError
 from xpm_alchem.base.files import atomic_write, read_bytes
 from xpm_alchem.base.paths import absolute
 from xpm_alchem.base.permissions import permissions_of
+from xpm_alchem.base.values import text
 from xpm_alchem.campaign.records import CampaignRecords
-from xpm_alchem.campaign.task_state import REQUEST, TaskState, TaskStatus, grouped, number_repeats
+from xpm_alchem.campaign.task_state import REQUEST, TaskStatus, grouped, number_repeats
 from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.gufe_seam.keyed_chain import flatten
 from xpm_alchem.network.index import TransformationRecord, content_ids
-from xpm_alchem.network.quickrun_file import (
-    Origin,
-    QuickrunFile,
-    looks_like_one,
-    origin_of_transformation,
-    read_quickrun_file,
-)
+from xpm_alchem.network.origin import Origin, origin_of, origins_of, why_of_none
+from xpm_alchem.network.quickrun_file import QuickrunFile, looks_like_one, read_quickrun_file
 from xpm_alchem.network.trust import check_module
+from xpm_alchem.requests.known_runs import KnownRuns
 
 
 def files_in(paths: Iterable[Path]) -> Iterator[Path]:
@@ -68,11 +65,9 @@ class Importer:
     def __init__(self, records: CampaignRecords, given: str | None = None) -> None:
         self._records = records
         self._check = check_module("a result of `openfe quickrun`", records.plan().trusted_modules)
-        chain = records.network.chain
-        self._origins = {r.id: origin_of_transformation(chain, r.key) for r in records.index.transformations}
+        self._origins = origins_of(records.network.chain, records.index)
         self._given = None if given is None else self._named(given)
-        self._tasks = grouped(records.state().tasks.values())
-        self._known = {task.imported: task for task in records.state().tasks.values() if task.imported and task.exists}
+        self._known = KnownRuns(records)
 
     def request_for(self, path: Path) -> tuple[TransformationRecord, dict[str, Any]]:
         """Return the transformation of a file, and the request to import it, its copy in place.
@@ -88,10 +83,8 @@ class Importer:
         if file.estimate is None:
             raise InputError(f"{path}: this run failed (its estimate is null): there is nothing to import.")
         record = self._transformation(file)
-        if (known := self._known.get(file.identity)) is not None:
-            raise InputError(f"{path}: imported already, as {self._name(known)}.")
-        if (own := self._own(file, record)) is not None:
-            raise InputError(f"{path}: the result of {self._name(own)}, which this campaign has computed itself.")
+        if said := self._known.said(file.identity, file.units, record.id):
+            raise InputError(f"{path}: {said}")
         request = {
             "request": "import",
             "transformation": record.id,
@@ -104,7 +97,7 @@ class Importer:
             "simulations": [list(pair) for pair in file.simulations],
         }
         _keep(self._records.workspace / str(request["directory"]), file)
-        self._known[file.identity] = TaskState(file.identity, record.id, 0, "")
+        self._known.note(file.identity, record.id)
         return record, request
 
     def _named(self, given: str) -> TransformationRecord:
@@ -113,8 +106,8 @@ class Importer:
             return self._records.index.find(given)
         try:
             chain = flatten(json.loads(read_bytes(path)))
-            stable_id = content_ids(chain)[chain[-1][0]]
-            origin = origin_of_transformation(chain, chain[-1][0])
+            ids = content_ids(chain)
+            stable_id, origin = ids[chain[-1][0]], origin_of(chain[-1][1], ids)
         except (OSError, FormatError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise InputError(f"--transformation {path}: not the JSON of a gufe Transformation.") from None
         by_id = self._records.index.by_id
@@ -145,27 +138,7 @@ class Importer:
     def _why_none(self, file: QuickrunFile) -> str:
         if not file.origins:
             return "does not say which chemical systems it is of"
-        ends = {(origin.state_a, origin.state_b) for origin in file.origins}
-        for record in self._records.index.transformations:
-            one = self._origins[record.id]
-            if (one.state_a, one.state_b) in ends:
-                other = (
-                    "settings of the protocol" if all(o.protocol != one.protocol for o in file.origins) else "mapping"
-                )
-                return f"a run of the chemical systems of '{record.name}', but with another {other}"
-        return "of no transformation of this network: its chemical systems are others"
-
-    def _own(self, file: QuickrunFile, record: TransformationRecord) -> TaskState | None:
-        """Return the task of our own that the file was exported from."""
-        for task in self._tasks.get(record.id, ()):
-            directory = TaskDirectory(self._records.task_path(task))
-            if any((directory.results / f"{Path(unit).name}.json").is_file() for unit in file.units):
-                return task
-        return None
-
-    def _name(self, task: TaskState) -> str:
-        name = self._records.transformation_name(task.transformation)
-        return f"{name}:{task.repeat}" if task.repeat else f"a repeat of {name}"
+        return why_of_none(file.origins, self._origins, self._records.index)
 
 
 def _keep(directory: Path, file: QuickrunFile) -> None:
@@ -190,32 +163,38 @@ def apply_import(records: CampaignRecords, request: Mapping[str, Any]) -> bool:
     if any(task.imported == identity and task.exists for task in tasks.values()):
         return False
     directory = TaskDirectory(records.workspace / where)
+    is_whole = request.get("dag_result") is True  # else the file held no ProtocolDAGResult
+    copy = directory.result if is_whole else directory.quickrun
     sound = transformation in records.index.by_id and where == records.imported_directory(Path(where).name)
-    if not sound or not is_energy(request.get("estimate")) or not directory.quickrun.is_file():
+    has_estimate = is_energy(request.get("estimate")) or (is_whole and request.get("estimate") is None)
+    if not (sound and has_estimate and copy.is_file()):
         raise InputError(f"the result from {request.get('file')} cannot be imported: its copy in the campaign is gone.")
     ((_, repeat),) = number_repeats([transformation], grouped(tasks.values()))
+    task, reason = f"{transformation}-{repeat}", f"imported from {request.get('file')}"
     summary = TaskSummary(
         transformation=transformation,
         repeat=repeat,
         status="complete",
         estimate=request["estimate"],
         uncertainty=request.get("uncertainty"),
+        left_out=text(request.get("left_out")),
         simulations=list(request.get("simulations") or []),
-        message=f"imported from {request.get('file')}",
+        message="; ".join(filter(None, (reason, text(request.get("message"))))),
         updated=time.time(),
     )
     summary.write(directory.summary)
     AttemptLog(directory.attempts).imported(str(request.get("file")), str(request.get("sha256")))
-    task, reason = f"{transformation}-{repeat}", f"imported from {request.get('file')}"
     created = {"event": "created", "task": task, "transformation": transformation, "repeat": repeat}
     complete = {"event": "status", "task": task, "status": str(TaskStatus.COMPLETE), "reason": reason}
-    numbers = attrs.asdict(summary, filter=lambda field, _: field.name in ("estimate", "uncertainty"))
+    told = ("estimate", "uncertainty", *(["left_out"] if summary.left_out else []))
+    numbers = attrs.asdict(summary, filter=lambda field, _: field.name in told)
+    kind = {"imported": identity, **({"dag_result": True} if is_whole else {})}
     records.write(
         {
             "event": REQUEST,  # one line, so that a kill leaves all of it or nothing
             REQUEST: "import",
             "changes": [
-                {**created, "directory": where, "imported": identity, "reason": reason},
+                {**created, "directory": where, **kind, "reason": reason},
                 {**complete, **numbers, "seconds": 0.0, "attempts": 0},
             ],
         }

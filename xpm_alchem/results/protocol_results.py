@@ -107,7 +107,7 @@ class ProtocolResults:
         result, size = self._from_disk(gufe_object, transformation, described, len(complete))
         if result is None:
             counted = [task for task in complete if not task.left_out]
-            places = [(TaskDirectory(self._workspace / task.directory), bool(task.imported)) for task in counted]
+            places = [(TaskDirectory(self._workspace / task.directory), task.lacks_dag_result) for task in counted]
             own = tuple(place for place, is_imported in places if not is_imported)
             files = tuple(place.quickrun for place, is_imported in places if is_imported)
             result = gufe_seam.gather(gufe_object, _DAGResults(own, self._read)) if own else None

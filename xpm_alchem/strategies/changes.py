@@ -111,7 +111,7 @@ def counts_of(tasks: list[TaskState], *, closed: bool = False) -> Counts:
         error=sum(task.status is TaskStatus.ERROR for task in others),
         spare=sum(task.spare for task in others),
         extended=sum(task.extends is not None for task in existing),
-        extendable=tuple(task.task for task in complete if task.task not in extended and not task.imported),
+        extendable=tuple(task.task for task in complete if task.task not in extended and not task.lacks_dag_result),
         closed=closed,
     )
 

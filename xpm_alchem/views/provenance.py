@@ -35,7 +35,8 @@ def provenance_view(records: CampaignRecords) -> View:
     hosts, models, attempts, imported = Counter[str](), Counter[str](), 0, []
     for task in records.state().tasks.values():
         if task.imported:
-            copy = TaskDirectory(records.task_path(task)).quickrun
+            files = TaskDirectory(records.task_path(task))
+            copy = files.quickrun if task.lacks_dag_result else files.result
             imported.append({"task": task_name(records, task), "said": task.reason, "sha256": _sha256(copy)})
             continue
         for attempt in _attempts(records, task):

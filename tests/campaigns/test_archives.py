@@ -1,0 +1,86 @@
+"""The results of a campaign as an archive, and those of an archive in a campaign: nothing is lost or counted twice."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from campaigns import SmallCampaign
+from places import python_path
+
+from xpm_alchem.client import Campaign
+
+pytest.importorskip("gufe.archival", reason="an AlchemicalArchive takes gufe >= 1.8")
+
+UNIFORM = {"name": "uniform", "settings": {"repeats": 2}}
+
+
+def campaign_at(path, **plan):
+    edges, legs = [(0, 1), (1, 2), (2, 0)], ("vacuum", "solvent")
+    return SmallCampaign(path, edges=edges, environments=legs, n_steps=1, plan={"strategy": UNIFORM, **plan})
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A campaign with two repeats of every leg, and the archive of it."""
+    path = tmp_path_factory.mktemp("finished")
+    campaign = campaign_at(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(path))
+        patch.setenv("PYTHONPATH", python_path())
+        done = campaign.run("--quiet")
+        assert done.returncode == 0, done.stdout + done.stderr
+        done = campaign.call("export", campaign.file, "--format", "archive", "--out", path / "archive.json")
+        assert done.returncode == 0, done.stderr
+    return campaign
+
+
+def test_an_archive_makes_the_same_campaign_elsewhere_and_nothing_is_left_to_compute(finished, tmp_path):
+    again = campaign_at(tmp_path / "again")
+    shutil.copy(finished.path / "archive.json", tmp_path)
+    done = again.call("import", again.file, tmp_path / "archive.json")  # makes the campaign
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 6 and all(": 2 repeats of ligand_" in line for line in lines)
+    assert again.run("--quiet").returncode == 0
+    assert [len(attempts) for attempts in again.attempts().values()] == [0] * 12
+    before, after = finished.json("results"), again.json("results")
+    for key, column in (("transformations", "estimate"), ("edges", "estimate"), ("edges", "standard_error")):
+        assert [row[column] for row in after[key]] == pytest.approx([row[column] for row in before[key]], abs=1e-12)
+    assert [sorted(row["repeats"]) for row in after["transformations"]] == [
+        sorted(row["repeats"]) for row in before["transformations"]
+    ]
+    assert values(after) == pytest.approx(values(before), abs=1e-9)
+    done = again.call("export", again.file, "--format", "archive", "--out", tmp_path / "second.json")
+    assert done.stdout == f"{tmp_path / 'second.json'}: 12 result(s) of 6 transformation(s)\n"
+    results = [list(sets(campaign)) for campaign in (finished, again)]
+    assert results[0] == results[1]
+
+
+def values(view):
+    return {row["ligand"]: row["steadied_estimate"] for network in view["networks"] for row in network["ligands"]}
+
+
+def sets(campaign):
+    for name, results in Campaign.open(campaign.file).get_network_results(return_protocoldagresults=True).items():
+        yield name, sorted(str(result.key) for result in results)
+
+
+def test_its_own_archive_is_passed_over(finished):
+    done = finished.call("import", finished.file, finished.path / "archive.json")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert len(lines) == 12 and all(line.startswith("passed over: ") for line in lines)
+    assert all(line.endswith(", which this campaign has computed itself.") for line in lines)
+
+
+def test_an_imported_repeat_counts_for_the_strategy_and_can_be_extended(finished, tmp_path):
+    more = campaign_at(tmp_path / "more", strategy={"name": "uniform", "settings": {"repeats": 3}})
+    assert more.call("import", more.file, finished.path / "archive.json").returncode == 0
+    name = more.records.index.transformations[0].name
+    assert more.call("tasks", "extend", more.file, f"{name}:1").returncode == 0
+    assert more.run("--quiet").returncode == 0
+    attempts = [len(attempts) for attempts in more.attempts().values()]
+    assert sorted(attempts) == [0] * 12 + [1] * 6
+    extending = [task for task in more.records.state().tasks.values() if task.extends]
+    assert [str(task.status) for task in extending] == ["complete"]
