@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -10,7 +11,7 @@ from places import python_path
 
 from xpm_alchem.client import Campaign
 
-pytest.importorskip("gufe.archival", reason="an AlchemicalArchive takes gufe >= 1.8")
+archival = pytest.importorskip("gufe.archival", reason="an AlchemicalArchive takes gufe >= 1.8")
 
 UNIFORM = {"name": "uniform", "settings": {"repeats": 2}}
 
@@ -64,6 +65,17 @@ def values(view):
 def sets(campaign):
     for name, results in Campaign.open(campaign.file).get_network_results(return_protocoldagresults=True).items():
         yield name, sorted(str(result.key) for result in results)
+
+
+def test_what_is_handed_over_to_alchemiscale_has_the_archive_in_it(finished, tmp_path):
+    done = finished.call("export", finished.file, "--format", "alchemiscale", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "network.json, hand-over.json, submit.py, archive.json, README.txt" in done.stdout
+    assert "12 finished result(s): alchemiscale's client takes none in" in done.stdout
+    assert len(archival.AlchemicalArchive.from_json(tmp_path / "out" / "archive.json").transformation_results) == 6
+    assert "12 result(s) of 6 transformation(s)" in (tmp_path / "out" / "README.txt").read_text()
+    given = json.loads((tmp_path / "out" / "hand-over.json").read_text())
+    assert all(one["tasks"] == [] and one["missing"] == 0 for one in given["transformations"])
 
 
 def test_its_own_archive_is_passed_over(finished):

@@ -20,7 +20,7 @@ from xpm_alchem.client import Campaign
     "what",
     required=True,
     metavar="FORMAT",
-    help="csv, json, openfe-gather, cinnabar, openfe-results or archive.",
+    help="csv, json, openfe-gather, cinnabar, openfe-results, archive or alchemiscale.",
 )
 @click.option("-o", "--out", required=True, type=a_path, help="File or directory to write.")
 @click.option("--force", is_flag=True, help="Overwrite a file, or an earlier export.")
@@ -39,6 +39,7 @@ def export_command(
     cinnabar        a CSV file for cinnabar
     openfe-results  a directory of the JSON files that `openfe quickrun` writes
     archive         a gufe AlchemicalArchive (gufe >= 1.8)
+    alchemiscale    a directory, and a script that submits what is in it to alchemiscale
     """
     made = Campaign.open(campaign, workspace=workspace)
     for sentence in made.export(what, out, force=force, legs=legs, gone=gone):

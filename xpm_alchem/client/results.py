@@ -200,7 +200,8 @@ class ResultMethods:
         Parameters
         ----------
         format
-            'csv', 'json', 'openfe-gather', 'cinnabar', 'openfe-results' or 'archive'; see docs/results.md.
+            'csv', 'json', 'openfe-gather', 'cinnabar', 'openfe-results', 'archive' or 'alchemiscale'; see
+            docs/results.md.
         out
             File or directory to write.
         force

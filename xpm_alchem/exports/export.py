@@ -6,22 +6,21 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from xpm_alchem.base.errors import FormatError, InputError, XpmAlchemError
-from xpm_alchem.base.files import one_sentence
+from xpm_alchem.base.errors import FormatError, InputError
 from xpm_alchem.base.near_miss import unknown_key
-from xpm_alchem.base.values import printable
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskState, TaskStatus, grouped
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.execution.fence import current
+from xpm_alchem.exports.alchemiscale_directory import write_alchemiscale
+from xpm_alchem.exports.archive import write_archive
 from xpm_alchem.exports.cinnabar_csv import cinnabar_csv
 from xpm_alchem.exports.gather_tables import ddg_table, dg_table, raw_table
 from xpm_alchem.exports.own_tables import own_tables
+from xpm_alchem.exports.results_of_tasks import Groups, complete_tasks, no_half
 from xpm_alchem.exports.target import check_directory, check_file, write_directory, write_text
 from xpm_alchem.failures.left_out import repeats_left_out
 from xpm_alchem.network.trust import check_module
@@ -36,11 +35,9 @@ FORMATS = {
     "cinnabar": "a CSV file for cinnabar",
     "openfe-results": "a directory of the JSON files that `openfe quickrun` writes",
     "archive": "a gufe AlchemicalArchive (gufe >= 1.8)",
+    "alchemiscale": "a directory, and a script that submits what is in it to alchemiscale",
 }
-_LONGEST = 200  # characters of what others raise
 _GATHERED = "RelativeHybridTopologyProtocol"  # whose results `openfe gather` reads
-
-Groups = Mapping[str, list[TaskState]]
 
 
 def export(
@@ -87,9 +84,9 @@ def export(
     check(out, force=force)
     tasks = grouped(tasks_now(records).values())
     left_out = [one.sentence for one in repeats_left_out(records.index, tasks)]
-    if what in ("openfe-results", "archive"):
-        said = _quickrun(records, tasks, out) if what == "openfe-results" else _archive(records, tasks, out)
-        return [*said, *left_out]
+    of_files = {"openfe-results": _quickrun, "archive": write_archive, "alchemiscale": write_alchemiscale}
+    if what in of_files:
+        return [*of_files[what](records, tasks, out), *left_out]
     analysis = analyse(records.index, tasks, records.experimental())
     write: Callable[[], list[str]] = {
         "csv": lambda: _csv(records, analysis, out, gone=gone),
@@ -155,7 +152,7 @@ def _chosen(analysis: Analysis, legs: str | None) -> NetworkAnalysis:
 
 def _gather(records: CampaignRecords, analysis: Analysis, tasks: Groups, out: Path) -> list[str]:
     simulations = {
-        record.id: [_simulations(records, task) for task in _complete(tasks, record.id)]
+        record.id: [_simulations(records, task) for task in complete_tasks(tasks, record.id)]
         for record in records.index.transformations
     }
     failed = {key: sum(task.status is TaskStatus.ERROR for task in group) for key, group in tasks.items()}
@@ -175,11 +172,6 @@ def _gather(records: CampaignRecords, analysis: Analysis, tasks: Groups, out: Pa
     return [f"{out}: {', '.join(sorted(files))}", *said]
 
 
-def _complete(tasks: Groups, transformation: str) -> list[TaskState]:
-    found = [task for task in tasks.get(transformation, ()) if task.status is TaskStatus.COMPLETE]
-    return sorted((task for task in found if task.estimate is not None), key=lambda task: task.repeat)
-
-
 def _simulations(records: CampaignRecords, task: TaskState) -> list[tuple[float, float]]:
     """Return estimate and error of each simulation of a repeat; the repeat's own where the protocol tells of none."""
     try:
@@ -197,7 +189,7 @@ def _quickrun(records: CampaignRecords, tasks: Groups, out: Path) -> list[str]:
     check = check_module("a task's result.json", records.plan().trusted_modules)
     network, files, protocols = records.network, {}, set()
     for record in records.index.transformations:
-        for task in _complete(tasks, record.id):
+        for task in complete_tasks(tasks, record.id):
             files[f"results_{task.repeat}/{_file_name(record.name, record.id)}.json"] = (record.id, task)
             protocols.add(record.protocol)
 
@@ -206,7 +198,7 @@ def _quickrun(records: CampaignRecords, tasks: Groups, out: Path) -> list[str]:
             write_text(path, TaskDirectory(records.task_path(task)).quickrun.read_text())
             return
         directory = TaskDirectory(records.task_path(task))
-        with _no_half("openfe-results", directory.result):
+        with no_half("openfe-results", directory.result):
             dag_result = gufe_seam.load(directory.result, check, directory.relocated)
             gufe_seam.write_quickrun_result(network.transformation(transformation), dag_result, path)
 
@@ -218,53 +210,7 @@ def _quickrun(records: CampaignRecords, tasks: Groups, out: Path) -> list[str]:
     return said
 
 
-@contextmanager
-def _no_half(what: str, path: Path) -> Iterator[None]:
-    """Make one sentence of whatever gufe and a protocol raise while a result is read, gathered and written.
-
-    Raises
-    ------
-    InputError
-        Instead of it.
-    """
-    try:
-        yield
-    except (XpmAlchemError, OSError):
-        raise
-    except Exception as error:
-        said = printable(" ".join(f"{type(error).__name__}: {error}".split()))[:_LONGEST]
-        raise InputError(
-            f"{path}: cannot be exported as {what} with the packages that are installed here ({said}). Nothing was "
-            "written; the formats csv and json need none of them."
-        ) from error
-
-
 def _file_name(name: str, stable_id: str) -> str:
     """Return a name as a file may have it; the id is added where that is not the name itself."""
     plain = re.sub(r"[^A-Za-z0-9._+-]+", "_", name).lstrip(".")[:120]
     return plain if plain == name else f"{plain}_{stable_id}"
-
-
-def _archive(records: CampaignRecords, tasks: Groups, out: Path) -> list[str]:
-    from xpm_alchem import gufe_seam
-
-    check = check_module("a task's result.json", records.plan().trusted_modules)
-    results: list[tuple[Any, list[Any]]] = []
-    imported = 0
-    for record in records.index.transformations:
-        complete = _complete(tasks, record.id)
-        imported += sum(task.lacks_dag_result for task in complete)
-        directories = [TaskDirectory(records.task_path(task)) for task in complete if not task.lacks_dag_result]
-        if directories:
-            with _no_half("archive", directories[0].path.parent):
-                found = [gufe_seam.load(one.result, check, one.relocated) for one in directories]
-            results.append((records.network.transformation(record.id), found))
-    metadata = {"campaign": records.name, "made_by": "xpm-alchem"}
-    with one_sentence(out), _no_half("archive", out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        gufe_seam.write_archive(records.network.alchemical_network, results, metadata, out)
-    count = sum(len(found) for _, found in results)
-    said = [f"{out}: {count} result(s) of {len(results)} transformation(s)"]
-    if imported:
-        said.append(f"left out: {imported} imported result(s), whose files hold no ProtocolDAGResult")
-    return said

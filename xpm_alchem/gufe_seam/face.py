@@ -37,6 +37,7 @@ from xpm_alchem.gufe_seam.networks import edge_graph, mapping_of, subgraphs
 from xpm_alchem.gufe_seam.objects import decode, decode_all, parse, save, to_text
 from xpm_alchem.gufe_seam.parts import Parts, load
 from xpm_alchem.gufe_seam.results import (
+    archive_class,
     gather,
     in_kcal_per_mol,
     individual_estimates,
@@ -68,6 +69,7 @@ __all__ = [
     "SmallMoleculeComponent",
     "SolventComponent",
     "Transformation",
+    "archive_class",
     "create_dag",
     "current_repeat",
     "dag_ok",

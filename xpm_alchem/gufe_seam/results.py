@@ -95,8 +95,8 @@ def merged(protocol: Any, results: Collection[Any]) -> Any:
     return protocol.result_cls(n_protocol_dag_results=count, **data)
 
 
-def write_archive(network: Any, results: Iterable[tuple[Any, list[Any]]], metadata: dict[str, Any], path: Path) -> None:
-    """Write an AlchemicalArchive of a network and the ProtocolDAGResults of its transformations.
+def archive_class() -> Any:
+    """Return gufe's AlchemicalArchive.
 
     Raises
     ------
@@ -110,5 +110,16 @@ def write_archive(network: Any, results: Iterable[tuple[Any, list[Any]]], metada
             f"the installed gufe {GUFE_VERSION} has no AlchemicalArchive; it needs gufe >= 1.8 (conda-forge). "
             "The other formats work with any gufe."
         ) from None
-    archive = AlchemicalArchive(network, [(one, list(found)) for one, found in results], metadata)
+    return AlchemicalArchive
+
+
+def write_archive(network: Any, results: Iterable[tuple[Any, list[Any]]], metadata: dict[str, Any], path: Path) -> None:
+    """Write an AlchemicalArchive of a network and the ProtocolDAGResults of its transformations.
+
+    Raises
+    ------
+    MissingPackageError
+        The installed gufe has none.
+    """
+    archive = archive_class()(network, [(one, list(found)) for one, found in results], metadata)
     save(archive, path)
