@@ -67,6 +67,16 @@ def sets(campaign):
         yield name, sorted(str(result.key) for result in results)
 
 
+def test_a_run_counts_once_from_whatever_file_it_comes(finished, tmp_path):
+    finished.call("export", finished.file, "--format", "openfe-results", "--out", tmp_path / "quickrun")
+    again = campaign_at(tmp_path / "again")
+    assert again.call("import", again.file, finished.path / "archive.json").returncode == 0
+    made = Campaign.open(again.file)
+    files = sorted((tmp_path / "quickrun").rglob("ligand_*.json"))
+    done = [made.import_results([file], transformation=file.stem)[0] for file in files]
+    assert len(done) == 12 and all(": imported already, as ligand_" in one.refused for one in done)
+
+
 def test_what_is_handed_over_to_alchemiscale_has_the_archive_in_it(finished, tmp_path):
     done = finished.call("export", finished.file, "--format", "alchemiscale", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr

@@ -210,8 +210,10 @@ def test_an_imported_repeat_can_be_extended(made, records):
 def test_the_archive_of_gufe_s_own_tests(data, tmp_path):
     packed = data("gufe_alchemical_archive.json.gz")
     chain = json.loads(gzip.decompress(packed.read_bytes()))
-    network = next(content["network"][":gufe-key:"] for key, content in chain[-1:])
-    archives.write(tmp_path / "network.json", subchain(chain, network))
+    network = chain[-1][1]["network"][":gufe-key:"]
+    content = json.dumps(subchain(chain, network))
+    seam.save(seam.decode(seam.parse(content, None)), tmp_path / "network.json")  # by another version of gufe
+    assert network not in (tmp_path / "network.json").read_text()
     plan = parse_plan(PLAN, tmp_path / "campaign.yaml")
     made = CampaignRecords.create(tmp_path / "workspace", plan, PLAN, load_network(tmp_path / "network.json"))
     done = Campaign(made).import_results([packed])
