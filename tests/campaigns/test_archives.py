@@ -88,6 +88,20 @@ def test_what_is_handed_over_to_alchemiscale_has_the_archive_in_it(finished, tmp
     assert all(one["tasks"] == [] and one["missing"] == 0 for one in given["transformations"])
 
 
+def test_a_campaign_is_made_from_an_archive_alone(finished, tmp_path):
+    shutil.copy(finished.path / "archive.json", tmp_path)
+    new = SmallCampaign.__new__(SmallCampaign)
+    new.path = tmp_path
+    done = new.call(
+        "init", "archive.json", "--trust", "dummy_protocol", "--workspace", "./workspace", "--name", "small"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "wrote network.json; the results in the archive: xpm-alchem import campaign.yaml archive.json" in done.stdout
+    assert new.call("import", "campaign.yaml", "archive.json").returncode == 0
+    made = SmallCampaign.at(tmp_path)
+    assert made.json("status")["tasks"]["complete"] == 12
+
+
 def test_its_own_archive_is_passed_over(finished):
     done = finished.call("import", finished.file, finished.path / "archive.json")
     assert done.returncode == 0, done.stderr

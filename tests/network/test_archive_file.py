@@ -13,7 +13,7 @@ from dummy_protocol import dummy_network
 
 from xpm_alchem import gufe_seam as seam
 from xpm_alchem.base.errors import InputError
-from xpm_alchem.network.archive_file import looks_like_archive, read_archive
+from xpm_alchem.network.archive_file import looks_like_archive, read_archive, unpack_network
 from xpm_alchem.network.loading import load_network
 
 
@@ -89,6 +89,21 @@ def test_an_archive_may_be_packed(made, tmp_path):
     assert looks_like_archive(tmp_path / "a.json.gz")
     assert len(read_archive(tmp_path / "a.json.gz").transformations) == 2
     assert "cut short or damaged (EOFError" in refusal(tmp_path / "b.json.gz", gzip.compress(text)[:-20])
+
+
+def test_the_network_in_an_archive_is_put_into_a_file(made, tmp_path):
+    path, _, chain = made
+    archive, target = archives.write(tmp_path / "a.json", chain), tmp_path / "network.json"
+    assert unpack_network(archive, target) and unpack_network(archive, target)
+    found, given = (load_network(one, ("dummy_protocol",)).index for one in (target, path / "network.json"))
+    assert found.by_id.keys() == given.by_id.keys()
+    target.write_text("mine")
+    with pytest.raises(InputError, match="exists already, and is where the network in"):
+        unpack_network(archive, target)
+    assert unpack_network(archive, target, force=True) and target.read_text() != "mine"
+    assert not unpack_network(path / "network.json", tmp_path / "other.json")
+    assert not unpack_network(tmp_path / "none.json", tmp_path / "other.json")
+    assert not (tmp_path / "other.json").exists()
 
 
 def test_what_a_quickrun_wrote_does_not_look_like_an_archive(tmp_path):

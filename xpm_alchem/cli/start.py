@@ -18,6 +18,7 @@ from xpm_alchem.cli.growth import confirm_what_goes, tell_growth
 from xpm_alchem.cli.options import a_path, campaign_argument, console, say, workspace_option
 from xpm_alchem.client import Campaign
 from xpm_alchem.network.advice import advice
+from xpm_alchem.network.archive_file import unpack_network
 from xpm_alchem.network.loading import Network, load_network
 from xpm_alchem.network.trust import require_packages
 from xpm_alchem.plan.amounts import amount_text
@@ -40,8 +41,13 @@ from xpm_alchem.views.overview import tasks_now
 def init_command(
     network: Path, name: str | None, out: Path, workspace: str | None, trust: tuple[str, ...], force: bool
 ) -> None:
-    """Look at a network file, say what is in it, and write a campaign.yaml that runs."""
-    found = load_network(network, trust)
+    """Look at a network file, say what is in it, and write a campaign.yaml that runs.
+
+    Of an AlchemicalArchive the network is written to network.json beside that; `import` takes its results.
+    """
+    archive, inside = network, out.parent / "network.json"
+    is_archive = unpack_network(archive, inside, force=force)
+    found = load_network(inside if is_archive else network, trust)
     if out.exists() and not force:
         raise InputError(f"{out}: exists already. Give --force to overwrite it, or another file with --out.")
     _describe(console(), found)
@@ -53,6 +59,8 @@ def init_command(
     read_plan(out)
     _say_what_is_there(out, workspace)
     say("", f"wrote {out}; look at it, then: {command_line('run', str(out))}")
+    if is_archive:
+        say(f"wrote {inside}; the results in the archive: {command_line('import', str(out), str(archive))}")
 
 
 def _say_what_is_there(plan_file: Path, workspace: str | None) -> None:

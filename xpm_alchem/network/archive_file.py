@@ -17,7 +17,8 @@ from typing import Any
 import attrs
 
 from xpm_alchem.base.errors import FormatError, InputError, WorkspaceError
-from xpm_alchem.base.files import read_bytes
+from xpm_alchem.base.files import read_bytes, replace_file
+from xpm_alchem.base.permissions import permissions_of
 from xpm_alchem.gufe_seam.json_text import JsonText
 from xpm_alchem.gufe_seam.keyed_chain import is_object, keys_in, modules_in
 from xpm_alchem.network.index import content_ids
@@ -125,7 +126,9 @@ class ArchiveFile:
         last = self._look_through()
         if (found := self._entries[last].qualname) != _ARCHIVE:
             raise InputError(f"{path}: holds the gufe class {found}, not an {_ARCHIVE} as gufe >= 1.8 writes it.")
-        results = dict(_pairs(self._content(last)))
+        archive = self._content(last)
+        results = dict(_pairs(archive))
+        self._network: str = archive["network"][":gufe-key:"]
         chain = [[key, self._content(key)] for key in self._needed(results)]
         self._ids = content_ids(chain)
         contents: dict[str, dict[str, Any]] = dict(chain)  # type: ignore[arg-type]
@@ -156,6 +159,11 @@ class ArchiveFile:
             of=of if isinstance(of, str) else "",
             begun=min((self._entries[one].begun for one in made), default=""),
         )
+
+    @property
+    def network(self) -> JsonText:
+        """The JSON of the network, as gufe writes it."""
+        return self.text_of(self._network)
 
     def text_of(self, key: str) -> JsonText:
         """Return the JSON of one object with all that it is made of, as gufe writes it."""
@@ -231,6 +239,29 @@ def read_archive(path: Path) -> ArchiveFile:
             f"{path}: not an {_ARCHIVE} as gufe writes it, probably cut short or damaged "
             f"({type(error).__name__}: {said}). Copy it again, or have it made again."
         ) from None
+
+
+def unpack_network(path: Path, target: Path, *, force: bool = False) -> bool:
+    """Write the network in an archive to a file; return whether the file is an archive at all.
+
+    Raises
+    ------
+    InputError
+        The target exists already, holds something else and is not to be overwritten; it cannot be written.
+    """
+    try:
+        archive = read_archive(path) if looks_like_archive(path) else None
+    except InputError:
+        return False
+    if archive is None:
+        return False
+    if target.exists() and not force and target.read_bytes() != str(archive.network).encode():
+        raise InputError(f"{target}: exists already, and is where the network in {path} would be written.")
+    try:
+        replace_file(target, archive.network, permissions=permissions_of(path))
+    except OSError as error:
+        raise InputError(f"{target}: cannot be written ({error.strerror}).") from None
+    return True
 
 
 def _unpacked(content: bytes) -> bytes:
