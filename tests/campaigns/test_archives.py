@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 
+import patience
 import pytest
 from campaigns import SmallCampaign
 from places import python_path
@@ -120,3 +121,31 @@ def test_an_imported_repeat_counts_for_the_strategy_and_can_be_extended(finished
     assert sorted(attempts) == [0] * 12 + [1] * 6
     extending = [task for task in more.records.state().tasks.values() if task.extends]
     assert [str(task.status) for task in extending] == ["complete"]
+
+
+def test_a_driver_that_runs_takes_an_archive_in(tmp_path):
+    first = SmallCampaign(tmp_path / "first", edges=[(0, 1)], script={}, n_steps=1, plan={"strategy": UNIFORM})
+    assert first.run("--quiet").returncode == 0
+    archive = tmp_path / "archive.json"
+    assert first.call("export", first.file, "--format", "archive", "--out", archive).returncode == 0
+    shutil.copytree(first.path, tmp_path / "second", ignore=shutil.ignore_patterns("workspace"))
+    second = SmallCampaign.at(tmp_path / "second")
+    second.script = first.script  # the network names it
+    go = tmp_path / "go"
+    second.script.write_text(json.dumps({"analyse": {"do": "wait", "file": str(go), "times": 2}}))
+    driver = second.start("--quiet")
+    second.wait_until_at_work(2)
+    done = second.call("import", second.file, archive)
+    assert done.returncode == 0, done.stderr
+    assert ": 2 repeats of ligand_0_ligand_1_vacuum, the driver takes it in within seconds" in done.stdout
+    archive.unlink()
+    patience.wait_for(lambda: statuses(second).count("complete") == 2, seconds=60, what="the results of the archive")
+    go.touch()
+    patience.communicate(driver)
+    assert driver.returncode == 0
+    assert statuses(second) == ["complete"] * 4
+    assert sorted(len(attempts) for attempts in second.attempts().values()) == [0, 0, 1, 1]
+
+
+def statuses(campaign):
+    return [str(task.status) for task in campaign.records.state().tasks.values()]

@@ -118,6 +118,25 @@ def test_while_a_driver_runs_it_takes_the_results_in(made, records):
 
 
 @needs_keyed_chains
+def test_after_an_interruption_the_rest_is_imported(made, records, monkeypatch):
+    path, real = made.archive("a.json", {made.first: made.results, made.second: [made.other]}), inbox.import_result
+    for number in (0, 1, 1):
+        left = iter(range(number))  # that are imported before it is killed
+
+        def until_killed(records, request, left=left):
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            return real(records, request)
+
+        monkeypatch.setattr(inbox, "import_result", until_killed)
+        with pytest.raises(KeyboardInterrupt):
+            Campaign(records).import_results([path])
+    monkeypatch.undo()
+    Campaign(records).import_results([path])
+    assert sorted(task.repeat for task in records.state().tasks.values()) == [1, 1, 2]
+
+
+@needs_keyed_chains
 def test_what_failed_is_passed_over(made, records):
     path = made.archive("a.json", {made.first: [made.results[0], made.failed]})
     done = Campaign(records).import_results([path])
