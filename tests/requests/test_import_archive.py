@@ -95,12 +95,22 @@ def test_what_is_here_already_is_passed_over_however_often_it_comes(made, record
     campaign = Campaign(records)
     campaign.import_results([made.archive("a.json", {made.first: made.results[:1]})])
     again = made.archive("b.json", {made.first: made.results})  # a week later
-    first, second = campaign.import_results([again])
-    assert first.skipped.endswith(f"of '{FIRST}': imported already, as {FIRST}:1.") and second.is_taken
+    second, first = campaign.import_results([again])
+    assert first.skipped == f"{again}: 1 result(s) are here already." and second.is_taken
     packed = made.path / "b.json.gz"
     packed.write_bytes(gzip.compress(again.read_bytes()))
     assert not any(one.is_taken or one.refused for one in campaign.import_results([packed, again]))
     assert len(records.state().tasks) == 2
+
+
+@needs_keyed_chains
+def test_what_the_user_has_set_aside_does_not_come_back(made, records):
+    campaign, path = Campaign(records), made.archive("a.json", {made.first: made.results})
+    campaign.import_results([path])
+    campaign.set_tasks_status([f"{FIRST}:1"], "invalid")
+    one, rest = campaign.import_results([path])
+    assert one.skipped.endswith(f"of '{FIRST}': imported before, as {FIRST}:1, which is invalid.")
+    assert rest.skipped == f"{path}: 1 result(s) are here already." and len(records.state().tasks) == 2
 
 
 @needs_keyed_chains

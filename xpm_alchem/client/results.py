@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class ImportedFile:
-    """What became of a file that was to be imported, or of one of the results in an archive.
+    """What became of a file that was to be imported, or of a result in an archive.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class ImportedFile:
     refused
         Why it was; empty if it was not.
     skipped
-        Why a result of an archive was passed over: it failed, or is here already.
+        Why results of an archive were passed over: one failed, some are here already.
     later
         Whether a driver that runs takes it in (else it is done).
     """
@@ -245,7 +245,7 @@ class ResultMethods:
         Returns
         -------
         list of ImportedFile
-            Of every file, and of every result in an archive; one that was refused keeps no other from being imported.
+            Of every file, and of what is in an archive; one that was refused keeps no other from being imported.
 
         Raises
         ------

@@ -30,12 +30,12 @@ from xpm_alchem.requests.known_runs import KnownRuns
 
 @attrs.frozen
 class FoundResult:
-    """A result in an archive, or all of a transformation that is not in the campaign's network.
+    """A result in an archive; or all of a transformation that is not in the campaign's network; or all that are here.
 
     Attributes
     ----------
     transformation
-        Its name.
+        Its name; empty for all that are here already.
     request
         The request to import it, its copy in place; None for one that is not imported.
     skipped
@@ -77,6 +77,7 @@ class ArchiveImporter:
         check = check_module(str(path), self._records.plan().trusted_modules)
         for module in sorted(archive.modules):
             check(module)
+        here = 0
         names = {one.key: one.name or one.key for one in archive.transformations}
         for one in archive.transformations:
             record = self._records.index.by_id.get(one.id)
@@ -87,7 +88,12 @@ class ArchiveImporter:
                 continue
             found = (archive.result(key) for key in one.results)
             for result in sorted(found, key=lambda result: (result.begun, result.key)):
-                yield self._found(archive, result, one, record, names)
+                if self._known.said(result.identity, result.units, record.id):
+                    here += 1
+                else:
+                    yield self._found(archive, result, one, record, names)
+        if here:
+            yield FoundResult("", skipped=f"{path}: {here} result(s) are here already.")
 
     def _found(
         self,
@@ -98,7 +104,7 @@ class ArchiveImporter:
         names: dict[str, str],
     ) -> FoundResult:
         where = f"{archive.path}: '{result.key}' of '{record.name}'"
-        if said := self._known.said(result.identity, result.units, record.id):
+        if said := self._known.set_aside(result.identity):
             return FoundResult(record.name, skipped=f"{where}: {said}")
         if (other := self._other(result, of, record, names)) is not None:
             return FoundResult(record.name, refused=f"{where}: it is a result of '{other}'.")
