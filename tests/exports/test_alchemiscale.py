@@ -157,7 +157,11 @@ def test_missing_repeats_are_created_and_actioned_once(tmp_path, server):
     made.task(FIRST, 1, status="complete", estimate=1.0)
     made.task(FIRST, 2, priority=3)
     made.task(SECOND, 1, status="error")
+    made.task(SECOND, 2, status="running")
     said = submit(made, server)
+    left_out = made.given()["left_out"]
+    for words in ("1 finished result(s): ", "1 task(s) in error: ", "what 1 running task(s) have computed so far: "):
+        assert any(line.startswith(words) for line in left_out), left_out
     assert "tasks: 5 created, 0 there already" in said
     new = ("waiting", False, True)
     assert there(server) == [(3, *new), *[(10, *new)] * 4]
