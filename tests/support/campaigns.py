@@ -121,7 +121,9 @@ class SmallCampaign:
 
     @property
     def _made(self) -> Path:
-        return self.path / str(self.plan["workspace"]) / "campaigns" / str(self.plan["name"])
+        workspace = str(self.plan["workspace"])
+        where = workspace if workspace.startswith(("/", ".")) else "workspace"  # else an id of settings.yaml
+        return self.path / where / "campaigns" / str(self.plan["name"])
 
     def at_work(self, *, units: int = 0) -> list[Attempt]:
         """Return the attempts that are at work and have finished units."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from pathlib import Path
 from typing import Any
 
 from experimaestro.settings import WorkspaceSettings
@@ -23,7 +22,6 @@ from xpm_alchem.driver.log import note, note_failure
 from xpm_alchem.driver.loop import BEAT_SECONDS, stopping
 from xpm_alchem.driver.starts import Starts
 from xpm_alchem.driver.steps import ExitCode, Steps
-from xpm_alchem.driver.submission import Job
 from xpm_alchem.driver.workspace_budget import WorkspaceBudget
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.requests.inbox import STOPPED
@@ -54,8 +52,6 @@ class Member:
         The workspace's.
     running
         Returns the experimaestro experiment of all campaigns, opened by now.
-    started
-        Of all campaigns: see `Starts`.
 
     Attributes
     ----------
@@ -76,12 +72,10 @@ class Member:
         ended: Callable[[], None],
         budget: WorkspaceBudget,
         running: Callable[[], Any],
-        started: dict[Path, Job],
     ) -> None:
         self.name, self._path = records.name, records.path
         self._workspace, self._launcher_of, self._observe = workspace, launcher_of, observe
         self._ended, self._budget, self._running = ended, budget, running
-        self._started = started
         self._held = ExitStack()
         self._steps: Steps | None = None
         self._starts: Starts | None = None
@@ -186,7 +180,7 @@ class Member:
             steps = self.steps
             steps.launcher.check()
             session = self._held.enter_context(steps.session(self._running()))
-            self._starts = steps.starts(session, self._started)
+            self._starts = steps.starts(session)
         return self._starts
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from xpm_alchem.base.files import exists, write_json
@@ -41,9 +40,6 @@ class Starts:
         Ends attempts that are not to go on.
     jobs
         Gains the attempts of this driver's session, by task id.
-    started
-        Gains the last attempt that this process has started of each task, by its directory: campaigns that are driven
-        together share it, as they may share tasks.
     """
 
     def __init__(
@@ -54,12 +50,10 @@ class Starts:
         budget: BudgetWatch,
         withdrawal: Withdrawal,
         jobs: dict[str, Job],
-        started: dict[Path, Job] | None = None,
     ) -> None:
         self._session, self._planning = session, planning
         self._records, self._launcher, self._observe = harvest.records, harvest.launcher, harvest.observe
         self._harvest, self._budget, self._withdrawal, self._jobs = harvest, budget, withdrawal, jobs
-        self._started = {} if started is None else started
         self._is_full = False  # whether the launcher had no place for an attempt, now
 
     def look(self) -> None:
@@ -153,8 +147,6 @@ class Starts:
         alive = self._launcher.is_running(files.path, unended) is not False
         wanted = demand(attempts, self._records.state().hosts.avoided_nodes(time.time()))
         if not alive:
-            if self._is_about_to_run(files.path):
-                return 0  # another campaign of this driver has started it just now: it is taken up when it runs
             if len(attempts) > task.attempts_before and attempts[-1].decision is None:
                 self._harvest.take_in(task)
                 return 0
@@ -175,14 +167,9 @@ class Starts:
         if alive:
             self._adopt(task)
         else:
-            job = self._session.submit(self._configuration(task), launcher)
-            self._jobs[task.task] = self._started[files.path] = job
+            self._jobs[task.task] = self._session.submit(self._configuration(task), launcher)
             self._observe(DriverEvent("submitted", task))
         return 1
-
-    def _is_about_to_run(self, directory: Path) -> bool:
-        job = self._started.get(directory)
-        return job is not None and not job.ended
 
     def _configuration(self, task: TaskState) -> Any:
         other = self._records.state().tasks.get(task.extends or "")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import IntEnum
-from pathlib import Path
 from typing import Any
 
 from experimaestro.settings import WorkspaceSettings
@@ -119,9 +118,9 @@ class Steps:
             init_tasks=self._init_tasks,
         )
 
-    def starts(self, session: Session, started: dict[Path, Job] | None = None) -> Starts:
-        """Return what starts attempts in an entered session; `started`: see there."""
-        return Starts(session, self.planning, self.harvest, self.budget, self._withdrawal, self.jobs, started)
+    def starts(self, session: Session) -> Starts:
+        """Return what starts attempts in an entered session."""
+        return Starts(session, self.planning, self.harvest, self.budget, self._withdrawal, self.jobs)
 
     def turn(self) -> str | None:
         """Look at what happened and plan; return why all attempts are to end, if they are."""

@@ -26,7 +26,7 @@ from xpm_alchem.driver.log import Teller
 from xpm_alchem.driver.loop import BEAT_SECONDS
 from xpm_alchem.driver.member import Member
 from xpm_alchem.driver.steps import ExitCode
-from xpm_alchem.driver.submission import Job, Session, quiet_experimaestro
+from xpm_alchem.driver.submission import Session, quiet_experimaestro
 from xpm_alchem.driver.workspace_budget import WorkspaceBudget
 from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.plan.budget import Budget
@@ -73,7 +73,6 @@ class WorkspaceDriver:
         self._members: dict[str, Member] = {}
         self._shares: dict[str, Shares] = {}
         self._session: Session | None = None
-        self._started: dict[Path, Job] = {}
         self._held = ExitStack()
         self._tell = Teller(lambda event: observe("", event))
         self._looked = self._kept = self._passed = self._beaten = float("-inf")
@@ -174,16 +173,7 @@ class WorkspaceDriver:
     def _member(self, records: CampaignRecords) -> Member:
         name = records.name
         tell = Teller(lambda event: self._observe(name, event))
-        return Member(
-            records,
-            self._workspace,
-            self._launcher_of,
-            tell,
-            self._ended.set,
-            self._budget,
-            self._running,
-            self._started,
-        )
+        return Member(records, self._workspace, self._launcher_of, tell, self._ended.set, self._budget, self._running)
 
     def _running(self) -> Any:
         """Return the one experiment of experimaestro, which begins with the first attempt."""

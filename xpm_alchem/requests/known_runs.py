@@ -62,5 +62,5 @@ class KnownRuns:
         return self._files[task.task]
 
     def _name(self, task: TaskState) -> str:
-        name = self._records.index.by_id[task.transformation].name
+        name = self._records.transformation_name(task.transformation)
         return f"{name}:{task.repeat}" if task.repeat else f"a repeat of {name}"
