@@ -34,6 +34,7 @@ from xpm_alchem.campaign.index_record import FIRST_NETWORK, NetworkInForce, writ
 from xpm_alchem.campaign.lock import CampaignLock, cannot_be_written
 from xpm_alchem.campaign.network_files import NetworkFiles
 from xpm_alchem.campaign.queue_record import QueueNote, read_queue, write_queue
+from xpm_alchem.campaign.scope_record import ScopeRecord, read_scope, write_scope
 from xpm_alchem.campaign.task_state import REQUEST, CampaignState, TaskState
 from xpm_alchem.campaign.told_state import ToldState
 from xpm_alchem.network.index import Index
@@ -41,6 +42,7 @@ from xpm_alchem.network.loading import Network
 from xpm_alchem.plan.campaign_yaml import Plan, read_plan
 
 GIVEN = "given.yaml"  # the plan as a file gave it last
+SCOPE_FILE = "alchemiscale.json"
 TASKS, INBOX = "xpm-alchem tasks", "xpm-alchem inbox"
 
 
@@ -66,8 +68,15 @@ class CampaignRecords:
 
     # ----------------------------------------------------------------------------------------- making and opening
     @classmethod
-    def create(cls, workspace: Path, plan: Plan, plan_text: str, network: Network) -> CampaignRecords:
+    def create(
+        cls, workspace: Path, plan: Plan, plan_text: str, network: Network, scope: ScopeRecord | None = None
+    ) -> CampaignRecords:
         """Make a campaign's directory; it appears whole or not at all.
+
+        Parameters
+        ----------
+        scope
+            Of a campaign of alchemiscale's client.
 
         Raises
         ------
@@ -87,6 +96,8 @@ class CampaignRecords:
                 with atomic_write(temporary / name, permissions=_permissions(plan)) as out:
                     out.write(plan_text)
             write_record(temporary / "driver.json", DRIVER, DRIVER_VERSION, {})
+            if scope is not None:
+                write_scope(temporary / SCOPE_FILE, scope)
             rename(temporary, path)
         except OSError as error:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -220,6 +231,10 @@ class CampaignRecords:
         self._require_lock()
         write_experimental(self._experimental_path, path)
 
+    def scope(self) -> ScopeRecord | None:
+        """Return in which Scope alchemiscale's client has made the campaign, None if it was made otherwise."""
+        return read_scope(self.path / SCOPE_FILE)
+
     @property
     def _experimental_path(self) -> Path:
         return self.path / "experimental.json"
@@ -346,6 +361,10 @@ class CampaignRecords:
                 return [], offset
             lines, offset = Journal(path, INBOX).read(min(offset, size))  # one that was lost and began anew is shorter
         return [_renamed(line, REQUEST, "request") for line in lines], offset
+
+    def inbox_size(self) -> int:
+        """Return how many bytes of requests there are."""
+        return stamp_of(self.path / "inbox.jsonl").size
 
     @contextmanager
     def _own(self, name: str, done: str) -> Iterator[None]:

@@ -15,7 +15,7 @@ from xpm_alchem.base.energies import believed
 from xpm_alchem.base.values import count, is_count, number, text, text_or_none
 from xpm_alchem.campaign.hosts import HostHistory
 from xpm_alchem.campaign.spending import Ledger
-from xpm_alchem.campaign.standing import Standing
+from xpm_alchem.campaign.standing import DEFAULT_WEIGHT, Standing, is_weight
 
 
 class TaskStatus(StrEnum):
@@ -70,6 +70,8 @@ class TaskState:
         Whether it was imported from a file that holds no ProtocolDAGResult.
     trouble
         Which of its files cannot be read or written now, and why; empty where that is over.
+    weight
+        0 to 1: of tasks of one priority those of more weight begin first.
     """
 
     task: str
@@ -96,6 +98,7 @@ class TaskState:
     left_out: str = ""
     not_before: float = 0.0
     trouble: str = ""
+    weight: float = DEFAULT_WEIGHT
 
     def waits_until(self, now: float) -> float | None:
         """Return until when it is not to be tried again, None if it may be; a clock that was set back is no reason."""
@@ -253,6 +256,7 @@ class CampaignState:
                         priority=record["priority"] if is_priority(record.get("priority")) else DEFAULT_PRIORITY,
                         imported=text(record.get("imported")),
                         lacks_dag_result=bool(record.get("imported")) and record.get("dag_result") is not True,
+                        weight=_weight(record),
                     )
                 )
             case "status" if task is not None and text(record.get("status")) in _STATUSES:
@@ -274,6 +278,7 @@ class CampaignState:
                 task.actioned, task.reason, task.changed = event == "actioned", reason, when
                 task.cancelled_by = "" if task.actioned else text(record.get("by"), "user")
                 task.at_once = not task.actioned and record.get("at_once") is True
+                task.weight = _weight(record) if task.actioned else task.weight
             case "trouble" if task is not None:
                 task.trouble = reason
             case "notified":
@@ -306,6 +311,11 @@ def _set_status(task: TaskState, record: Mapping[str, Any], when: float) -> None
         task.estimate, task.uncertainty = found.estimate, found.uncertainty
         task.left_out = text(record.get("left_out")) or found.left_out
         task.reason = task.reason or task.left_out
+
+
+def _weight(record: Mapping[str, Any]) -> float:
+    weight = record.get("weight")
+    return float(weight) if is_weight(weight) and weight is not None else DEFAULT_WEIGHT
 
 
 def is_priority(value: object) -> bool:

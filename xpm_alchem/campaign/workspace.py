@@ -47,11 +47,14 @@ class UserSettings:
         Our section ``xpm_alchem: launchers:``, launcher profiles by name, unchecked.
     budget
         Our section ``xpm_alchem: budget:``: what all campaigns of a workspace may cost together.
+    alchemiscale
+        Our section ``xpm_alchem: alchemiscale:``, ids or directories of workspaces by the URL that scripts name.
     """
 
     experimaestro: Settings
     launchers: dict[str, Any]
     budget: Budget = attrs.field(factory=Budget)
+    alchemiscale: dict[str, str] = attrs.field(factory=dict)
 
 
 def read_settings() -> UserSettings:
@@ -74,18 +77,21 @@ def read_settings() -> UserSettings:
     section = content.get("xpm_alchem") or {}
     if not isinstance(section, dict):
         raise CampaignError(f"{path}: xpm_alchem: is not a mapping of keys to values.")
-    check_keys(section, ("launchers", "budget"), f"{path}: xpm_alchem")
+    check_keys(section, ("launchers", "budget", "alchemiscale"), f"{path}: xpm_alchem")
     launchers = section.get("launchers") or {}
     if not isinstance(launchers, dict):
         raise CampaignError(f"{path}: xpm_alchem.launchers: is not a mapping of names to profiles.")
     budget = _budget(section.get("budget"), f"{path}: xpm_alchem.budget")
+    urls = section.get("alchemiscale") or {}
+    if not (isinstance(urls, dict) and all(isinstance(text, str) for pair in urls.items() for text in pair)):
+        raise CampaignError(f"{path}: xpm_alchem.alchemiscale: is not a mapping of URLs to workspaces.")
     with quiet():  # tqdm, which it imports, warns in a notebook without widgets
         from experimaestro.settings import get_settings
     from pydantic import ValidationError
 
     try:
         get_settings.cache_clear()
-        return UserSettings(_as_written(get_settings()), launchers, budget)
+        return UserSettings(_as_written(get_settings()), launchers, budget, urls)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])

@@ -106,7 +106,7 @@ class Starts:
     def _starting(self) -> Iterator[int]:
         troubles, tasks = self._harvest.troubles, self._records.state().tasks
         waiting = [task for task in tasks.values() if task.status is TaskStatus.WAITING and task.actioned]
-        for task in sorted(waiting, key=lambda task: task.priority):
+        for task in sorted(waiting, key=lambda task: (task.priority, -task.weight)):
             other = tasks.get(task.extends or "")
             ready = (other is None or other.status is TaskStatus.COMPLETE) and not task.leaving
             ready = ready and task.waits_until(time.time()) is None and not troubles.wait(task)

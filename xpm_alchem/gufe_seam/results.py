@@ -113,13 +113,17 @@ def archive_class() -> Any:
     return AlchemicalArchive
 
 
-def write_archive(network: Any, results: Iterable[tuple[Any, list[Any]]], metadata: dict[str, Any], path: Path) -> None:
-    """Write an AlchemicalArchive of a network and the ProtocolDAGResults of its transformations.
+def make_archive(network: Any, results: Iterable[tuple[Any, list[Any]]], metadata: dict[str, Any]) -> Any:
+    """Return an AlchemicalArchive of a network and the ProtocolDAGResults of its transformations.
 
     Raises
     ------
     MissingPackageError
         The installed gufe has none.
     """
-    archive = archive_class()(network, [(one, list(found)) for one, found in results], metadata)
-    save(archive, path)
+    return archive_class()(network, [(one, list(found)) for one, found in results], metadata)
+
+
+def write_archive(network: Any, results: Iterable[tuple[Any, list[Any]]], metadata: dict[str, Any], path: Path) -> None:
+    """Write an AlchemicalArchive; see `make_archive`."""
+    save(make_archive(network, results, metadata), path)

@@ -60,16 +60,24 @@ class Network:
         return self._objects[self.chain[-1][0]]
 
     @cached_property
+    def keys(self) -> dict[str, str]:
+        """The gufe key that each object has under the installed gufe, by the key under which the file holds it."""
+        return {key: str(made.key) for key, made in self._objects.items()}
+
+    def object(self, key: str) -> Any:
+        """Return the gufe object that the file holds under a key; only what it is made of is decoded."""
+        if "_objects" in self.__dict__:
+            return self._objects[key]
+        return _decode(subchain(self.chain, key), self.path, self.trusted)[key]
+
+    @cached_property
     def id_of_key(self) -> dict[str, str]:
         """Stable id by the gufe key that a transformation has under the installed gufe."""
         return {str(self._objects[r.key].key): r.id for r in self.index.transformations}
 
     def transformation(self, stable_id: str) -> Any:
         """Return the gufe Transformation of a stable id; only what it is made of is decoded."""
-        key = self.index.by_id[stable_id].key
-        if "_objects" in self.__dict__:
-            return self._objects[key]
-        return _decode(subchain(self.chain, key), self.path, self.trusted)[key]
+        return self.object(self.index.by_id[stable_id].key)
 
 
 def load_transformation(path: Path, key: str, trusted: Iterable[str] = ()) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -27,29 +29,66 @@ from xpm_alchem.requests.task_requests import apply_to_tasks, events_of, is_abou
 from xpm_alchem.strategy import DORMANT, StrategyState
 
 STOPPED = "stopped by the user"
+_LOOK_SECONDS = 0.1  # between two looks whether a driver has taken in what was asked for
 
 
-def change_tasks(records: CampaignRecords, request: str, **values: Any) -> TaskChange:
+def change_tasks(records: CampaignRecords, request: str, *, patience: float = 0.0, **values: Any) -> TaskChange:
     """Ask for a change of tasks: 'create', 'status', 'retry', 'action', 'cancel' or 'priority'.
 
     Parameters
     ----------
+    patience
+        Seconds to wait for a driver that runs, which has done it then.
     values
         `tasks` (a list of task ids), and what each needs beside; see `task_requests`.
 
     Raises
     ------
     InputError
-        It makes no sense for one of the tasks; nothing is asked for then.
+        It makes no sense for one of the tasks; nothing is asked for then. Or none any more, as the driver came to it.
+    CampaignLockedError
+        The driver has not done it in that time.
     """
     asked = {"request": request, "id": uuid.uuid4().hex, **plain(values)}
     foreseen = [str(event["task"]) for event in events_of(records, asked)]  # refused here, if it is
     later = _ask(records, asked)
+    if later and patience:
+        wait_until_taken(records, patience)
+        if asked["id"] not in records.state().requests:
+            raise InputError(f"campaign '{records.name}': the tasks have changed meanwhile; ask again.")
+        later = False
     state = records.state()
     changed = foreseen if later else state.requests[asked["id"]]
     known = state.everything
     names = (records.name_of(known[task]) for task in dict.fromkeys(changed) if task in known)
     return TaskChange(later, () if later and request == "create" else tuple(names))
+
+
+def wait_until_taken(records: CampaignRecords, patience: float) -> None:
+    """Wait until all that was asked of a campaign is taken in by its driver; if that is gone, it is done here.
+
+    Parameters
+    ----------
+    patience
+        Seconds to wait at most.
+
+    Raises
+    ------
+    CampaignLockedError
+        It has not been in that time.
+    """
+    asked, end = records.inbox_size(), time.monotonic() + patience
+    while records.driver_state().get("inbox", 0) < asked:
+        if records.holder() is None:
+            with suppress(CampaignLockedError), records.lock(is_brief=True):  # another has just begun
+                _take_in(records)
+        elif time.monotonic() > end:
+            raise CampaignLockedError(
+                f"campaign '{records.name}': its driver has not taken in what was asked for within {patience:.0f} s; "
+                "it will when it goes on. `xpm-alchem doctor` looks what it is at."
+            )
+        else:
+            time.sleep(_LOOK_SECONDS)
 
 
 def set_strategy(records: CampaignRecords, changes: Mapping[str, Any]) -> bool:
@@ -194,14 +233,19 @@ def _changed_plan(records: CampaignRecords, changes: Mapping[str, Any]) -> str:
 def _ask(records: CampaignRecords, request: Mapping[str, Any]) -> bool:
     try:
         with records.lock(is_brief=True):
-            offset, _ = apply_inbox(records, records.driver_state().get("inbox", 0))
-            records.set_driver_state({**records.driver_state(), "inbox": offset})  # never applied twice
+            _take_in(records)
             apply(records, request)
             _wake(records)
             return False
     except CampaignLockedError:
         records.ask(**request)
         return True
+
+
+def _take_in(records: CampaignRecords) -> None:
+    """Apply what the inbox holds; the caller holds the lock."""
+    offset, _ = apply_inbox(records, records.driver_state().get("inbox", 0))
+    records.set_driver_state({**records.driver_state(), "inbox": offset})  # never applied twice
 
 
 def _wake(records: CampaignRecords) -> None:

@@ -12,6 +12,7 @@ from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.base.paths import absolute, is_there
 from xpm_alchem.campaign.experimental import read_experimental
 from xpm_alchem.campaign.records import CampaignRecords, campaign_path
+from xpm_alchem.campaign.scope_record import ScopeRecord
 from xpm_alchem.campaign.task_state import CampaignState, grouped, number_repeats
 from xpm_alchem.campaign.workspace import UserSettings, check_writable, find_workspace, read_settings
 from xpm_alchem.network.index import Index
@@ -131,11 +132,13 @@ class Preparation:
         network.alchemical_network  # noqa: B018 - decoding it is the check
         return cls(plan, text, network, root, settings, chosen)
 
-    def make(self, *, anew: bool = False) -> Made:
+    def make(self, scope: ScopeRecord | None = None, *, anew: bool = False) -> Made:
         """Make the campaign, or put this plan and network in force where it exists already.
 
         Parameters
         ----------
+        scope
+            Of one that is made for alchemiscale's client.
         anew
             Whether nothing of the network need stay.
 
@@ -152,7 +155,7 @@ class Preparation:
         path = campaign_path(self.workspace, self.plan.name)
         is_asked = False
         if not is_there(path):
-            records = CampaignRecords.create(self.workspace, self.plan, self.text, self.network)
+            records = CampaignRecords.create(self.workspace, self.plan, self.text, self.network, scope)
         else:
             records = CampaignRecords.open(path)
             growth = self.growth(records, anew=anew)

@@ -7,6 +7,7 @@ from typing import Any
 
 from xpm_alchem.base.errors import InputError
 from xpm_alchem.campaign.records import CampaignRecords
+from xpm_alchem.campaign.standing import DEFAULT_WEIGHT, check_weight
 from xpm_alchem.campaign.task_state import DEFAULT_PRIORITY, REQUEST, TaskState, TaskStatus, grouped, number_repeats
 from xpm_alchem.campaign.task_transitions import (
     check_extends,
@@ -27,6 +28,7 @@ CANCELLED = "cancelled by the user"
 RETRIED = "retried by the user"
 ACTIONED = "to be run, by the user"
 CREATED = "created by the user"
+NOT_ACTIONED = "created by the user, not to be run yet"
 MOST_AT_ONCE = 1000  # tasks to create: more are taken for a slip
 Event = dict[str, Any]
 Request = Mapping[str, Any]
@@ -38,7 +40,7 @@ def is_about_tasks(request: Request) -> bool:
     if any(not isinstance(request.get(key), str | None) for key in ("id", "extends")):
         return False
     if kind == "create":
-        return isinstance(request.get("transformation"), str)
+        return isinstance(request.get("transformation"), str) or _are_new(request.get("new"))
     return kind in tuple(_CHANGES) and isinstance(tasks, list) and all(isinstance(task, str) for task in tasks)
 
 
@@ -51,7 +53,7 @@ def events_of(records: CampaignRecords, request: Request) -> list[Event]:
         It makes no sense as the tasks are now: says which task, and why.
     """
     if request["request"] == "create":
-        return _create(records, request)
+        return _create_those(records, request) if "new" in request else _create(records, request)
     tasks = records.state().everything
     if not request["tasks"]:
         raise InputError("no task was named.")
@@ -122,6 +124,40 @@ def _create(records: CampaignRecords, request: Request) -> list[Event]:
     return [created(records, task, CREATED, priority=priority, by="user") for task in new]
 
 
+def _are_new(new: object) -> bool:
+    """Return whether something is what `_create_those` takes."""
+    if not isinstance(new, list):
+        return False
+    shapes = ((str, int, str | None, bool, int | float, int) for _ in new)
+    return all(
+        isinstance(one, list) and len(one) == len(shape) and all(map(isinstance, one, shape))
+        for one, shape in zip(new, shapes, strict=True)
+    )
+
+
+def _create_those(records: CampaignRecords, request: Request) -> list[Event]:
+    """Create the tasks of 'new': [transformation, repeat, extends, is actioned, weight, priority] of each."""
+    if not 1 <= len(request["new"]) <= MOST_AT_ONCE:
+        raise InputError(f"{len(request['new'])} tasks to create: give 1 to {MOST_AT_ONCE} at once.")
+    tasks = records.state().tasks
+    names = {task.task: records.name_of(task) for task in tasks.values()}
+    names |= {record.id: record.name for record in records.index.transformations}
+    events = []
+    for transformation, repeat, other, is_actioned, weight, priority in request["new"]:
+        check_priority(priority)
+        new = NewTask(transformation, repeat, other)
+        if transformation not in records.index.by_id:
+            raise InputError(f"there is no transformation '{transformation}'.")
+        if new.id in tasks:
+            raise InputError(f"there is a task '{names[new.id]}' already.")
+        if other is not None:
+            check_extends(tasks, names, transformation, other)
+        events.append(created(records, new, CREATED, by="user", priority=priority, weight=check_weight(weight)))
+        if not is_actioned:  # a strategy may take it up
+            events.append({"event": "cancelled", "task": new.id, "by": "strategy", "reason": NOT_ACTIONED})
+    return events
+
+
 def _set_status(records: CampaignRecords, tasks: Sequence[TaskState], request: Request) -> list[Event]:
     status = user_status(str(request.get("status")))
     for task in tasks:
@@ -155,12 +191,15 @@ def _action(records: CampaignRecords, tasks: Sequence[TaskState], request: Reque
     for task in tasks:
         if task.status in (TaskStatus.COMPLETE, TaskStatus.INVALID, TaskStatus.DELETED):
             raise InputError(f"'{records.name_of(task)}' is {task.status}: it is not run any more.")
-    return [{"event": "actioned", "task": task.task, "by": "user", "reason": ACTIONED} for task in tasks]
+    weight = check_weight(request.get("weight", DEFAULT_WEIGHT))
+    event = {"event": "actioned", "by": "user", "reason": ACTIONED, "weight": weight}
+    return [{**event, "task": task.task} for task in tasks]
 
 
 def _cancel(records: CampaignRecords, tasks: Sequence[TaskState], request: Request) -> list[Event]:
     for task in tasks:
-        if task.in_flight or task.spare or task.leaving:
+        in_error = request.get("in_error") is True and task.status is TaskStatus.ERROR and task.actioned
+        if task.in_flight or task.spare or task.leaving or in_error:
             continue
         how = "cancelled already" if task.status is TaskStatus.WAITING else str(task.status)
         raise InputError(f"'{records.name_of(task)}' is {how}: there is nothing to cancel.")

@@ -9,7 +9,7 @@ from typing import Any
 from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.strategies.choose import BUILT_IN, settings_fields
 
-_STRATOCASTER = {"ConnectivityStrategy": "connectivity", "RadialGrowthStrategy": "radial-growth"}
+STRATOCASTER = {"ConnectivityStrategy": "connectivity", "RadialGrowthStrategy": "radial-growth"}
 _OURS = {place: name for name, place in BUILT_IN.items()}
 
 
@@ -55,8 +55,8 @@ def _section(strategy: Any) -> dict[str, Any]:
     settings = settings_fields(strategy.settings)
     if (module, name) in _OURS:
         return {"name": _OURS[module, name], "settings": settings}
-    if module.split(".")[0] == "stratocaster" and name in _STRATOCASTER:
-        return {"name": _STRATOCASTER[name], "settings": settings}
+    if module.split(".")[0] == "stratocaster" and name in STRATOCASTER:
+        return {"name": STRATOCASTER[name], "settings": settings}
     if module == "__main__" or getattr(sys.modules.get(module), name, None) is not cls:
         raise CampaignError(
             f"strategy: the class '{cls.__name__}' is not in a module that a driver can import. Put it into a file "
