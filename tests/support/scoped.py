@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,23 +58,33 @@ class ScopedWorkspace:
         """The campaigns there are."""
         return list_campaigns(self.path)
 
-    def run(self, seconds: float = 200) -> list[int]:
-        """Run every campaign until it has nothing to do; return what each driver's process returned."""
-        return [patience.run(self._command(one), cwd=self.path, seconds=seconds).returncode for one in self.campaigns]
+    def run(self, code: int = 0, seconds: float = 200) -> None:
+        """Have one driver compute what is actioned in all campaigns, until there is nothing to do."""
+        done = patience.run(self._command(), cwd=self.path, seconds=seconds)
+        assert done.returncode == code, done.stdout + done.stderr
 
-    def start(self, campaign: CampaignRecords) -> subprocess.Popen[str]:
-        """Start the driver of a campaign, and return its process once it drives."""
+    @contextmanager
+    def driver(self) -> Iterator[None]:
+        """Have one driver compute what is actioned in all campaigns, also what comes; it is ended at the end."""
         driver = forked.Popen(
-            self._command(campaign),
+            [*self._command(), "--stay"],
             cwd=self.path,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             env=os.environ.copy(),
         )
-        patience.wait_for(lambda: campaign.holder() is not None, what="a driver")
-        return driver
+        try:
+            patience.wait_for(lambda: all(one.holder() is not None for one in self.campaigns), what="a driver")
+            yield
+        finally:
+            stop = [sys.executable, "-m", "xpm_alchem", "stop", "--all", "--workspace", str(self.path)]
+            patience.run(stop, cwd=self.path)
+            patience.communicate(driver, 90)
 
-    def _command(self, campaign: CampaignRecords) -> list[str]:
-        return [sys.executable, "-m", "xpm_alchem", "run", str(campaign.path / "campaign.yaml")]
+    def wait_for_status(self, tasks: list[ScopedKey], status: str) -> None:
+        """Wait until all tasks have a status."""
+        patience.wait_for(lambda: {*self.asc.get_tasks_status(tasks)} == {status}, what=f"tasks {status}")
+
+    def _command(self) -> list[str]:
+        return [sys.executable, "-m", "xpm_alchem", "run", "--all", "--workspace", str(self.path), "--quiet"]

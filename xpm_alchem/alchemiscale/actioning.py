@@ -6,9 +6,10 @@ from typing import Any
 
 from xpm_alchem.alchemiscale.catalogue import ScopedNetwork
 from xpm_alchem.alchemiscale.foundation import check_lengths, translated
+from xpm_alchem.alchemiscale.scope import Scope
 from xpm_alchem.alchemiscale.scoped_key import ScopedKey
 from xpm_alchem.alchemiscale.tasks import TaskMethods
-from xpm_alchem.alchemiscale.tasks_of_scopes import ScopedTask, TaskBook
+from xpm_alchem.alchemiscale.tasks_of_scopes import OPEN, ScopedTask, TaskBook
 from xpm_alchem.campaign.standing import DEFAULT_WEIGHT, check_weight
 from xpm_alchem.requests.inbox import change_tasks
 
@@ -63,6 +64,7 @@ class ActionMethods(TaskMethods):
                 self._ask({here: list(dict.fromkeys(ids))}, "action", weight=value)
             for task, value in new.values():
                 self._take_over(book, here, task, value)
+            self._bring_along(here.scope)
         return done
 
     def cancel_tasks(self, tasks: list[ScopedKey], network: ScopedKey) -> list[ScopedKey | None]:
@@ -119,10 +121,27 @@ class ActionMethods(TaskMethods):
             chain.insert(0, book.of_scope(here.scope)[chain[0].extends])
         for one in chain:
             if one.in_network(here) is None:
-                is_actioned = one is task or one.complete is not None  # what is complete is taken over at once
                 extends = one.holders[0][1].extends
-                new = [one.transformation, one.repeat, extends, is_actioned, weight, one.priority]
+                new = [one.transformation, one.repeat, extends, one is task, weight, one.priority]
                 change_tasks(here.records, "create", patience=self._patience, new=[new])
+
+    def _bring_along(self, scope: Scope) -> None:
+        """Action what actioned tasks extend in their campaign too, where another one has it or computes it.
+
+        A task waits for what it extends by what its own campaign says, which takes over what is there.
+        """
+        tasks = self._book().of_scope(scope)
+        wanted: dict[ScopedNetwork, dict[str, None]] = {}
+        for task in tasks.values():
+            for network, _ in task.actioned_on():
+                other = None if task.extends is None else tasks.get(task.extends)
+                while other is not None:
+                    state = other.in_network(network)
+                    is_lacking = state is not None and state.status in OPEN and not state.actioned
+                    if is_lacking and (other.complete is not None or other.actioned_on()):
+                        wanted.setdefault(network, {})[other.id] = None
+                    other = None if other.extends is None else tasks.get(other.extends)
+        self._ask({network: list(ids) for network, ids in wanted.items()}, "action")
 
 
 def _is_actioned(task: ScopedTask, network: ScopedNetwork) -> bool:

@@ -19,7 +19,7 @@ from xpm_alchem.campaign.task_state import TaskState, TaskStatus
 from xpm_alchem.views.overview import tasks_now
 
 _DIGITS = 16  # of a repeat in a token; with those of a stable id as many as alchemiscale's tokens have
-_OPEN = (TaskStatus.WAITING, TaskStatus.RUNNING, TaskStatus.ERROR)
+OPEN = (TaskStatus.WAITING, TaskStatus.RUNNING, TaskStatus.ERROR)  # what may be actioned
 _FINAL_FIRST = (TaskStatus.DELETED, TaskStatus.INVALID, TaskStatus.COMPLETE, TaskStatus.RUNNING)
 Name = tuple[str, int]  # stable id of the transformation, repeat
 
@@ -107,7 +107,7 @@ class ScopedTask:
     @property
     def is_open(self) -> bool:
         """Whether it may be run: it is neither complete nor set aside."""
-        return self.status in _OPEN
+        return self.status in OPEN
 
     def actioned_on(self) -> list[tuple[ScopedNetwork, TaskState]]:
         """Return the networks that it is to be run for."""
