@@ -38,7 +38,8 @@ def _start_server() -> None:
     """Start a server that ends with this process: when its standard input is closed."""
     address = f"xpm-forks-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     home = tempfile.gettempdir()  # no test's: it outlives them all
-    environment = {**_AT_FIRST, "HOME": home, "PYTHONPATH": str(SUPPORT), "OPENBLAS_NUM_THREADS": "1"}
+    path = os.pathsep.join([str(SUPPORT), *filter(None, [_AT_FIRST.get("PYTHONPATH")])])
+    environment = {**_AT_FIRST, "HOME": home, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, str(Path(__file__).with_name("fork_server.py")), address]
     process = _OwnPopen(
         command, env=environment, cwd=home, start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
