@@ -83,13 +83,25 @@ def test_what_one_network_computes_is_there_for_another_of_its_scope(here: Scope
     asc.action_tasks([child], first)
     here.run()
     assert asc.get_tasks_status([child]) == ["complete"]
-    attempts = [
-        line
-        for path in (here.path / "jobs").rglob("attempts.jsonl")
-        for line in path.read_text().splitlines()
-        if '"start"' in line
-    ]
-    assert len(attempts) == 3  # nothing was computed twice
+    assert attempts_in(here) == 3  # nothing was computed twice
+
+
+def test_what_two_networks_of_a_scope_want_at_once_is_computed_once(here: ScopedWorkspace) -> None:
+    asc, networks = here.asc, [here.create([(1, 2)]), here.create([(1, 2), (2, 3)])]
+    (shared,) = asc.get_network_transformations(networks[0])
+    tasks = asc.create_tasks(shared, count=6)
+    for network in networks:
+        assert asc.action_tasks(tasks, network) == tasks
+    here.run()
+    assert asc.get_tasks_status(tasks) == ["complete"] * 6
+    assert asc.get_network_actioned_tasks(networks[1]) == []
+    assert attempts_in(here) == 6
+
+
+def attempts_in(here: ScopedWorkspace) -> int:
+    """Return how many attempts there were, in all campaigns."""
+    files = (here.path / "jobs").rglob("attempts.jsonl")
+    return sum(line.count('"event": "start"') for path in files for line in path.read_text().splitlines())
 
 
 class TestFailures:

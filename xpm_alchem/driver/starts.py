@@ -145,6 +145,9 @@ class Starts:
             return 0  # another campaign of this workspace has computed it, or an attempt that was given up
         unended = attempts[-1] if attempts and attempts[-1].outcome is None and not attempts[-1].elsewhere else None
         alive = self._launcher.is_running(files.path, unended) is not False
+        made = None if alive else self._configuration(task)
+        if made is not None and self._session.has(made):
+            return 0  # of another campaign of this process: its result is taken over when it is there
         wanted = demand(attempts, self._records.state().hosts.avoided_nodes(time.time()))
         if not alive:
             if len(attempts) > task.attempts_before and attempts[-1].decision is None:
@@ -167,7 +170,7 @@ class Starts:
         if alive:
             self._adopt(task)
         else:
-            self._jobs[task.task] = self._session.submit(self._configuration(task), launcher)
+            self._jobs[task.task] = self._session.submit(made, launcher)
             self._observe(DriverEvent("submitted", task))
         return 1
 

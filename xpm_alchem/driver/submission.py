@@ -122,6 +122,11 @@ class Session:
         if experiment.CURRENT is self._experiment:
             experiment.CURRENT = self._experiment.old_experiment
 
+    def has(self, task: Any) -> bool:
+        """Return whether this process has an attempt of a task that has not ended: that of another campaign, say."""
+        job = self._experiment.scheduler.jobs.get(task.__xpm__.identifier.all.hex())
+        return job is not None and not job.finalState().done()
+
     def submit(self, task: Any, launcher: AttemptLauncher) -> Job:
         """Start an attempt of a task, or take up the one that is running.
 
