@@ -39,6 +39,15 @@ def test_a_run_shows_itself_in_one_place(kernel: Kernel, tmp_path: Path) -> None
     assert "ligand_0_ligand_1_vacuum" in kernel.run("print(c.show())").printed
 
 
+def test_a_workspace_shows_itself_too(kernel: Kernel, tmp_path: Path) -> None:
+    campaign = SmallCampaign(tmp_path / "c", edges=EDGES)
+    code = "from xpm_alchem import Workspace\nw = Workspace(c.path.parent.parent)\nw.run()"
+    cell = kernel.run(opened(campaign) + code)
+    assert cell.texts[-1] == "0" and not cell.printed
+    assert "1 campaign(s) (satisfied" in cell.texts[0]
+    assert "small" in kernel.run("w").shown[0]["text/html"]
+
+
 def test_an_interrupt_leaves_and_another_run_comes_back(kernel: Kernel, tmp_path: Path) -> None:
     go_on = tmp_path / "go on"
     campaign = SmallCampaign(tmp_path / "c", edges=EDGES, script=held(until=go_on))

@@ -201,4 +201,16 @@ def test_from_python(tmp_path: Path) -> None:
     assert there.run(observe=lambda name, event: seen.append(name)) == 0
     assert {"a", "b"} <= set(seen)
     assert [campaign.name for campaign in there.campaigns()] == ["a", "b"]
+    assert [campaign.name for campaign in there] == ["a", "b"]
+    assert "<Workspace" in repr(there) and "<table>" in there._repr_html_()
     assert there.stop() == 3 and there.holder() is None
+
+
+def test_a_program_is_told_what_happens_in_which_campaign(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    made = workspace(tmp_path, "a", "b")
+    assert Workspace(made.root).run() == 0
+    lines = capfd.readouterr().err.splitlines()
+    assert sum("complete" in line for line in lines if "  a  " in line) == 1
+    assert lines[-1].endswith("satisfied: no campaign wants more results")
+    assert Workspace(made.root).run(progress=False) == 0
+    assert capfd.readouterr().err == ""

@@ -12,14 +12,12 @@ from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskStatus, without_tasks
 from xpm_alchem.campaign.workspace import UserSettings, find_workspace
 from xpm_alchem.client.background import BackgroundDriver, start_driver
-from xpm_alchem.client.progress import STOPPED, Progress, in_kernel, say
+from xpm_alchem.client.progress import STOPPED, CampaignProgress, Observe, say, watched
 from xpm_alchem.views.overview import View, tasks_now
 
 if TYPE_CHECKING:
     from xpm_alchem.driver.loop import Driver
     from xpm_alchem.launchers.base import AttemptLauncher
-
-Observe = Callable[[Any], None]
 
 
 class RunMethods:
@@ -114,11 +112,11 @@ class RunMethods:
                 "workspace=str(helper.xp.workspace.path)."
             )
         options = {"running": running, "init_tasks": tuple(init_tasks), "strategy": strategy, "begun": begun}
-        return self._shown(
+        return watched(
             lambda seen: int(self._driver(launcher, observe=seen, **options).run(once=once, stop=stop)),
             observe,
-            progress=progress,
-            ending=STOPPED if stop else None,
+            CampaignProgress(self._records) if progress else None,
+            STOPPED if stop else None,
         )
 
     def start_driver(self, launcher: str | None = None) -> BackgroundDriver:
@@ -150,7 +148,8 @@ class RunMethods:
         int
             How the campaign stands, as `run` returns it; 3 while it is driven.
         """
-        return self._shown(lambda seen: self._wait(timeout, seen), observe, progress=progress)
+        display = CampaignProgress(self._records) if progress else None
+        return watched(lambda seen: self._wait(timeout, seen), observe, display)
 
     def _wait(self, timeout: float | None, seen: Observe) -> int:
         from xpm_alchem.driver.harvest import DriverEvent
@@ -180,25 +179,6 @@ class RunMethods:
         if view["tasks"]["error"] or view["strategy"]["status"] == "error":
             return 1
         return 3 if plan.is_paused and without_tasks(self._records.index.by_id, tasks) else 0
-
-    def _shown(
-        self, action: Callable[[Observe], int], observe: Observe | None, *, progress: bool, ending: str | None = None
-    ) -> int:
-        """Do something with a display of what happens; in a notebook an interrupt is a way to leave."""
-        if observe is not None or not progress:
-            return self._left_quietly(lambda: action(observe or (lambda event: None)))
-        with Progress(self._records) as shown:
-            code = self._left_quietly(lambda: action(shown))
-            shown.close(code, ending)
-            return code
-
-    def _left_quietly(self, action: Callable[[], int]) -> int:
-        try:
-            return action()
-        except KeyboardInterrupt:
-            if not in_kernel():
-                raise
-            return 3
 
     def _driver(self, launcher: str | None = None, **options: Any) -> Driver:
         from xpm_alchem.driver.loop import Driver

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
+
+from rich.console import Group
 
 from xpm_alchem.base.errors import CampaignLockedError, XpmAlchemError
 from xpm_alchem.campaign.holder import Holder
 from xpm_alchem.campaign.records import CampaignRecords, list_campaigns
 from xpm_alchem.campaign.workspace import UserSettings, check_writable, find_workspace, read_settings
 from xpm_alchem.client.campaign import Campaign
+from xpm_alchem.client.progress import Observe, WorkspaceProgress, watched
+from xpm_alchem.tables.overview import list_table
 from xpm_alchem.views.overview import View
 
 
@@ -43,6 +47,19 @@ class Workspace:
         """The workspace's directory."""
         return Path(self._found.path)
 
+    def __repr__(self) -> str:
+        """Return which workspace it is."""
+        return f"<Workspace {self.path}>"
+
+    def _repr_html_(self) -> str:
+        from xpm_alchem.tables.html import html_of
+
+        return html_of(Group(f"{self!r}", list_table(self.list_all())))
+
+    def __iter__(self) -> Iterator[Campaign]:
+        """Iterate over its campaigns by name."""
+        return iter(self.campaigns())
+
     def campaigns(self) -> list[Campaign]:
         """Return its campaigns by name."""
         return [Campaign(records) for records in list_campaigns(self.path)]
@@ -62,7 +79,8 @@ class Workspace:
         *,
         once: bool = False,
         stay: bool = False,
-        observe: Callable[[str, Any], None] = lambda name, event: None,
+        progress: bool = True,
+        observe: Callable[[str, Any], None] | None = None,
         begun: Callable[[], None] = lambda: None,
     ) -> int:
         """Drive every active campaign, those too that are made meanwhile, until there is nothing to do in any.
@@ -76,8 +94,11 @@ class Workspace:
             Harvest, plan and submit once, then leave; jobs go on.
         stay
             Go on when there is nothing to do: campaigns and tasks may come.
+        progress
+            Whether to show what happens: in a notebook in one place that is updated, else line by line on stderr.
         observe
-            Called with a campaign's name and every `driver.harvest.DriverEvent` of it; '' for what concerns all.
+            Called with a campaign's name and every `driver.harvest.DriverEvent` of it, '' for what concerns all.
+            Nothing is shown then.
         begun
             Called once this process drives: nobody else does.
 
@@ -96,8 +117,12 @@ class Workspace:
         from xpm_alchem.driver.workspace_driver import WorkspaceDriver
 
         check_writable(self.path)
-        driver = WorkspaceDriver(self._found, self._launcher, self._settings.budget, observe=observe, begun=begun)
-        return int(driver.run(once=once, stay=stay))
+
+        def drive(seen: Observe) -> int:
+            driver = WorkspaceDriver(self._found, self._launcher, self._settings.budget, observe=seen, begun=begun)
+            return int(driver.run(once=once, stay=stay))
+
+        return watched(drive, observe, WorkspaceProgress(self.path) if progress else None)
 
     def _launcher(self, records: CampaignRecords) -> Any:
         from xpm_alchem.launchers.choose import choose_launcher
