@@ -243,3 +243,27 @@ def test_the_package_stays_light():
     program = "import sys, xpm_alchem; print([m for m in sys.modules if 'xpm_alchem.' in m]); xpm_alchem.Campaign"
     printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert printed == "[]\n"
+
+
+def test_a_larger_network_of_the_same_name_lets_it_grow(create, capfd):
+    campaign = create()
+    larger = create(network=dummy_network([*EDGES, (0, 2)]))
+    assert "dummy: network changed: 1 new, 0 gone, 2 the same" in capfd.readouterr().err
+    assert larger.path == campaign.path and len(larger.network.edges) == 3
+    assert len(Campaign.open(campaign.path).network.edges) == 3
+    change = campaign.grow(dummy_network([*EDGES, (2, 3)]))
+    assert (len(change.new), len(change.gone), len(change.same)) == (1, 1, 2) and change and not change.later
+    assert len(campaign.network.edges) == 3  # as gufe has what is in force
+    with pytest.raises(CampaignError, match="another network"):
+        create(name="other")
+        create(name="other", network=dummy_network([(7, 8)]))
+
+
+def test_it_is_said_what_another_plan_changes_and_what_stays(create, capfd):
+    campaign = create()
+    assert capfd.readouterr().err == ""
+    create(max_retries=7)
+    assert "dummy: plan changed: max_retries: None -> 7" in capfd.readouterr().err
+    campaign.set_network_strategy_mode("full")
+    create(max_retries=7)
+    assert "dummy: stays as commands have set it: strategy.mode: partial -> full" in capfd.readouterr().err

@@ -15,6 +15,7 @@ from xpm_alchem.campaign.workspace import UserSettings, find_workspace, read_set
 from xpm_alchem.client.budget import BudgetMethods
 from xpm_alchem.client.looking import LookMethods
 from xpm_alchem.client.networks import NetworkMethods
+from xpm_alchem.client.progress import say
 from xpm_alchem.client.restarts import RestartMethods
 from xpm_alchem.client.results import ResultMethods
 from xpm_alchem.client.running import RunMethods
@@ -78,7 +79,7 @@ class Campaign(LookMethods, RunMethods, TaskMethods, RestartMethods, BudgetMetho
         """Make a campaign in its workspace, from a campaign.yaml or from a network; everything is checked before.
 
         If the campaign exists, its plan becomes the one given, and its network grows as what gives it has changed:
-        what is not in that any more is gone (docs/networks.md).
+        what is not in that any more is gone (docs/networks.md). What has changed so is said.
 
         Parameters
         ----------
@@ -128,12 +129,19 @@ class Campaign(LookMethods, RunMethods, TaskMethods, RestartMethods, BudgetMetho
         if (plan_file is None) == (network is None):
             raise CampaignError("Campaign.create: give either a campaign.yaml or network=....")
         if plan_file is None:
-            return cls(prepare(network, workspace=workspace, launcher=launcher, **given).make().records)
+            return cls._made(prepare(network, workspace=workspace, launcher=launcher, **given))
         if given:
             raise CampaignError(f"{plan_file}: says the campaign's {', '.join(given)}; that cannot be given beside it.")
         if not isinstance(launcher, str | None):
             raise CampaignError(f"{plan_file}: launcher: only the name of a profile can be given beside it.")
-        return cls(Preparation.read(Path(plan_file), workspace, launcher).make().records)
+        return cls._made(Preparation.read(Path(plan_file), workspace, launcher))
+
+    @classmethod
+    def _made(cls, prepared: Preparation) -> Campaign:
+        made = prepared.make()
+        for sentence in made.told:
+            say(f"{made.records.name}: {sentence}")
+        return cls(made.records)
 
     @classmethod
     def open(cls, campaign: str | Path, *, workspace: str | Path | None = None) -> Campaign:

@@ -62,10 +62,19 @@ class Forecast:
 
 @attrs.frozen
 class Made:
-    """A campaign, and whether a driver that runs was asked to let its network grow: it is as it was until then."""
+    """A campaign that is made, or that there was.
+
+    Attributes
+    ----------
+    is_asked
+        Whether a driver that runs was asked to let its network grow: it is as it was until then.
+    told
+        What has changed by it, and what stays other than it was given, a sentence each.
+    """
 
     records: CampaignRecords
     is_asked: bool = False
+    told: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -154,23 +163,29 @@ class Preparation:
         check_writable(self.workspace)
         path = campaign_path(self.workspace, self.plan.name)
         is_asked = False
+        told: list[str] = []
         if not is_there(path):
             records = CampaignRecords.create(self.workspace, self.plan, self.text, self.network, scope)
         else:
             records = CampaignRecords.open(path)
             growth = self.growth(records, anew=anew)
+            told += [f"plan changed: {change}" for change in self.changes(records)]
+            told += [f"stays as commands have set it: {change}" for change in self.kept(records)]
             if self.changes(records):
                 with records.lock(is_brief=True):
                     records.set_plan(self.text, given=self.plan)
             if growth.is_to_be_done(records):
                 is_asked = grow(records, self.network, by="file")
+            if growth.change:
+                later = " (the driver takes it in within seconds)" if is_asked else ""
+                told.append(f"network changed: {growth.sentence}{later}")
         known = records.experimental()
         if (None if known is None else known[0]) != self.plan.experimental:
             with records.lock(is_brief=True):
                 records.set_experimental(self.plan.experimental)
         if self.network.content == read_network(records.network_path):
             records.network = self.network  # decoded once is enough
-        return Made(records, is_asked)
+        return Made(records, is_asked, tuple(told))
 
     def growth(self, records: CampaignRecords, *, anew: bool = False) -> Growth:
         """Return what becomes of the network of the campaign that exists.
