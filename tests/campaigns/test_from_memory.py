@@ -146,6 +146,24 @@ def test_every_section_is_checked_as_that_of_a_file(create, tmp_path):
     assert not (campaign.path.parent / "wrong").exists()
 
 
+def test_secrets_of_a_program_are_nobody_elses(create):
+    open_to_all = create(name="open")
+    kept = create(name="kept", launcher={"kind": "local", "env": {"TOKEN": "secret"}})
+    told = create(name="told")
+    create(name="told", notify={"url": "https://example.org/secret"})
+    for campaign, is_private in ((open_to_all, False), (kept, True), (told, True)):
+        for name in ("campaign.yaml", "given.yaml"):
+            assert ((campaign.path / name).stat().st_mode & 0o077 == 0) is is_private, (campaign, name)
+
+
+def test_a_forecast_changes_nothing(network, tmp_path):
+    given = {"network": network, "workspace": tmp_path / "work", "strategy": {"settings": {"repeats": 2}}}
+    assert len(Campaign.forecast(**given).tasks) == 4
+    assert not (tmp_path / "work").exists()
+    with pytest.raises(CampaignError, match="did you mean"):
+        Campaign.forecast(**given, restart=[])
+
+
 def test_a_file_and_a_network_are_not_given_together(create, tmp_path):
     for plan in ({"plan_file": "campaign.yaml"}, {"network": None}):
         with pytest.raises(CampaignError, match="either"):

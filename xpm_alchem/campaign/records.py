@@ -25,7 +25,7 @@ from xpm_alchem.base.files import (
 from xpm_alchem.base.journal import Journal
 from xpm_alchem.base.passing import patiently
 from xpm_alchem.base.paths import absolute, is_there
-from xpm_alchem.base.permissions import ANYBODY, permissions_of
+from xpm_alchem.base.permissions import ANYBODY, permissions_of, private
 from xpm_alchem.base.stamps import stamp_of
 from xpm_alchem.campaign.driver_state import DRIVER, DRIVER_VERSION, read_driver_state
 from xpm_alchem.campaign.experimental_record import read_experimental, write_experimental
@@ -40,6 +40,7 @@ from xpm_alchem.campaign.told_state import ToldState
 from xpm_alchem.network.index import Index
 from xpm_alchem.network.loading import Network
 from xpm_alchem.plan.campaign_yaml import Plan, read_plan
+from xpm_alchem.plan.secrets import hidden_text
 
 GIVEN = "given.yaml"  # the plan as a file gave it last
 SCOPE_FILE = "alchemiscale.json"
@@ -93,7 +94,7 @@ class CampaignRecords:
                 out.write(network.content)
             write_index(temporary / "index.json", network.index, permissions=as_network)
             for name in ("campaign.yaml", GIVEN):
-                with atomic_write(temporary / name, permissions=_permissions(plan)) as out:
+                with atomic_write(temporary / name, permissions=_permissions(plan, plan_text, workspace)) as out:
                     out.write(plan_text)
             write_record(temporary / "driver.json", DRIVER, DRIVER_VERSION, {})
             if scope is not None:
@@ -217,7 +218,7 @@ class CampaignRecords:
     def set_plan(self, text: str, *, given: Plan | None = None) -> None:
         """Put another plan in force; `given` is the plan of the file that gave it, None for a command."""
         self._require_lock()
-        permissions = ANYBODY if given is None else _permissions(given)
+        permissions = ANYBODY if given is None else _permissions(given, text, self.workspace)
         for name in ("campaign.yaml", *((GIVEN,) if given is not None else ())):
             with atomic_write(self.path / name, permissions=permissions) as out:
                 out.write(text)
@@ -416,9 +417,11 @@ class CampaignRecords:
             raise RuntimeError("a campaign's records are written by the holder of its lock only")
 
 
-def _permissions(plan: Plan) -> int:
-    """Return the permissions of the file that a plan is from."""
-    return permissions_of(*([] if plan.file is None else [plan.file]))
+def _permissions(plan: Plan, text: str, workspace: Path) -> int:
+    """Return the permissions of the file that a plan is from; of one from no file, those that its secrets allow."""
+    if plan.file is not None:
+        return permissions_of(plan.file)
+    return private(workspace) if hidden_text(text) != text else ANYBODY
 
 
 def _renamed(record: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:

@@ -114,7 +114,7 @@ class Campaign(LookMethods, RunMethods, TaskMethods, RestartMethods, BudgetMetho
         --------
         >>> Campaign.create(network=network, workspace="./work", strategy="a-optimal")  # doctest: +SKIP
         """
-        of_network = {
+        sections = {
             "name": name,
             "strategy": strategy,
             "budget": budget,
@@ -125,20 +125,7 @@ class Campaign(LookMethods, RunMethods, TaskMethods, RestartMethods, BudgetMetho
             "notify": notify,
             "default_restarts": default_restarts,
         }
-        given = {key: value for key, value in of_network.items() if value is not None}
-        if (plan_file is None) == (network is None):
-            raise CampaignError("Campaign.create: give either a campaign.yaml or network=....")
-        if plan_file is None:
-            return cls._made(prepare(network, workspace=workspace, launcher=launcher, **given))
-        if given:
-            raise CampaignError(f"{plan_file}: says the campaign's {', '.join(given)}; that cannot be given beside it.")
-        if not isinstance(launcher, str | None):
-            raise CampaignError(f"{plan_file}: launcher: only the name of a profile can be given beside it.")
-        return cls._made(Preparation.read(Path(plan_file), workspace, launcher))
-
-    @classmethod
-    def _made(cls, prepared: Preparation) -> Campaign:
-        made = prepared.make()
+        made = _prepared(plan_file, network, workspace, launcher, sections).make()
         for sentence in made.told:
             say(f"{made.records.name}: {sentence}")
         return cls(made.records)
@@ -171,10 +158,15 @@ class Campaign(LookMethods, RunMethods, TaskMethods, RestartMethods, BudgetMetho
 
     @staticmethod
     def forecast(
-        plan_file: str | Path, *, workspace: str | Path | None = None, launcher: str | None = None
+        plan_file: str | Path | None = None,
+        *,
+        network: AlchemicalNetwork | str | Path | None = None,
+        workspace: str | Path | None = None,
+        launcher: str | Mapping[str, Any] | Sequence[Any] | None = None,
+        **sections: Any,
     ) -> Forecast:
-        """Say what `create` and `run` would do, changing nothing."""
-        return Preparation.read(Path(plan_file), workspace, launcher).forecast()
+        """Say what `create` and `run` would do, changing nothing; takes what `create` takes."""
+        return _prepared(plan_file, network, workspace, launcher, sections).forecast()
 
     @staticmethod
     def list_all(workspace: str | Path | None = None, *, deleted: bool = False) -> View:
@@ -340,3 +332,23 @@ class Campaign(LookMethods, RunMethods, TaskMethods, RestartMethods, BudgetMetho
     def records(self) -> CampaignRecords:
         """Its records on disk."""
         return self._records
+
+
+def _prepared(
+    plan_file: str | Path | None,
+    network: Any,
+    workspace: str | Path | None,
+    launcher: Any,
+    sections: Mapping[str, Any],
+) -> Preparation:
+    """Return what `Campaign.create` was given, checked."""
+    if (plan_file is None) == (network is None):
+        raise CampaignError("Campaign.create: give either a campaign.yaml or network=....")
+    given = {key: value for key, value in sections.items() if value is not None}
+    if plan_file is None:
+        return prepare(network, workspace=workspace, launcher=launcher, **given)
+    if given:
+        raise CampaignError(f"{plan_file}: says the campaign's {', '.join(given)}; that cannot be given beside it.")
+    if not isinstance(launcher, str | None):
+        raise CampaignError(f"{plan_file}: launcher: only the name of a profile can be given beside it.")
+    return Preparation.read(Path(plan_file), workspace, launcher)
