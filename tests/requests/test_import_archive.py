@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gzip
 import json
+import random
 
 import archives
 import pytest
@@ -204,6 +205,26 @@ def test_what_is_no_whole_result_of_the_network_is_refused(made, records):
     done = Campaign(records).import_results([archives.write(made.path / "a.json", chain)])
     (refused,) = (one.refused for one in done if not one.is_taken)
     assert len(done) == 2 and refused.endswith("not a ProtocolDAGResult.")
+
+
+@needs_keyed_chains
+@pytest.mark.slow
+def test_a_damaged_archive_brings_results_or_sentences(made, records):
+    chance, chain = random.Random(3), archives.chain_of(made.network, {made.first: made.results})
+    taken = refused = 0
+    for _ in range(150):
+        damaged = copy.deepcopy(chain)
+        content = chance.choice(damaged)[1]
+        key = chance.choice(sorted(content))
+        if chance.random() < 0.3:
+            del content[key]
+        else:
+            content[key] = chance.choice([None, 1, "x", [], {}, [1], {":gufe-key:": "x"}, True, 1e400])
+        done = Campaign(records).import_results([archives.write(made.path / "a.json", damaged)])
+        taken, refused = taken + sum(one.is_taken for one in done), refused + sum(bool(one.refused) for one in done)
+        assert all("\n" not in one.refused for one in done)
+    assert taken == len(records.state().tasks) > 0 and refused > 0
+    assert Campaign(records).results()["transformations"]
 
 
 @needs_keyed_chains
