@@ -171,6 +171,19 @@ def test_results_of_what_is_not_in_the_network_are_refused(made, records):
 
 
 @needs_keyed_chains
+def test_results_of_what_is_gone_from_the_network_are_passed_over(made, records):
+    campaign = Campaign(records)
+    campaign.drop([SECOND])
+    archive = made.archive("a.json", {made.first: made.results[:1], made.second: [made.other]})
+    first, second = campaign.import_results([archive])
+    assert first.is_taken
+    assert second.skipped == f"{archive}: 1 result(s) of '{SECOND}' not imported: it is gone from the network."
+    campaign.grow(made.path / "network.json")
+    taken, here = campaign.import_results([archive])
+    assert taken.transformation == SECOND and taken.is_taken and "1 result(s) are here already" in here.skipped
+
+
+@needs_keyed_chains
 def test_a_result_that_says_it_is_of_another_transformation_is_refused(made, records):
     chain = archives.chain_of(made.network, {made.first: [made.other], made.second: []})
     (done,) = Campaign(records).import_results([archives.write(made.path / "a.json", chain)])

@@ -39,7 +39,7 @@ class FoundResult:
     request
         The request to import it, its copy in place; None for one that is not imported.
     skipped
-        Why it is passed over: it failed, or is here already.
+        Why it is passed over: it failed, is here already, was set aside, or its transformation is gone.
     refused
         Why it cannot be taken.
     """
@@ -82,7 +82,10 @@ class ArchiveImporter:
         for one in archive.transformations:
             record = self._records.index.by_id.get(one.id)
             if record is None:
-                if one.results:
+                if one.results and one.id in self._records.in_force.gone:
+                    gone = f"{path}: {_results_of(one)}: it is gone from the network."
+                    yield FoundResult(names[one.key], skipped=gone)
+                elif one.results:
                     why = why_of_none([one.origin], self._origins, self._records.index)
                     yield FoundResult(names[one.key], refused=f"{path}: {_results_of(one)}: {why}.")
                 continue
