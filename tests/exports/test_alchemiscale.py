@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import pytest
 import stand_in_alchemiscale as stand_in
 import yaml
 from dummy_protocol import dummy_network
+from places import SUPPORT
 
 from xpm_alchem import gufe_seam as seam
 from xpm_alchem.campaign.records import CampaignRecords
@@ -27,9 +29,12 @@ FIRST, SECOND = "ligand_0_ligand_1_vacuum", "ligand_1_ligand_2_vacuum"
 class Made:
     """A campaign with tasks in many states, none of which was ever run, and what is exported of it."""
 
-    def __init__(self, path, **plan):
+    def __init__(self, path, network=None, **plan):
         self.path = path
-        seam.save(dummy_network([(0, 1), (1, 2)], n_steps=1), path / "network.json")
+        if network is None:
+            seam.save(dummy_network([(0, 1), (1, 2)], n_steps=1), path / "network.json")
+        else:
+            shutil.copy(network, path / "network.json")
         text = yaml.safe_dump(
             {"name": "test", "network": "network.json", "trusted_modules": ["dummy_protocol"], **plan}
         )
@@ -134,6 +139,21 @@ def test_gufe_0_4_can_hand_nothing_over(tmp_path, monkeypatch):
     assert any("an archive of the results: " in line and "it needs gufe >= 1.8" in line for line in said)
     with pytest.raises(script.Impossible, match=r"gufe \S+ cannot read network.json; alchemiscale takes gufe >= 1\.6"):
         script._network(made.given())
+
+
+@pytest.mark.skipif(seam.IS_GUFE_0_4, reason="it takes a newer gufe than 0.4 to write its networks anew")
+def test_a_network_that_gufe_0_4_wrote_is_written_anew(tmp_path):
+    made = Made(
+        tmp_path, SUPPORT / "gufe_0_4" / "network.json", strategy={"name": "uniform", "settings": {"repeats": 2}}
+    )
+    server = stand_in.Server()
+    said = submit(made, SimpleNamespace(server=server, client=server, scope="org-campaign-project"))
+    count = len(made.records.index.transformations)
+    assert f"tasks: {2 * count} created, 0 there already" in said
+    found = load_network(tmp_path / "out" / "network.json", ("dummy_protocol",)).index
+    assert {record.name for record in found.transformations} == {r.name for r in made.records.index.transformations}
+    assert found.by_id.keys() != made.records.index.by_id.keys()
+    assert made.given()["left_out"][0].startswith("the network as it was: gufe 0.4 wrote it, and it is written anew")
 
 
 def test_the_script_and_the_export_mean_the_same_file():

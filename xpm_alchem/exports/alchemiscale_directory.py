@@ -58,17 +58,19 @@ def _network(records: CampaignRecords) -> tuple[Writer, dict[str, str], list[str
     """
     network = records.network
     keys = {record.id: record.key for record in records.index.transformations}
-    is_chain = isinstance(json.loads(network.content), list)
-    if is_chain and ":version:" in network.chain[-1][1]:
-        return partial(_write_bytes, content=network.content), keys, []
-    if gufe_seam.IS_GUFE_0_4:
+    is_old = ":version:" not in network.chain[-1][1]  # gufe 0.4 wrote it
+    if gufe_seam.IS_GUFE_0_4 or (not is_old and isinstance(json.loads(network.content), list)):
         sentence = (
             "a network that alchemiscale can read: gufe 0.4 wrote it, and alchemiscale takes gufe >= 1.6 "
             "(conda-forge). Write the network with that one"
         )
-        return partial(_write_bytes, content=network.content), keys, [sentence]
+        return partial(_write_bytes, content=network.content), keys, [sentence] if is_old else []
     keys = {stable_id: key for key, stable_id in network.id_of_key.items()}
-    return partial(gufe_seam.save, network.alchemical_network), keys, []
+    sentence = (
+        "the network as it was: gufe 0.4 wrote it, and it is written anew for alchemiscale. What is computed there is "
+        f"imported into a campaign of that {NETWORK}: its transformations are others for this one"
+    )
+    return partial(gufe_seam.save, network.alchemical_network), keys, [sentence] if is_old else []
 
 
 def _write_bytes(path: Path, content: bytes) -> None:
