@@ -194,6 +194,19 @@ def test_the_workspace_s_budget_is_for_all_together(tmp_path: Path) -> None:
     assert sum(made.tasks(name, "complete") for name in "ab") == 10
 
 
+def test_in_the_background(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    made = workspace(tmp_path, "a", "b", gate=gate)
+    assert "stop --all" in made.call("run", "--all", "--detach", "--stay", code=3)
+    wait_for(lambda: running(made) == {"a": 1, "b": 1})
+    assert "driven by another process" in made.call("run", "--all", "--detach", code=2)
+    gate.touch()
+    wait_for(lambda: all(made.tasks(name, "complete") == 1 for name in "ab"))
+    assert "stopped" in made.call("stop", "--all", code=3)
+    assert "satisfied" in (made.root / "driver" / "driver.out").read_text()
+    assert "ended already" in made.call("run", "--all", "--detach")
+
+
 def test_from_python(tmp_path: Path) -> None:
     made = workspace(tmp_path, "a", "b")
     seen: list[str] = []

@@ -130,7 +130,7 @@ def run_command(
         _check_all(campaign, everything=everything, launcher=launcher, dry_run=dry_run)
         from xpm_alchem.cli.workspace import run_all
 
-        run_all(workspace, once=once, stay=stay, quiet=quiet)
+        run_all(workspace, once=once, stay=stay, detach=detach, quiet=quiet)
     if stay:
         raise click.UsageError("--stay is for --all.")
     out = console()

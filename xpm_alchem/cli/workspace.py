@@ -12,23 +12,23 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from xpm_alchem.base.shell import command_line
 from xpm_alchem.base.streams import wait_at_most
-from xpm_alchem.campaign.records import CampaignRecords, campaign_path
-from xpm_alchem.campaign.task_state import TaskState
 from xpm_alchem.cli.options import console, say
 from xpm_alchem.client import Workspace
 from xpm_alchem.driver.harvest import DriverEvent
 from xpm_alchem.tables.console import told
 from xpm_alchem.tables.overview import list_table
 from xpm_alchem.tables.task_lines import event_line
+from xpm_alchem.views.task_names import TaskNames
 
 
 class WorkspaceDisplay:
     """Prints a line for every event with its campaign's name; keeps a line at the bottom of a terminal."""
 
     def __init__(self, console: Console, workspace: Path, *, units: bool = True) -> None:
-        self._console, self._workspace, self._units = console, workspace, units
-        self._records: dict[str, CampaignRecords] = {}
+        self._console, self._units = console, units
+        self._names = TaskNames(workspace)
         self._live = Live("", console=console, transient=True, auto_refresh=False) if console.is_terminal else None
         self._running: set[tuple[str, str]] = set()
         self._seen: set[str] = set()
@@ -57,14 +57,8 @@ class WorkspaceDisplay:
         else:
             self._count(name, task.task, what)
             if not what.startswith("unit") or self._units:
-                self._line(name, f"{self._name(name, task)}: {event_line(what, task)}")
+                self._line(name, f"{self._names.of(name, task)}: {event_line(what, task)}")
         self._refresh()
-
-    def _name(self, campaign: str, task: TaskState) -> str:
-        records = self._records.get(campaign)
-        if records is None or task.transformation not in records.in_force.known:  # or its network has grown
-            records = self._records[campaign] = CampaignRecords(campaign_path(self._workspace, campaign))
-        return records.name_of(task)
 
     def _count(self, name: str, task: str, what: str) -> None:
         if what in ("submitted", "taken up again"):
@@ -84,9 +78,11 @@ class WorkspaceDisplay:
         self._live.update(Text(words), refresh=True)
 
 
-def run_all(workspace: str | None, *, once: bool, stay: bool, quiet: bool) -> NoReturn:
+def run_all(workspace: str | None, *, once: bool, stay: bool, detach: bool, quiet: bool) -> NoReturn:
     """Drive every active campaign of a workspace; exit as `run` does."""
     out, made = console(), Workspace(workspace)
+    if detach:
+        _detach(made, stay=stay)
     wait_at_most()
     out.print(told(f"workspace {made.path}: every active campaign is driven"))
     with WorkspaceDisplay(out, made.path, units=not quiet) as display:
@@ -102,6 +98,16 @@ def run_all(workspace: str | None, *, once: bool, stay: bool, quiet: bool) -> No
     else:
         say("satisfied: no strategy wants more results")
     sys.exit(code)
+
+
+def _detach(workspace: Workspace, *, stay: bool) -> NoReturn:
+    driver = workspace.start_driver(stay=stay)
+    say(driver.sentence)
+    if driver.drives and driver.code is None:
+        say(
+            f"it prints to {driver.log}; end it with: {command_line('stop', options=['--all', '-w', str(workspace.path)])}"
+        )
+    sys.exit(3 if driver.code is None else driver.code)
 
 
 def stop_all(workspace: str | None) -> NoReturn:

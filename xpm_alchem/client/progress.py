@@ -12,11 +12,11 @@ from types import TracebackType
 from typing import Any
 
 from xpm_alchem.base.values import printable
-from xpm_alchem.campaign.records import CampaignRecords, campaign_path, list_campaigns
-from xpm_alchem.campaign.task_state import TaskState
+from xpm_alchem.campaign.records import CampaignRecords, list_campaigns
 from xpm_alchem.tables.task_lines import event_line
 from xpm_alchem.views.looks import SparingLooks
 from xpm_alchem.views.overview import status_view
+from xpm_alchem.views.task_names import TaskNames
 
 Observe = Callable[..., None]
 _LINES = 5
@@ -180,7 +180,7 @@ class WorkspaceProgress(Progress):
     def __init__(self, workspace: Path) -> None:
         super().__init__(_ENDINGS_OF_ALL)
         self._workspace = workspace
-        self._known: dict[str, CampaignRecords] = {}
+        self._names = TaskNames(workspace)
 
     def head(self) -> str:
         """Return which workspace it is, and how many campaigns it has."""
@@ -189,13 +189,7 @@ class WorkspaceProgress(Progress):
     def __call__(self, campaign: str, event: Any) -> None:  # type: ignore[override]
         """Show a `DriverEvent`, or a sentence, of a campaign; '' for what concerns all."""
         task = getattr(event, "task", None)
-        self.tell(campaign if task is None else f"{campaign}  {self._name(campaign, task)}", event)
-
-    def _name(self, campaign: str, task: TaskState) -> str:
-        records = self._known.get(campaign)
-        if records is None or task.transformation not in records.index.by_id:  # its network has grown
-            records = self._known[campaign] = CampaignRecords(campaign_path(self._workspace, campaign))
-        return records.name_of(task)
+        self.tell(campaign if task is None else f"{campaign}  {self._names.of(campaign, task)}", event)
 
 
 def _bundle(lines: list[str]) -> dict[str, str]:

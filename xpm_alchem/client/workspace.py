@@ -12,9 +12,11 @@ from typing import Any
 from rich.console import Group
 
 from xpm_alchem.base.errors import CampaignLockedError, XpmAlchemError
+from xpm_alchem.base.files import make_directories
 from xpm_alchem.campaign.holder import Holder
 from xpm_alchem.campaign.records import CampaignRecords, list_campaigns
 from xpm_alchem.campaign.workspace import UserSettings, check_writable, find_workspace, read_settings
+from xpm_alchem.client.background import BackgroundDriver, start_driver
 from xpm_alchem.client.campaign import Campaign
 from xpm_alchem.client.progress import Observe, WorkspaceProgress, watched
 from xpm_alchem.tables.overview import list_table
@@ -123,6 +125,22 @@ class Workspace:
             return int(driver.run(once=once, stay=stay))
 
         return watched(drive, observe, WorkspaceProgress(self.path) if progress else None)
+
+    def start_driver(self, *, stay: bool = False) -> BackgroundDriver:
+        """Drive all campaigns in the background: see `run`.
+
+        Raises
+        ------
+        XpmAlchemError
+            It did not start to drive: says what it has printed.
+        """
+        from xpm_alchem.driver.workspace_driver import driver_path
+
+        check_writable(self.path)
+        make_directories(driver_path(self.path))
+        options = ["--stay"] if stay else []
+        log = driver_path(self.path) / "driver.out"
+        return start_driver(log, "-m", "xpm_alchem.cli.background", "--all", self.path, *options)
 
     def _launcher(self, records: CampaignRecords) -> Any:
         from xpm_alchem.launchers.choose import choose_launcher
