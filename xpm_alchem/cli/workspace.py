@@ -104,9 +104,8 @@ def _detach(workspace: Workspace, *, stay: bool) -> NoReturn:
     driver = workspace.start_driver(stay=stay)
     say(driver.sentence)
     if driver.drives and driver.code is None:
-        say(
-            f"it prints to {driver.log}; end it with: {command_line('stop', options=['--all', '-w', str(workspace.path)])}"
-        )
+        end = command_line("stop", options=["--all", "-w", str(workspace.path)])
+        say(f"it prints to {driver.log}; end it with: {end}")
     sys.exit(3 if driver.code is None else driver.code)
 
 
