@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from xpm_alchem.campaign.records import CampaignRecords
-from xpm_alchem.campaign.task_state import TaskState
 from xpm_alchem.driver.harvest import DriverEvent
 from xpm_alchem.tables.console import told
 from xpm_alchem.tables.task_lines import event_line
@@ -18,15 +18,21 @@ from xpm_alchem.views.looks import SparingLooks
 from xpm_alchem.views.overview import status_view
 
 
-class Display:
-    """Prints a line for every event and, on a terminal, keeps a line with the counts at the bottom."""
+class EventDisplay:
+    """Prints a line for every event and, on a terminal, keeps a line with how it stands at the bottom.
 
-    def __init__(self, console: Console, records: CampaignRecords, *, units: bool = True) -> None:
-        self._console, self._records, self._units = console, records, units
+    Parameters
+    ----------
+    units
+        Whether events of units are printed.
+    """
+
+    def __init__(self, console: Console, *, units: bool = True) -> None:
+        self._console, self._units = console, units
         self._live = Live("", console=console, transient=True, auto_refresh=False) if console.is_terminal else None
-        self._refreshed, self._looks = 0.0, SparingLooks()
+        self._refreshed = 0.0
 
-    def __enter__(self) -> Display:
+    def __enter__(self) -> Self:
         if self._live is not None:
             self._live.start()
         return self
@@ -37,26 +43,40 @@ class Display:
         if self._live is not None:
             self._live.stop()
 
-    def __call__(self, event: DriverEvent) -> None:
-        """Show an event."""
-        if event.task is None:
-            self.line(event.what)
-        elif not event.what.startswith("unit") or self._units:
-            self.line(f"{self._name(event.task)}: {event_line(event.what, event.task)}")
-        self._refresh()
-
     def line(self, text: str) -> None:
         """Print a line with the time."""
         self._console.print(told(f"{time.strftime('%H:%M:%S')}  {text}"))
 
-    def _name(self, task: TaskState) -> str:
-        return self._records.name_of(task)
+    def show(self, event: DriverEvent, name: str = "", whose: str = "") -> None:
+        """Show an event; `name` is its task's, `whose` comes before it."""
+        before = f"{whose}  " if whose else ""
+        if event.task is None:
+            self.line(f"{before}{event.what}")
+        elif not event.what.startswith("unit") or self._units:
+            self.line(f"{before}{name}: {event_line(event.what, event.task)}")
+        if self._live is not None and time.time() - self._refreshed > 0.2:
+            self._refreshed = time.time()
+            self._live.update(Text(f"{self.standing()}   (Ctrl-C detaches; tasks go on)"), refresh=True)
 
-    def _refresh(self) -> None:
-        if self._live is None or time.time() - self._refreshed < 0.2:
-            return
-        self._refreshed = time.time()
+    def standing(self) -> str:
+        """Return how it stands, in a line."""
+        raise NotImplementedError
+
+
+class Display(EventDisplay):
+    """Shows the events of a campaign, with its tasks by status."""
+
+    def __init__(self, console: Console, records: CampaignRecords, *, units: bool = True) -> None:
+        super().__init__(console, units=units)
+        self._records, self._looks = records, SparingLooks()
+
+    def __call__(self, event: DriverEvent) -> None:
+        """Show an event."""
+        self.show(event, "" if event.task is None else self._records.name_of(event.task))
+
+    def standing(self) -> str:
+        """Return the tasks by status."""
         self._looks.begin([task for task in self._records.state().everything.values() if task.at_work])
         tasks = status_view(self._records, self._looks)["tasks"]
         counts = ", ".join(f"{count} {status}" for status, count in tasks.items() if count)
-        self._live.update(Text(f"[{self._records.name}]  {counts}   (Ctrl-C detaches; tasks go on)"), refresh=True)
+        return f"[{self._records.name}]  {counts}"

@@ -3,79 +3,48 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
-from types import TracebackType
 from typing import NoReturn
 
 from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 
 from xpm_alchem.base.shell import command_line
 from xpm_alchem.base.streams import wait_at_most
+from xpm_alchem.campaign.task_state import TaskStatus
+from xpm_alchem.cli.display import EventDisplay
 from xpm_alchem.cli.options import console, say
 from xpm_alchem.client import Workspace
 from xpm_alchem.driver.harvest import DriverEvent
 from xpm_alchem.tables.console import told
 from xpm_alchem.tables.overview import list_table
-from xpm_alchem.tables.task_lines import event_line
 from xpm_alchem.views.task_names import TaskNames
 
 
-class WorkspaceDisplay:
-    """Prints a line for every event with its campaign's name; keeps a line at the bottom of a terminal."""
+class WorkspaceDisplay(EventDisplay):
+    """Shows the events of all campaigns of a workspace, each with its campaign's name."""
 
     def __init__(self, console: Console, workspace: Path, *, units: bool = True) -> None:
-        self._console, self._units = console, units
+        super().__init__(console, units=units)
         self._names = TaskNames(workspace)
-        self._live = Live("", console=console, transient=True, auto_refresh=False) if console.is_terminal else None
         self._running: set[tuple[str, str]] = set()
         self._seen: set[str] = set()
-        self._refreshed = 0.0
 
-    def __enter__(self) -> WorkspaceDisplay:
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live is not None:
-            self._live.stop()
-
-    def __call__(self, name: str, event: DriverEvent | str) -> None:
+    def __call__(self, campaign: str, event: DriverEvent | str) -> None:
         """Show an event of a campaign, '' for one of all."""
-        if isinstance(event, str):
-            event = DriverEvent(event)
-        if name:
-            self._seen.add(name)
-        task, what = event.task, event.what
-        if task is None:
-            self._line(name, what)
-        else:
-            self._count(name, task.task, what)
-            if not what.startswith("unit") or self._units:
-                self._line(name, f"{self._names.of(name, task)}: {event_line(what, task)}")
-        self._refresh()
+        event = DriverEvent(event) if isinstance(event, str) else event
+        name, task = "", event.task
+        self._seen |= {campaign} - {""}
+        if task is not None:
+            name = self._names.of(campaign, task)
+            if event.what in ("submitted", "taken up again"):
+                self._running.add((campaign, task.task))
+            elif event.what in tuple(TaskStatus):
+                self._running.discard((campaign, task.task))
+        self.show(event, name, campaign)
 
-    def _count(self, name: str, task: str, what: str) -> None:
-        if what in ("submitted", "taken up again"):
-            self._running.add((name, task))
-        elif what in ("complete", "error", "waiting", "invalid", "deleted", "cancelled"):
-            self._running.discard((name, task))
-
-    def _line(self, name: str, text: str) -> None:
-        whose = f"{name}  " if name else ""
-        self._console.print(told(f"{time.strftime('%H:%M:%S')}  {whose}{text}"))
-
-    def _refresh(self) -> None:
-        if self._live is None or time.time() - self._refreshed < 0.2:
-            return
-        self._refreshed = time.time()
-        words = f"{len(self._seen)} campaigns, {len(self._running)} running   (Ctrl-C detaches; tasks go on)"
-        self._live.update(Text(words), refresh=True)
+    def standing(self) -> str:
+        """Return how many campaigns have told something, and how many tasks run."""
+        return f"{len(self._seen)} campaigns, {len(self._running)} running"
 
 
 def run_all(workspace: str | None, *, once: bool, stay: bool, detach: bool, quiet: bool) -> NoReturn:
