@@ -10,6 +10,7 @@ import random
 import archives
 import pytest
 from dummy_protocol import dummy_network
+from places import SUPPORT
 
 from xpm_alchem import gufe_seam as seam
 from xpm_alchem.base.errors import InputError, MissingPackageError
@@ -18,6 +19,7 @@ from xpm_alchem.campaign.task_state import TaskStatus
 from xpm_alchem.client import Campaign
 from xpm_alchem.execution.directory import TaskDirectory, TaskSummary
 from xpm_alchem.gufe_seam.keyed_chain import subchain
+from xpm_alchem.network.archive_file import read_archive
 from xpm_alchem.network.loading import load_network
 from xpm_alchem.plan.campaign_yaml import parse_plan
 from xpm_alchem.requests import inbox
@@ -181,6 +183,19 @@ def test_results_of_what_is_gone_from_the_network_are_passed_over(made, records)
     campaign.grow(made.path / "network.json")
     taken, here = campaign.import_results([archive])
     assert taken.transformation == SECOND and taken.is_taken and "1 result(s) are here already" in here.skipped
+
+
+@needs_keyed_chains
+def test_a_transformation_that_another_version_wrote_in_another_way_is_the_same(tmp_path):
+    plan = parse_plan(PLAN, tmp_path / "campaign.yaml")
+    network = load_network(SUPPORT / "gufe_0_4" / "network.json", ("dummy_protocol",))
+    old = CampaignRecords.create(tmp_path / "workspace", plan, PLAN, network)
+    one = network.transformation(network.index.transformations[0].id)
+    results = {one: [archives.dag_result(one, tmp_path)]}
+    path = archives.write(tmp_path / "a.json", archives.chain_of(network.alchemical_network, results))
+    assert {found.id for found in read_archive(path).transformations}.isdisjoint(old.index.by_id)
+    (done,) = Campaign(old).import_results([path])
+    assert done.is_taken and done.transformation == network.index.transformations[0].name
 
 
 @needs_keyed_chains

@@ -66,11 +66,7 @@ def _network(records: CampaignRecords) -> tuple[Writer, dict[str, str], list[str
         )
         return partial(_write_bytes, content=network.content), keys, [sentence] if is_old else []
     keys = {stable_id: key for key, stable_id in network.id_of_key.items()}
-    sentence = (
-        "the network as it was: gufe 0.4 wrote it, and it is written anew for alchemiscale. What is computed there is "
-        f"imported into a campaign of that {NETWORK}: its transformations are others for this one"
-    )
-    return partial(gufe_seam.save, network.alchemical_network), keys, [sentence] if is_old else []
+    return partial(gufe_seam.save, network.alchemical_network), keys, []
 
 
 def _write_bytes(path: Path, content: bytes) -> None:

@@ -80,7 +80,7 @@ class ArchiveImporter:
         here = 0
         names = {one.key: one.name or one.key for one in archive.transformations}
         for one in archive.transformations:
-            record = self._records.index.by_id.get(one.id)
+            record = self._records.index.by_id.get(one.id) or self._same_here(archive, one)
             if record is None:
                 if one.results and one.id in self._records.in_force.gone:
                     gone = f"{path}: {_results_of(one)}: it is gone from the network."
@@ -97,6 +97,16 @@ class ArchiveImporter:
                     yield self._found(archive, result, one, record, names)
         if here:
             yield FoundResult("", skipped=f"{path}: {here} result(s) are here already.")
+
+    def _same_here(self, archive: ArchiveFile, one: ArchivedTransformation) -> TransformationRecord | None:
+        """Return the transformation that the installed gufe makes the same of: versions write things in other ways."""
+        if not one.results or one.id in self._records.in_force.gone:
+            return None
+        try:
+            key = str(gufe_seam.decode(gufe_seam.parse(str(archive.text_of(one.key)), None)).key)
+            return self._records.index.by_id.get(self._records.network.id_of_key.get(key, ""))
+        except Exception:  # it cannot be read here: then neither can its results
+            return None
 
     def _found(
         self,
