@@ -16,6 +16,7 @@ from dummy_protocol import dummy_network
 from places import SUPPORT
 
 from xpm_alchem import gufe_seam as seam
+from xpm_alchem.alchemiscale import AlchemiscaleClient, Scope
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.client import Campaign
 from xpm_alchem.exports import hand_over, submit_to_alchemiscale
@@ -50,9 +51,8 @@ class Made:
         parent = {} if extends is None else {"extends": f"{transformation}-{extends}"}
         facts = {"transformation": transformation, "repeat": repeat, "directory": f"jobs/{task}", **parent}
         with self.records.lock():
-            self.records.write(
-                {"event": "created", "task": task, **facts, **({"priority": status.pop("priority", 10)})}
-            )
+            told = {key: status.pop(key) for key in ("priority", "weight") if key in status}
+            self.records.write({"event": "created", "task": task, **facts, **told})
             if status:
                 self.records.write({"event": "status", "task": task, **status})
 
@@ -173,7 +173,7 @@ def test_another_file_is_refused(tmp_path):
 def test_missing_repeats_are_created_and_actioned_once(tmp_path, server):
     made = Made(tmp_path, strategy={"name": "uniform", "settings": {"repeats": 3}})
     made.task(FIRST, 1, status="complete", estimate=1.0)
-    made.task(FIRST, 2, priority=3)
+    made.task(FIRST, 2, priority=3, weight=0.9)
     made.task(SECOND, 1, status="error")
     made.task(SECOND, 2, status="running")
     said = submit(made, server)
@@ -183,6 +183,7 @@ def test_missing_repeats_are_created_and_actioned_once(tmp_path, server):
     assert "tasks: 5 created, 0 there already" in said
     new = ("waiting", False, True)
     assert there(server) == [(3, *new), *[(10, *new)] * 4]
+    assert sorted(task.weight for task in server.server.tasks.values()) == [0.5] * 4 + [0.9]
     assert "tasks: 0 created, 5 there already" in submit(made, server)
     assert len(server.server.tasks) == 5 and len(server.server.networks) == 1
 
@@ -305,6 +306,23 @@ def test_a_strategy_of_stratocaster_is_handed_over_as_that(tmp_path, server, pla
     said = submit(made, server, tasks_only=True)
     most = settings["max_runs"]
     assert f"tasks: {0 if most is None else 2 * most - 2} created, 1 there already" in said
+
+
+@pytest.mark.slow
+def test_the_script_runs_on_our_own_client_too(tmp_path):
+    restarts = [{"pattern": "x", "allowed": 2}]
+    made = Made(tmp_path, strategy={"name": "uniform", "settings": {"repeats": 2}}, restarts=restarts)
+    made.task(FIRST, 1)
+    made.task(FIRST, 2, extends=1, priority=4)
+    client = AlchemiscaleClient(str(tmp_path / "other"))
+    server = SimpleNamespace(client=client, scope=Scope.from_str("org-campaign-project"))
+    assert "tasks: 4 created, 0 there already" in submit(made, server)
+    assert "tasks: 0 created, 4 there already" in submit(made, server)
+    (key,) = client.query_networks()
+    tasks = client.get_network_tasks(key)
+    assert len(tasks) == 4 and sorted(client.get_tasks_priority(tasks)) == [4, 10, 10, 10]
+    assert set(client.get_network_actioned_tasks(key)) == set(tasks)
+    assert client.get_task_restart_patterns(key) == {"x": 2}
 
 
 def test_what_the_client_takes_for_a_scope(tmp_path):

@@ -145,8 +145,10 @@ class Server:
     def get_network_actioned_tasks(self, network: Any, **others: Any) -> list[Any]:
         return list(self.actioned.get(str(network), {}).values())
 
-    def action_tasks(self, tasks: list[Any], network: Any, **others: Any) -> list[Any]:
+    def action_tasks(self, tasks: list[Any], network: Any, weight: list[float] | None = None) -> list[Any]:
         self._changing()
+        for task, one in zip(tasks, weight or [], strict=True):
+            self.tasks[str(task)].weight = one
         assert {self.tasks[str(task)].status for task in tasks} <= {"waiting", "running", "error"}
         self.actioned.setdefault(str(network), {}).update({str(task): task for task in tasks})
         return tasks

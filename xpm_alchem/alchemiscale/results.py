@@ -231,7 +231,8 @@ def _dag_results(network: ScopedNetwork, tasks: list[ScopedTask]) -> list[Any]:
     from xpm_alchem import gufe_seam
 
     check = check_module("a task's result.json", network.records.plan().trusted_modules)
-    files = [TaskDirectory(network.records.task_path(state)) for state in _complete(tasks) if not state.imported]
+    whole = (state for state in _complete(tasks) if not state.lacks_dag_result)
+    files = [TaskDirectory(network.records.task_path(state)) for state in whole]
     return [gufe_seam.load(one.result, check, one.relocated) for one in files]
 
 

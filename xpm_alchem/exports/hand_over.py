@@ -27,7 +27,7 @@ class HandedTasks:
     key, name
         Of the transformation in the network's file; it may have no name.
     tasks
-        Those that wait or run: each a mapping of its priority and those that extend it.
+        Those that wait or run: each a mapping of its priority, its weight and those that extend it.
     missing
         How many more the strategy would ask for in the end.
     complete
@@ -124,7 +124,8 @@ def _trees(tasks: Sequence[TaskState]) -> tuple[list[dict[str, Any]], list[TaskS
             extending.setdefault(task.extends, []).append(task)
 
     def tree(task: TaskState) -> dict[str, Any]:
-        return {"priority": task.priority, "extended_by": [tree(other) for other in extending.get(task.task, ())]}
+        children = [tree(other) for other in extending.get(task.task, ())]
+        return {"priority": task.priority, "weight": task.weight, "extended_by": children}
 
     trees = [tree(task) for task in in_flight.values() if task.extends is None]
     stay = [task for parent, found in extending.items() if parent not in in_flight for task in found]

@@ -47,7 +47,7 @@ def _handed(given: HandOver) -> Iterator[str]:
     for one in given.restart_patterns:
         yield f"the restart pattern {one['pattern']!r}, {one['allowed']} restart(s)"
     in_flight = sum(len(one.tasks) for one in given.transformations)
-    yield f"{in_flight} repeat(s) that wait or run here, with their priorities and what extends them"
+    yield f"{in_flight} repeat(s) that wait or run here, with their priorities, weights and what extends them"
     missing = sum(one.missing for one in given.transformations)
     if missing:
         condition = " with --tasks-only" if given.strategy is not None else ""

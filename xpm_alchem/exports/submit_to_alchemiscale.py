@@ -245,7 +245,7 @@ def _to_do(client: Any, key: Any, given: dict[str, Any], network: Any) -> list[t
 # ------------------------------------------------------------------------------------------------------------ tasks
 def wanted_trees(asked: dict[str, Any], *, missing: bool) -> list[dict[str, Any]]:
     """Return the tasks wanted of a transformation, each with those that extend it: the largest trees first."""
-    plain = {"priority": DEFAULT_PRIORITY, "extended_by": []}
+    plain = {"priority": DEFAULT_PRIORITY, "weight": DEFAULT_WEIGHT, "extended_by": []}
     trees = [*asked["tasks"], *([plain] * asked["missing"] if missing else [])]
     return sorted(trees, key=lambda tree: -_size(tree))
 
@@ -263,9 +263,9 @@ def _create_tasks(client: Any, key: Any, to_do: list[tuple[Any, dict[str, Any]]]
             continue
         tasks = _Tasks(client, transformation)
         tasks.provide(trees, None)
-        to_action = [task for task in tasks.to_run if str(task) not in actioned]
+        to_action = [(task, weight) for task, weight in tasks.to_run if str(task) not in actioned]
         if to_action:
-            client.action_tasks(to_action, key)
+            client.action_tasks([task for task, _ in to_action], key, weight=[weight for _, weight in to_action])
         created, there = created + tasks.created, there + tasks.found
     say(f"tasks: {created} created, {there} there already")
 
@@ -278,13 +278,13 @@ class _Tasks:
     created, found
         How many of those that are wanted were created, and were there.
     to_run
-        Those of them that are not finished.
+        Those of them that are not finished, with their weights.
     """
 
     def __init__(self, client: Any, transformation: Any) -> None:
         self._client, self._transformation = client, transformation
         self.created = self.found = 0
-        self.to_run: list[Any] = []
+        self.to_run: list[tuple[Any, float]] = []
         graph = client.get_transformation_tasks(transformation, return_as="graph")
         tasks = sorted(graph.nodes, key=str)
         statuses = client.get_tasks_status(tasks) if tasks else []
@@ -303,7 +303,7 @@ class _Tasks:
         self.found, self.created = self.found + len(there), self.created + len(made)
         for tree, task in zip(trees, [*there, *made], strict=True):
             if self._status.get(str(task), "waiting") in UNFINISHED:
-                self.to_run.append(task)
+                self.to_run.append((task, tree["weight"]))
             self.provide(sorted(tree["extended_by"], key=lambda one: -_size(one)), task)
 
     def _create(self, trees: Sequence[dict[str, Any]], extends: Any) -> list[Any]:
