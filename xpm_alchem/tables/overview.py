@@ -145,15 +145,23 @@ def _lost(view: View) -> str:
 
 def list_table(view: View) -> RenderableType:
     """Render `list_view`."""
-    table = Table()
-    for heading in ("campaign", "results", "tasks", "run", "wait", "err", "strategy", "state", "weight", "driver"):
-        table.add_column(heading)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for heading in ("campaign", "results", "run", "wait", "err", "strategy", "network", "driver"):
+        right = heading in ("results", "run", "wait", "err")
+        table.add_column(
+            heading,
+            justify="right" if right else "left",
+            no_wrap=heading != "campaign",
+            min_width=12 if heading == "campaign" else None,
+            overflow="fold" if heading == "campaign" else "ellipsis",
+        )
     for row in view["campaigns"]:
         table.add_row(
             cell(row["campaign"]),
             f"{row['with_result']} of {row['transformations']}",
-            *(str(row[key]) for key in ("tasks", "running", "waiting", "error", "strategy", "state")),
-            f"{row['weight']:g}",
+            *(str(row[key] or "·") for key in ("running", "waiting", "error")),
+            row["strategy"],
+            f"{row['state']}, {row['weight']:g}",
             "yes" if row["driver"] else "no",
         )
     if not view["broken"]:
