@@ -27,7 +27,7 @@ def changes(tasks, unwanted=None, **numbers) -> Changes:
 def test_new_tasks_are_numbered_on_and_know_what_they_extend():
     tasks = [task(1, "complete"), task(4, "error")]
     made = changes(tasks, create=("a", "b", "a"), extends=("a-1", None, None))
-    assert made.create == (NewTask("a", 5, "a-1"), NewTask("b", 1), NewTask("a", 6))
+    assert made.create == (NewTask("a", 2, "a-1"), NewTask("b", 1), NewTask("a", 3))  # what others have not
     assert [new.id for new in made.create] == ["a-5", "b-1", "a-6"]
 
 

@@ -23,8 +23,10 @@ def stop_command(campaign: str | None, everything: bool, workspace: str | None, 
     What waits in a queue is cancelled. Exit code 3. A driver of all campaigns (`run --all`) that is to stop one goes on
     with the others, and sets the network of that one inactive.
     """
-    if everything == (campaign is not None):
-        raise click.UsageError("Give a CAMPAIGN, or --all for every campaign of the workspace.")
+    if campaign is None and not everything:
+        raise click.UsageError("Missing argument 'CAMPAIGN', or --all for every campaign of the workspace.")
+    if campaign is not None and everything:
+        raise click.UsageError(f"--all is for every campaign of a workspace; leave '{campaign}' out, or --all.")
     if campaign is None:
         from xpm_alchem.cli.workspace import stop_all
 

@@ -172,7 +172,7 @@ def run_command(
 
 def _check_all(campaign: Path | None, *, everything: bool, launcher: str | None, dry_run: bool) -> None:
     if not everything:
-        raise click.UsageError("Give a CAMPAIGN.yaml, or --all for every campaign of the workspace.")
+        raise click.UsageError("Missing argument 'CAMPAIGN.yaml', or --all for every campaign of the workspace.")
     if campaign is not None:
         raise click.UsageError(f"--all drives every campaign of a workspace; leave '{campaign}' out, or --all.")
     if launcher is not None or dry_run:
