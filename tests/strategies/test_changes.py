@@ -24,11 +24,11 @@ def changes(tasks, unwanted=None, **numbers) -> Changes:
 
 
 # --------------------------------------------------------------------------------------------------------- choosing
-def test_new_tasks_are_numbered_on_and_know_what_they_extend():
+def test_new_tasks_get_free_numbers_and_know_what_they_extend():
     tasks = [task(1, "complete"), task(4, "error")]
     made = changes(tasks, create=("a", "b", "a"), extends=("a-1", None, None))
-    assert made.create == (NewTask("a", 2, "a-1"), NewTask("b", 1), NewTask("a", 3))  # what others have not
-    assert [new.id for new in made.create] == ["a-5", "b-1", "a-6"]
+    assert made.create == (NewTask("a", 2, "a-1"), NewTask("b", 1), NewTask("a", 3))
+    assert [new.id for new in made.create] == ["a-2", "b-1", "a-3"]
 
 
 def test_of_waiting_tasks_those_that_never_ran_are_cancelled_first_the_latest_first():
