@@ -285,3 +285,24 @@ def test_it_is_said_what_another_plan_changes_and_what_stays(create, capfd):
     campaign.set_network_strategy_mode("full")
     create(max_retries=7)
     assert "dummy: stays as commands have set it: strategy.mode: partial -> full" in capfd.readouterr().err
+
+
+def test_its_own_plan_takes_nothing_back_when_a_command_runs_it(create, network):
+    one_each = {"strategy": {"settings": {"repeats": 1}}, "launcher": {"kind": "local", "slots": 2}}
+    create(**one_each)
+    campaign = create(**one_each, network=dummy_network([*EDGES, (0, 2)]))
+    for change, edges in ((None, 3), (dummy_network([*EDGES, (2, 3), (0, 3)]), 4)):
+        if change is not None:
+            campaign.grow(change)
+        command = [sys.executable, "-m", "xpm_alchem", "run", "-q", "--yes", str(campaign.path / "campaign.yaml")]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert ran.returncode == 0 and "changed" not in ran.stdout, ran.stdout + ran.stderr
+        assert len(campaign.network.edges) == edges == campaign.summary()["with_result"]
+
+
+def test_what_the_workspace_has_is_counted_for_another_campaign(create, network, tmp_path):
+    campaign = create(strategy={"settings": {"repeats": 1}}, launcher={"kind": "local", "slots": 2})
+    assert campaign.run(progress=False) == 0
+    given = {"network": dummy_network([*EDGES, (0, 2)]), "workspace": tmp_path / "work", "name": "another"}
+    forecast = Campaign.forecast(**given, strategy={"settings": {"repeats": 1}})
+    assert (forecast.there, len(forecast.tasks)) == (2, 1)

@@ -9,14 +9,15 @@ from typing import Any
 import attrs
 
 from xpm_alchem.base.errors import CampaignError
-from xpm_alchem.base.paths import absolute, is_there
+from xpm_alchem.base.paths import absolute, are_same, is_there
 from xpm_alchem.campaign.experimental import read_experimental
-from xpm_alchem.campaign.records import CampaignRecords, campaign_path
+from xpm_alchem.campaign.records import CampaignRecords, campaign_path, is_campaign
 from xpm_alchem.campaign.scope_record import ScopeRecord
 from xpm_alchem.campaign.task_state import CampaignState, grouped, number_repeats
 from xpm_alchem.campaign.workspace import UserSettings, check_writable, find_workspace, read_settings
 from xpm_alchem.network.index import Index
 from xpm_alchem.network.loading import Network, load_network, read_network
+from xpm_alchem.network.merging import Change
 from xpm_alchem.plan.campaign_yaml import Plan, read_plan, read_plan_text
 from xpm_alchem.requests.growth import Growth, growth_by_file, state_with
 from xpm_alchem.requests.inbox import grow
@@ -87,6 +88,8 @@ class Preparation:
         The workspace's directory.
     launcher
         The plan's, or the one given instead.
+    is_own
+        Whether the plan is the one in the campaign's own directory: the network is what is in force there.
     """
 
     plan: Plan
@@ -95,6 +98,7 @@ class Preparation:
     workspace: Path
     settings: UserSettings
     launcher: Any
+    is_own: bool = False
 
     @classmethod
     def read(cls, path: Path, workspace: str | Path | None = None, launcher: str | None = None) -> Preparation:
@@ -105,8 +109,13 @@ class Preparation:
         InputError
             Something cannot be used: says what, where and what to do.
         """
-        plan = read_plan(path)
-        return cls.checked(plan, read_plan_text(path), workspace_path(plan, path, workspace), launcher=launcher)
+        plan, text = read_plan(path), read_plan_text(path)
+        root = workspace_path(plan, path, workspace)
+        own = campaign_path(root, plan.name)
+        if not (are_same(absolute(path).parent, own) and is_campaign(own)):
+            return cls.checked(plan, text, root, launcher=launcher)
+        network = CampaignRecords.open(own).network
+        return attrs.evolve(cls.checked(plan, text, root, launcher=launcher, network=network), is_own=True)
 
     @classmethod
     def checked(
@@ -197,6 +206,8 @@ class Preparation:
         NetworkError
             The file and commands say different things of a transformation.
         """
+        if self.is_own:
+            return Growth(None, Change.of(records.index.by_id, records.index.by_id), {})
         growth = growth_by_file(records, self.network)
         if growth.is_another and not anew:
             raise CampaignError(
