@@ -18,3 +18,7 @@ def __getattr__(name: str) -> Any:
     from xpm_alchem import client
 
     return getattr(client, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -86,6 +86,9 @@ def test_rows_are_chosen_by_one_or_several(campaign: Campaign) -> None:
     assert rows(status="invalid") == rows(transformation=B) == [f"{B}:1"]
     assert rows(status=["invalid", "waiting"]) == rows(transformation=[A, B]) == [f"{A}:1", f"{B}:1"]
     assert rows(status=[]) == rows(transformation=[]) == []
+    explained = campaign.explain_network_strategy
+    assert [row["transformation"] for row in explained([B, A])["rows"]] == [B, A]
+    assert [row["transformation"] for row in explained(B)["rows"]] == [B]
     with pytest.raises(InputError, match="did you mean 'invalid'"):
         campaign.get_tasks(status=["invalid", "invald"])
 

@@ -39,15 +39,16 @@ if TYPE_CHECKING:
 
 
 class Campaign(LookMethods, RunMethods, TaskMethods, RestartMethods, BudgetMethods, ResultMethods, NetworkMethods):
-    """One network being computed. More verbs are in the files `client_*`.
+    """One network being computed; docs/python.md is the guide.
 
     Make one with `Campaign.create`, take up one that exists with `Campaign.open`.
 
     Examples
     --------
-    >>> campaign = Campaign.create("campaign.yaml", workspace="./work")  # doctest: +SKIP
+    >>> campaign = Campaign.create(network=network, workspace="./work")  # doctest: +SKIP
     >>> campaign.run()  # doctest: +SKIP
-    >>> campaign.results()["edges"]  # doctest: +SKIP
+    >>> campaign.results()  # doctest: +SKIP
+    >>> campaign.edges  # a pandas DataFrame; doctest: +SKIP
     """
 
     def __init__(self, records: CampaignRecords) -> None:
@@ -308,8 +309,8 @@ class Campaign(LookMethods, RunMethods, TaskMethods, RestartMethods, BudgetMetho
         """Return mode, status, iterations, the last iteration, and what it raised."""
         return Shown(strategy_views.health_view(self._records), strategy_tables.health_table)
 
-    def explain_network_strategy(self, transformation: str | None = None) -> View:
-        """Return what the strategy would do now for every transformation (or one), and why; nothing is changed."""
+    def explain_network_strategy(self, transformation: str | Iterable[str] | None = None) -> View:
+        """Return what the strategy would do now for every transformation (or some), and why; nothing is changed."""
         return Shown(strategy_views.explain_view(self._records, transformation), strategy_tables.explain_table)
 
     # ------------------------------------------------------------------------------------------------- what it is

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
 
+from xpm_alchem.base.values import as_list
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import CampaignState, TaskStatus, grouped
 from xpm_alchem.results.estimates import transformation_results
@@ -25,8 +27,8 @@ def health_view(records: CampaignRecords) -> View:
     return {"campaign": records.name, **attrs.asdict(health)}
 
 
-def explain_view(records: CampaignRecords, transformation: str | None = None) -> View:
-    """Return what an iteration would do now and why, a row for every transformation, or for the one asked for.
+def explain_view(records: CampaignRecords, transformation: str | Iterable[str] | None = None) -> View:
+    """Return what an iteration would do now and why, a row for every transformation, or for those asked for.
 
     Raises
     ------
@@ -35,7 +37,9 @@ def explain_view(records: CampaignRecords, transformation: str | None = None) ->
     """
     from xpm_alchem.strategies.strategist import Strategist  # scipy takes its time
 
-    chosen = records.index.transformations if transformation is None else (records.index.find(transformation),)
+    chosen = list(records.index.transformations)
+    if transformation is not None:
+        chosen = [records.index.find(one) for one in as_list(transformation)]
     plan, state, now = records.plan(), _state(records), time.time()
     campaign = CampaignState()
     campaign.tasks, campaign.ledger = tasks_now(records), records.state().ledger
