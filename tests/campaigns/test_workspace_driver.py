@@ -11,6 +11,7 @@ import pytest
 from patience import communicate, wait_for
 from workspaces import SmallWorkspace
 
+from xpm_alchem.base.errors import CampaignError
 from xpm_alchem.client import Workspace
 
 pytestmark = pytest.mark.slow
@@ -227,3 +228,12 @@ def test_a_program_is_told_what_happens_in_which_campaign(tmp_path: Path, capfd:
     assert lines[-1].endswith("satisfied: no campaign wants more results")
     assert Workspace(made.root).run(progress=False) == 0
     assert capfd.readouterr().err == ""
+
+
+def test_a_program_drives_all_in_the_background(tmp_path: Path) -> None:
+    made = workspace(tmp_path, "a", "b")
+    there = Workspace(made.root)
+    with pytest.raises(CampaignError, match="background"):
+        there.run(detach=True, once=True)
+    assert there.run(detach=True, progress=False) in (0, 3)  # 0: it has ended already
+    wait_for(lambda: sum(made.tasks(name, "complete") for name in "ab") == 2 and there.holder() is None)

@@ -13,6 +13,7 @@ from typing import Any
 
 from xpm_alchem.base.values import printable
 from xpm_alchem.campaign.records import CampaignRecords, list_campaigns
+from xpm_alchem.client.background import BackgroundDriver
 from xpm_alchem.tables.task_lines import event_line
 from xpm_alchem.views.looks import SparingLooks
 from xpm_alchem.views.overview import status_view
@@ -51,6 +52,13 @@ def say(line: str) -> None:
     if stream is not None:
         stream.write(printable(line) + "\n")
         stream.flush()
+
+
+def told_of(driver: BackgroundDriver, *, progress: bool) -> int:
+    """Say, if that is wanted, what became of a driver in the background; return what `run` does."""
+    if progress:
+        say(driver.sentence)
+    return 3 if driver.code is None else driver.code
 
 
 def watched(

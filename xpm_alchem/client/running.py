@@ -12,7 +12,7 @@ from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskStatus, without_tasks
 from xpm_alchem.campaign.workspace import UserSettings, find_workspace
 from xpm_alchem.client.background import BackgroundDriver, start_driver
-from xpm_alchem.client.progress import STOPPED, CampaignProgress, Observe, say, watched
+from xpm_alchem.client.progress import STOPPED, CampaignProgress, Observe, told_of, watched
 from xpm_alchem.views.overview import View, tasks_now
 
 if TYPE_CHECKING:
@@ -101,10 +101,7 @@ class RunMethods:
                     "detach: a driver in the background takes nothing but the launcher's name. For another strategy "
                     "use set_network_strategy(...) first."
                 )
-            driver = self.start_driver(launcher)
-            if progress:
-                say(driver.sentence)
-            return 3 if driver.code is None else driver.code
+            return told_of(self.start_driver(launcher), progress=progress)
         if running is not None and running.workspace.path.resolve() != self._records.workspace.resolve():
             raise CampaignError(
                 f"{self._records.path}: the campaign's workspace is {self._records.workspace}, the running "

@@ -11,14 +11,14 @@ from typing import Any
 
 from rich.console import Group
 
-from xpm_alchem.base.errors import CampaignLockedError, XpmAlchemError
+from xpm_alchem.base.errors import CampaignError, CampaignLockedError, XpmAlchemError
 from xpm_alchem.base.files import make_directories
 from xpm_alchem.campaign.holder import Holder
 from xpm_alchem.campaign.records import CampaignRecords, list_campaigns
 from xpm_alchem.campaign.workspace import UserSettings, check_writable, find_workspace, read_settings
 from xpm_alchem.client.background import BackgroundDriver, start_driver
 from xpm_alchem.client.campaign import Campaign
-from xpm_alchem.client.progress import Observe, WorkspaceProgress, watched
+from xpm_alchem.client.progress import Observe, WorkspaceProgress, told_of, watched
 from xpm_alchem.tables.overview import list_table
 from xpm_alchem.views.overview import View
 
@@ -81,6 +81,7 @@ class Workspace:
         *,
         once: bool = False,
         stay: bool = False,
+        detach: bool = False,
         progress: bool = True,
         observe: Callable[[str, Any], None] | None = None,
         begun: Callable[[], None] = lambda: None,
@@ -96,6 +97,8 @@ class Workspace:
             Harvest, plan and submit once, then leave; jobs go on.
         stay
             Go on when there is nothing to do: campaigns and tasks may come.
+        detach
+            Drive in the background, in a process of its own that outlives this one.
         progress
             Whether to show what happens: in a notebook in one place that is updated, else line by line on stderr.
         observe
@@ -115,7 +118,15 @@ class Workspace:
             Another process drives the workspace.
         WorkspaceError
             It cannot be written.
+        CampaignError
+            What is to be driven in the background needs what this process has in memory.
+        XpmAlchemError
+            The driver in the background did not start.
         """
+        if detach:
+            if once or observe is not None:
+                raise CampaignError("detach: a driver in the background takes neither once nor observe.")
+            return told_of(self.start_driver(stay=stay), progress=progress)
         from xpm_alchem.driver.workspace_driver import WorkspaceDriver
 
         check_writable(self.path)

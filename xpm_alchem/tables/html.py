@@ -14,8 +14,9 @@ from rich.text import Text
 from xpm_alchem.base.values import printable
 from xpm_alchem.tables.console import plain_text
 
-_TEXT = '<pre style="line-height:1.3;overflow-x:auto">{}</pre>'
-_TABLE = '<div style="overflow:auto;max-height:40em"><table>{}</table></div>'
+_SCROLLS = "overflow:auto;max-height:40em"
+_TEXT = f'<pre style="line-height:1.3;{_SCROLLS}">{{}}</pre>'
+_TABLE = f'<div style="{_SCROLLS}"><table>{{}}</table></div>'
 
 
 def html_of(shown: RenderableType) -> str:
