@@ -32,6 +32,7 @@ class Place:
         self.records = filled_campaign(path, index, {})
         launcher = LocalLauncher(LocalProfile(slots=slots))
         self.submitted: list[str] = []
+        self.of_others: set[str] = set()
         self.jobs: dict[str, Any] = {}
         self.planning = SimpleNamespace(plan=self.records.plan())
         policy = RestartPolicy.of(self.planning.plan, 3)
@@ -44,6 +45,10 @@ class Place:
         """Take what a session of experimaestro takes."""
         self.submitted.append(f"{configuration.transformation.id}-{configuration.repeat}")
         return SimpleNamespace(ended=False, launched=True)
+
+    def has(self, configuration: Any) -> bool:
+        """Tell of an attempt of another campaign of this process."""
+        return configuration.transformation.id in self.of_others
 
     def add(self, transformation: str, repeat: int, **changes: Any) -> TaskDirectory:
         """Add a task that waits; return its files."""
@@ -117,6 +122,17 @@ def test_slots_are_for_the_most_urgent(tmp_path: Path) -> None:
         for _ in range(2):
             place.starts.look()
             assert place.submitted == [f"{B}-1", f"{C}-1"]
+
+
+def test_what_another_campaign_of_this_process_has_begun_is_waited_for(place: Place) -> None:
+    place.add(A, 1)
+    place.add(B, 1)
+    place.of_others = {A}
+    place.starts.look()
+    assert place.submitted == [f"{B}-1"] and place.tasks[f"{A}-1"].status is TaskStatus.WAITING
+    place.of_others = set()
+    place.starts.look()
+    assert place.submitted == [f"{B}-1", f"{A}-1"]
 
 
 def test_what_is_not_to_run_is_not_started(place: Place) -> None:
