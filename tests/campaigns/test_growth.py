@@ -175,6 +175,7 @@ def test_a_network_grows_while_a_driver_is_at_work(tmp_path: Path) -> None:
     campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1), (1, 2)], script=held(until=gate))
     driver = campaign.start()
     campaign.wait_until_at_work(2)
+    looking = campaign.begin(campaign.command("attach", campaign.file))
     give(campaign, [(1, 2), (2, 3)])
     asked = campaign.run()
     assert asked.returncode == 3, asked.stdout + asked.stderr
@@ -187,6 +188,9 @@ def test_a_network_grows_while_a_driver_is_at_work(tmp_path: Path) -> None:
     gate.touch()
     said, _ = communicate(driver, 120)
     assert driver.returncode == 0, said
+    seen, _ = communicate(looking, 60)
+    assert looking.returncode == 0, seen
+    assert f"{name(2, 3)}:1" in seen
     assert results(campaign).keys() == {name(1, 2), name(2, 3)}
     gone = campaign.records.state().everything[gone.task]
     assert gone.status is not TaskStatus.RUNNING  # its attempt has ended at a checkpoint

@@ -358,6 +358,7 @@ def test_list(varied, call):
     assert row == {
         "task": f"{A}:5",
         "transformation": A,
+        "gone": False,
         "repeat": 5,
         "status": "running",
         "actioned": True,

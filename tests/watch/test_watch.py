@@ -105,6 +105,25 @@ def test_a_campaign_without_any_task(tmp_path: Path) -> None:
     watch(PastCampaign(tmp_path / "new", EDGES).records, SMALL, look)
 
 
+def test_the_network_grows_meanwhile(past: PastCampaign) -> None:
+    other = Campaign(CampaignRecords.open(past.records.path))
+    gone = "ligand_2_ligand_3_vacuum"  # one with results, and an attempt at work
+
+    async def look(watched: Watched) -> None:
+        await watched.until(lambda: "2-3" in watched.names)
+        other.drop(gone)
+        await watched.until(lambda: "2-3" not in watched.names)
+        assert len(watched.names) == 5
+        await watched.until(lambda: "5 transformations" in watched.screen)
+        for key in ("enter", "escape", "f", "escape", "t", "w", "escape"):
+            await watched.press(key)
+        other.grow(past.records.path / "network.json")
+        await watched.until(lambda: "2-3" in watched.names)
+        assert watched.said("message") == ""
+
+    watch(past.records, LARGE, look)
+
+
 def test_status_is_a_letter_and_not_only_a_colour(past: PastCampaign) -> None:
     async def look(watched: Watched) -> None:
         for words in ("1E ", "1W ", "2C 1R", "W ligand_4_ligand_5_vacuum:1  waiting", "R ligand_2_ligand_3_vacuum:3"):
