@@ -158,7 +158,9 @@ def test_secrets_of_a_program_are_nobody_elses(create):
 
 def test_a_forecast_changes_nothing(network, tmp_path):
     given = {"network": network, "workspace": tmp_path / "work", "strategy": {"settings": {"repeats": 2}}}
-    assert len(Campaign.forecast(**given).tasks) == 4
+    forecast = Campaign.forecast(**given)
+    assert len(forecast.tasks) == 4
+    assert repr(forecast).startswith("<4 task(s) to create, 0 in flight, 0 result(s) there; on ")
     assert not (tmp_path / "work").exists()
     with pytest.raises(CampaignError, match="did you mean"):
         Campaign.forecast(**given, restart=[])

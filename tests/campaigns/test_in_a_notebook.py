@@ -39,6 +39,14 @@ def test_a_run_shows_itself_in_one_place(kernel: Kernel, tmp_path: Path) -> None
     assert "ligand_0_ligand_1_vacuum" in kernel.run("print(c.show())").printed
 
 
+def test_an_error_is_a_sentence_and_the_line_that_led_to_it(kernel: Kernel, tmp_path: Path) -> None:
+    campaign = SmallCampaign(tmp_path / "c", edges=EDGES)
+    cell = kernel.begin(opened(campaign) + "\nc.why('ligand_0_ligand_1_vacuum:7')").end()
+    sentence, line = cell.error.split("\n")
+    assert sentence.startswith("InputError: 'ligand_0_ligand_1_vacuum' has no repeat 7")
+    assert line == "  (line 4: c.why('ligand_0_ligand_1_vacuum:7'))"
+
+
 def test_a_workspace_shows_itself_too(kernel: Kernel, tmp_path: Path) -> None:
     campaign = SmallCampaign(tmp_path / "c", edges=EDGES)
     code = "from xpm_alchem import Workspace\nw = Workspace(c.path.parent.parent)\nw.run()"

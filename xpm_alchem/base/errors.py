@@ -8,6 +8,18 @@ from pathlib import Path
 class XpmAlchemError(Exception):
     """Base of all errors that are shown to a user as one message, never as a traceback."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows: the message, and which line of the user's led to it."""
+        import traceback
+
+        frames = traceback.extract_tb(self.__traceback__)
+        own = [frame for frame in frames if not Path(frame.filename).is_relative_to(_PACKAGE) and frame.line]
+        where = [f"  (line {own[-1].lineno}: {own[-1].line})"] if own else []
+        return [f"{type(self).__name__}: {self}", *where]
+
+
+_PACKAGE = Path(__file__).parents[1]
+
 
 class InputError(XpmAlchemError, ValueError):
     """Something the user gave cannot be used: an option, a file, a value."""

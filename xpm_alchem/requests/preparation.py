@@ -24,7 +24,7 @@ from xpm_alchem.requests.inbox import grow
 from xpm_alchem.requests.taking_over import results_there
 
 
-@attrs.frozen
+@attrs.frozen(repr=False)
 class Forecast:
     """What `Campaign.run` would do; nothing was changed to find out.
 
@@ -59,6 +59,14 @@ class Forecast:
     cost_unit: str = ""
     there: int = 0
     growth: Growth | None = None
+
+    def __repr__(self) -> str:
+        """Return how much there is to do, where, and at what cost."""
+        growth = [] if self.growth is None or not self.growth.change else [f"network: {self.growth.sentence}"]
+        cost = [] if self.cost is None else [f"{self.cost[0]:.3g} to {self.cost[1]:.3g} {self.cost_unit}"]
+        counts = {"task(s) to create": len(self.tasks), "in flight": self.waiting, "result(s) there": self.there}
+        told = ", ".join(f"{count} {what}" for what, count in counts.items())
+        return f"<{'; '.join([told, *cost, self.launcher, *growth, *self.changes])}>"
 
 
 @attrs.frozen
