@@ -370,7 +370,6 @@ def test_list(varied, call):
         "reason": "",
         "hold": None,
         "not_before": None,
-        "gone": False,
     }
     assert (rows[f"{A}:7"]["extends"], rows[f"{A}:7"]["priority"]) == (f"{A}:5", 4)
     assert (rows[f"{A}:1"]["estimate"], rows[f"{A}:1"]["attempts"]) == (1.5, 1)
