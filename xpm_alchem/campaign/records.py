@@ -23,7 +23,7 @@ from xpm_alchem.base.files import (
     write_record,
 )
 from xpm_alchem.base.journal import Journal
-from xpm_alchem.base.passing import patiently
+from xpm_alchem.base.passing import passes, patiently
 from xpm_alchem.base.paths import absolute, is_there
 from xpm_alchem.base.permissions import ANYBODY, permissions_of, private
 from xpm_alchem.base.stamps import stamp_of
@@ -447,6 +447,8 @@ def campaign_path(workspace: Path, name: str) -> Path:
 def list_campaigns(workspace: Path) -> list[CampaignRecords]:
     """Return the campaigns of a workspace by name; those that this user may not look into are not among them.
 
+    What cannot be seen now, by an error that passes, is taken for one: whoever opens it is told.
+
     Raises
     ------
     WorkspaceError
@@ -465,5 +467,5 @@ def list_campaigns(workspace: Path) -> list[CampaignRecords]:
 def _may_look(path: Path) -> bool:
     try:
         return is_campaign(path)
-    except WorkspaceError:
-        return False
+    except WorkspaceError as error:
+        return passes(error)

@@ -73,7 +73,7 @@ class Driver:
         self._begun = begun
         self._ended = threading.Event()
         self._interrupts = Interrupts()
-        self._beaten = 0.0
+        self._beaten = float("-inf")
         self.steps = Steps(
             records,
             workspace,
@@ -201,7 +201,7 @@ class Driver:
     def _wait(self) -> None:
         """Wait for an event, or for the next look at the disk; events may repeat, come late or never come."""
         self._interrupts.check()
-        now = time.time()
+        now = time.monotonic()
         if now - self._beaten > BEAT_SECONDS:
             self.records.beat()
             self._beaten = now

@@ -6,13 +6,16 @@ Nothing here waits. What goes wrong with one campaign is told, and tried again l
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
 
 from experimaestro.settings import WorkspaceSettings
 
 from xpm_alchem.base.errors import CampaignLockedError, XpmAlchemError
+from xpm_alchem.base.files import exists
 from xpm_alchem.base.stamps import stamp_of
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.standing import NetworkState
@@ -27,7 +30,8 @@ from xpm_alchem.launchers.base import AttemptLauncher
 from xpm_alchem.requests.inbox import STOPPED
 
 _BUSY_SECONDS, _QUIET_SECONDS = 1.0, 5.0  # between two turns: while attempts are at work or may be started; else
-_LOOK_SECONDS = 5.0  # between two looks whether there is something to do again
+_TURN, _START, _REST = "a turn", "a start", "the rest"  # what may fail by itself, and be well again
+_LOOK_SECONDS, _MOST_LOOK_SECONDS = 5.0, 20.0  # between two looks whether there is something to do again
 _LOCKED_SECONDS = 15.0  # until it is tried again to take up what another process drives
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds, after something went wrong
 _CHANGED = ("tasks.jsonl", "inbox.jsonl", "driver.json", "campaign.yaml", "index.json")  # by whoever wants something
@@ -61,6 +65,8 @@ class Member:
         What is wrong with it, in a sentence; '' if nothing is.
     is_locked
         Whether another process drives it.
+    weight
+        Its network's, as it was in its last turn.
     """
 
     def __init__(
@@ -75,16 +81,19 @@ class Member:
     ) -> None:
         self.name, self._path = records.name, records.path
         self._workspace, self._launcher_of, self._observe = workspace, launcher_of, observe
-        self._ended, self._budget, self._running = ended, budget, running
+        self._told_of_end, self._budget, self._running = ended, budget, running
         self._held = ExitStack()
         self._steps: Steps | None = None
         self._starts: Starts | None = None
         self._stopping: tuple[str, float] | None = None
         self._seen: tuple[Any, ...] | None = None  # of the files, when it was left
-        self._due, self._pause, self._beaten = 0.0, 0.0, 0.0
+        self._due, self._pause, self._beaten = 0.0, 0.0, float("-inf")
+        self._has_news, self._failed, self._rests_until = False, "", 0.0
+        self._may_start, self._tasks_at_work = False, dict[str, Path]()
         self.ending: ExitCode | None = None
         self.trouble = ""
         self.is_locked = False
+        self.weight = 0.0
 
     # ----------------------------------------------------------------------------------------------------- its turn
     @property
@@ -97,19 +106,40 @@ class Member:
         """Whether there may soon be something to do: trouble that has lasted for minutes may last for days."""
         return self.is_open or self.is_locked or (bool(self.trouble) and self._pause < _LONGEST_PAUSE)
 
-    def hurry(self) -> None:
-        """Make it its turn, if it has attempts: one of somebody's has ended."""
-        if self._steps is not None and self._steps.jobs and not self.trouble:
+    def is_gone(self) -> bool:
+        """Whether its directory is there no more."""
+        try:
+            return not exists(self._path)
+        except OSError:  # nobody knows
+            return False
+
+    def _ended(self) -> None:
+        """Take note, in any thread, that an attempt of its own has ended."""
+        self._has_news = True
+        self._told_of_end()
+
+    def take_turn(self, crowd: float) -> None:
+        """Do what is to be done, if it is its turn; never raises but for an interrupt.
+
+        Parameters
+        ----------
+        crowd
+            Seconds between two turns of its own that leave others theirs; what has ended is looked at at once.
+        """
+        if self._has_news and self._steps is not None and time.monotonic() >= self._rests_until:
             self._due = 0.0
+        if time.monotonic() >= self._due:
+            self._has_news = False
+            self.guarded(partial(self._turn, crowd), _TURN)
 
-    def take_turn(self) -> None:
-        """Do what is to be done, if it is its turn; never raises but for an interrupt."""
-        if time.monotonic() < self._due:
-            return
-        self.guarded(self._turn)
+    def guarded(self, step: Callable[[], Any], what: str = _REST) -> Any:
+        """Do a step and return what it returns; what it raises is told, and the campaign is left alone for a while.
 
-    def guarded(self, step: Callable[[], Any]) -> Any:
-        """Do a step and return what it returns; what it raises is told, and the campaign is left alone for a while."""
+        Parameters
+        ----------
+        what
+            Whose trouble it is: another kind of step that succeeds ends none.
+        """
         try:
             done = step()
         except CampaignLockedError as error:
@@ -118,36 +148,38 @@ class Member:
             self.is_locked, self._due = True, time.monotonic() + _LOCKED_SECONDS
             return None
         except (XpmAlchemError, OSError) as error:
-            self._bear(str(error))
+            self._bear(str(error), what)
             return None
         except Exception as error:  # a fault of ours stops no other campaign either
             note_failure(f"{self.name}: a step of its driver failed")
-            self._bear(f"something is wrong with it ({type(error).__name__}: {error}); see driver.log")
+            self._bear(f"something is wrong with it ({type(error).__name__}: {error}); see driver.log", what)
             return None
-        if self.trouble:
+        if self.trouble and what == self._failed:
             self.trouble, self._pause = "", 0.0
             self._observe(DriverEvent("goes on"))
         return done
 
-    def _bear(self, sentence: str) -> None:
+    def _bear(self, sentence: str, what: str) -> None:
         if sentence != self.trouble:
             note(f"{self.name}: {sentence}")
             self._observe(DriverEvent(f"{sentence} Other campaigns go on; this one is tried again."))
-        self.trouble = sentence
+        self.trouble, self._failed = sentence, what if what == _START else _TURN
         self._pause = min(_LONGEST_PAUSE, 2 * self._pause or _FIRST_PAUSE)
-        self._due = time.monotonic() + self._pause
+        self._rests_until = time.monotonic() + self._pause
         if self._starts is None:  # nothing of it runs here
             self._let_go()
+        if what != _START or self._steps is None:
+            self._due = self._rests_until
 
-    def _turn(self) -> None:
+    def _turn(self, crowd: float) -> None:
         if self._steps is None:
-            self._due = time.monotonic() + _LOOK_SECONDS
+            self._due = time.monotonic() + max(_LOOK_SECONDS, min(crowd, _MOST_LOOK_SECONDS))
             if not self._may_have_work():
                 return
             self._open()
         steps = self._steps
         assert steps is not None
-        if (now := time.time()) - self._beaten > BEAT_SECONDS:
+        if (now := time.monotonic()) - self._beaten > BEAT_SECONDS:
             steps.records.beat()
             self._beaten = now
         if self._stopping is not None:
@@ -163,8 +195,9 @@ class Member:
                 self.starts.look_at_work()
         for sentence in steps.launcher.news():
             self._observe(DriverEvent(sentence))
+        self._take_stock()
         busy = bool(steps.jobs) or self._stopping is not None or self.wants_slots
-        self._due = time.monotonic() + (_BUSY_SECONDS if busy else _QUIET_SECONDS)
+        self._due = time.monotonic() + (max(_BUSY_SECONDS, min(crowd, _QUIET_SECONDS)) if busy else _QUIET_SECONDS)
 
     # ------------------------------------------------------------------------------------------------ its attempts
     @property
@@ -183,23 +216,41 @@ class Member:
             self._starts = steps.starts(session)
         return self._starts
 
+    def start_one(self, passes: ExitStack, starting: dict[str, Iterator[int]]) -> int | None:
+        """Start the next task of a pass, which begins with the first; return the slots it takes, None for no task."""
+        return cast("int | None", self.guarded(partial(self._start_one, passes, starting), _START))
+
+    def _start_one(self, passes: ExitStack, starting: dict[str, Iterator[int]]) -> int | None:
+        if self.name not in starting:
+            passing = ExitStack()
+            starting[self.name] = passing.enter_context(self.starts.passing())
+            passes.callback(self.guarded, passing.close)
+        taken = next(starting[self.name], None)
+        self._take_stock()
+        return taken
+
+    def _take_stock(self) -> None:
+        """Note what sharing slots needs of it: nobody else changes that between two turns and starts of its own."""
+        self._may_start, self._tasks_at_work = False, {}
+        if (steps := self._steps) is not None:
+            records, state = steps.records, steps.records.state()
+            self.weight = state.standing.weight
+            self._tasks_at_work = {task.task: records.task_path(task) for task in steps.at_work()}
+            self._may_start = state.standing.starts and any(
+                task.in_flight and not task.at_work and not task.leaving for task in state.tasks.values()
+            )
+
     @property
     def wants_slots(self) -> bool:
         """Whether it has tasks that wait, and may start some."""
-        if self._steps is None or self._stopping is not None or self.trouble:
-            return False
-        state = self._steps.records.state()
-        return state.standing.starts and any(
-            task.in_flight and not task.at_work and not task.leaving for task in state.tasks.values()
-        )
+        can_start = self._steps is not None and self._stopping is None and time.monotonic() >= self._rests_until
+        return can_start and self._may_start
 
     @property
     def at_work(self) -> dict[str, bool]:
         """Its attempts at work by their tasks' ids, each with whether it has a slot, and waits in no queue."""
-        if self._steps is None:
-            return {}
-        records, waiting = self._steps.records, self._steps.launcher.waiting()
-        return {task.task: records.task_path(task) not in waiting for task in self._steps.at_work()}
+        waiting = {} if self._steps is None else self._steps.launcher.waiting()
+        return {task: path not in waiting for task, path in self._tasks_at_work.items()}
 
     # ------------------------------------------------------------------------------------------ taking up, leaving
     def _may_have_work(self) -> bool:
@@ -278,6 +329,7 @@ class Member:
 
     def _let_go(self) -> None:
         self._steps = self._starts = self._stopping = None
+        self._may_start, self._tasks_at_work = False, {}
         held, self._held = self._held, ExitStack()
         with suppress(OSError):
             held.close()
@@ -290,6 +342,11 @@ class Member:
         """Look once more; return whether the launcher has started what it was given."""
         self.steps.harvest.look()
         return self.steps.is_settled()
+
+    def give_up(self) -> None:
+        """Drive it no more, as its directory is gone."""
+        self._observe(DriverEvent("its directory is gone: it is driven no more; attempts that run go on"))
+        self._let_go()
 
     def close(self) -> None:
         """Drive it no more; its attempts go on."""

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +34,10 @@ _SHARES, _VERSION = "xpm-alchem shares", 1
 _EXPERIMENT = "_workspace"  # no campaign has this name
 _TICK_SECONDS = 1.0
 _LOOK_SECONDS = 10.0  # between two looks which campaigns there are
+_BLIND_SECONDS = 120.0  # for which it is waited until a workspace can be read again where nothing else is to be done
 _KEEP_SECONDS = 60.0  # between two notes of what each had of the slots
 _SETTLE_SECONDS = 60.0
+_TURNS_A_SECOND = 4.0  # of all campaigns that are driven, and looks a second at all others
 
 
 class WorkspaceDriver:
@@ -75,6 +76,7 @@ class WorkspaceDriver:
         self._session: Session | None = None
         self._held = ExitStack()
         self._tell = Teller(lambda event: observe("", event))
+        self._blind_since: float | None = None  # since when it is not known which campaigns there are
         self._looked = self._kept = self._passed = self._beaten = float("-inf")
 
     @property
@@ -134,8 +136,9 @@ class WorkspaceDriver:
         stopping = False
         while True:
             self._look_for_campaigns()
+            crowds = self._crowds()
             for member in self._members.values():
-                member.take_turn()
+                member.take_turn(crowds[member.is_open])
             self._pass_on()
             if not stopping:
                 self._share_out()
@@ -161,14 +164,25 @@ class WorkspaceDriver:
         try:
             found = {records.name: records for records in list_campaigns(self._root)}
         except WorkspaceError as error:  # looked at again
-            self._tell(DriverEvent(str(error)))
+            if self._blind_since is None:
+                self._blind_since = self._looked
+                self._tell(DriverEvent(f"{error} It is looked at again."))
             return
+        self._blind_since = None
         for name, records in found.items():
             if name not in self._members:
                 self._members[name] = self._member(records)
         for name in self._members.keys() - found.keys():
-            if not self._members[name].is_open:
+            member = self._members[name]
+            if member.is_gone():
+                member.give_up()
+            if not member.is_open:
                 del self._members[name]
+
+    def _crowds(self) -> dict[bool, float]:
+        """Return the seconds between two turns of a campaign that leave the others theirs, if it is open and if not."""
+        is_open = len(self._open())
+        return {True: is_open / _TURNS_A_SECOND, False: (len(self._members) - is_open) / _TURNS_A_SECOND}
 
     def _member(self, records: CampaignRecords) -> Member:
         name = records.name
@@ -183,6 +197,8 @@ class WorkspaceDriver:
         return self._session.running
 
     def _has_nothing_to_do(self) -> bool:
+        if self._blind_since is not None and time.monotonic() - self._blind_since < _BLIND_SECONDS:
+            return False
         return not any(member.is_hoped_for for member in self._members.values())
 
     def _ending(self) -> ExitCode:
@@ -190,7 +206,11 @@ class WorkspaceDriver:
         for member in self._open():
             member.guarded(member.note_ending)
         endings = {member.ending for member in self._members.values()}
-        if ExitCode.IN_ERROR in endings or any(member.trouble for member in self._members.values()):
+        if (
+            ExitCode.IN_ERROR in endings
+            or self._blind_since is not None
+            or any(member.trouble for member in self._members.values())
+        ):
             return ExitCode.IN_ERROR
         for code in (ExitCode.BUDGET, ExitCode.DETACHED):
             if code in endings:
@@ -205,7 +225,7 @@ class WorkspaceDriver:
         self._passed = now
         for member in self._open():
             share = self._shares_of(member).of(member.name)
-            share.set_weight(member.steps.records.state().standing.weight)
+            share.set_weight(member.weight)
             share.pass_on(member.at_work, seconds)
         if now - self._kept > _KEEP_SECONDS:
             self._keep_shares()
@@ -228,19 +248,13 @@ class WorkspaceDriver:
                 member = wanting[shares.next(wanting)]
                 taken = None
                 if used < member.steps.launcher.slots:
-                    taken = member.guarded(partial(self._start_one, member, starting, passes))
+                    taken = member.start_one(passes, starting)
                 if taken is None:
                     del wanting[member.name]
                     continue
                 used += taken
                 for task in member.at_work:
                     shares.of(member.name).start(task)
-
-    @staticmethod
-    def _start_one(member: Member, starting: dict[str, Iterator[int]], passes: ExitStack) -> int | None:
-        if member.name not in starting:
-            starting[member.name] = passes.enter_context(member.starts.passing())
-        return next(starting[member.name], None)
 
     def _shares_of(self, member: Member) -> Shares:
         return self._shares.setdefault(member.steps.launcher.slots_of, Shares())
@@ -255,7 +269,7 @@ class WorkspaceDriver:
         except FormatError as error:
             if error.newer:
                 raise
-        except (FileNotFoundError, KeyError, AttributeError, TypeError, ValueError):
+        except (OSError, KeyError, AttributeError, TypeError, ValueError):
             pass  # all begin equal
 
     def _keep_shares(self) -> None:
@@ -266,7 +280,9 @@ class WorkspaceDriver:
 
     # ------------------------------------------------------------------------------------------------------- waiting
     def _is_to_stop(self) -> bool:
-        return (self.path / "stop").exists()
+        with suppress(OSError):  # looked for again
+            return (self.path / "stop").exists()
+        return False
 
     def _wait(self, lock: CampaignLock) -> None:
         """Wait for an event, or for the next look at the disk; events may repeat, come late or never come."""
@@ -276,8 +292,6 @@ class WorkspaceDriver:
             self._beaten = time.monotonic()
         if self._ended.wait(_TICK_SECONDS):
             self._ended.clear()
-            for member in self._members.values():
-                member.hurry()
         self._tell.look()
 
     def _settle(self) -> None:

@@ -145,3 +145,23 @@ def test_a_monitor_takes_note_of_nothing(root):
     entries = entries_of(batch)
     assert DiskLook().look(entries) and entries[0].ended
     assert told(root) == [batch.launch(0)]
+
+
+def test_of_many_campaigns_a_few_are_looked_at_each_time_and_each_in_its_turn(root, monkeypatch):
+    names = [f"c{number}" for number in range(10)]
+    look, entries, asked = DiskLook(), [], []
+    for name in names:
+        (root.parent / "campaigns" / name).mkdir()
+        look.join(EndedJobs(root, name))
+        entries += entries_of(batch_of(root, 20, campaign=name))
+    for _ in range(2):  # all of them
+        look.look(entries)
+    really = EndedJobs.told
+    monkeypatch.setattr(EndedJobs, "told", lambda jobs: asked.append(jobs.campaign) or really(jobs))
+    ended = [entries[20 * number + 7] for number in range(10)]
+    for entry in ended:
+        entry.batch.set_ended(entry.number, 0)
+    for count in range(1, 4):
+        look.look(entries)
+        assert len(asked) == 4 * count
+    assert set(asked) == set(names) and all(entry.ended for entry in ended)

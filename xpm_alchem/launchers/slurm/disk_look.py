@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from xpm_alchem.launchers.slurm.ended_jobs import EndedJobs
 from xpm_alchem.launchers.slurm.entry import Entry, passing
 
 _FIRST_LOOKS = 100  # in one look, at entries that were not looked at yet
 _ROUND = 1  # at entries of which nothing is told
+_CAMPAIGNS = 4  # whose jobs' words are looked for in one look
 
 
 class DiskLook:
@@ -20,7 +22,7 @@ class DiskLook:
 
     def __init__(self) -> None:
         self._jobs: dict[str, EndedJobs] = {}
-        self._next = 0
+        self._next = self._next_campaign = 0
 
     def join(self, jobs: EndedJobs) -> None:
         """Hear what is told to a campaign's driver, from now on."""
@@ -35,9 +37,9 @@ class DiskLook:
     def look(self, entries: Sequence[Entry]) -> bool:
         """Note which of some entries have ended; return whether any has."""
         is_open = [entry for entry in entries if not entry.ended]
-        for campaign in {entry.campaign for entry in is_open}:
-            jobs = self._jobs.get(campaign)
-            if jobs is not None and (told := jobs.told()):
+        for campaign in self._some({entry.campaign for entry in is_open} & self._jobs.keys()):
+            jobs = self._jobs[campaign]
+            if told := jobs.told():
                 self._hear(jobs, told, is_open)
         new = [entry for entry in is_open if not entry.looked][:_FIRST_LOOKS]
         for entry in [*new, *self._round(is_open)]:
@@ -56,6 +58,14 @@ class DiskLook:
             with passing(entry):
                 if look_at(entry):
                     jobs.heard(launch)
+
+    def _some(self, campaigns: Collection[str]) -> list[str]:
+        """Return the campaigns whose turn it is: a file system is asked the same a second however many there are."""
+        first = self._next_campaign % max(1, len(campaigns))
+        self._next_campaign = first + _CAMPAIGNS
+        return list(
+            itertools.islice(itertools.cycle(sorted(campaigns)), first, first + min(len(campaigns), _CAMPAIGNS))
+        )
 
     def _round(self, entries: Sequence[Entry]) -> list[Entry]:
         if not entries:
