@@ -189,7 +189,7 @@ def count_calls(pid: int, workspace: Path, seconds: float, show: bool) -> tuple[
     strace = shutil.which("strace")
     if strace is None:
         return float("nan"), float("nan"), float("nan")
-    out = workspace.parent / "calls"
+    out = workspace.parent / f"calls-{pid}"
     tracer = subprocess.Popen(
         [strace, "-f", "-y", "-ttt", "-s", "256", "-o", str(out), "-p", str(pid)], stderr=subprocess.DEVNULL
     )

@@ -118,10 +118,17 @@ def _watch_peak(pid: int, peak: list[int]) -> None:
         return
 
 
-def make_network(transformations: int) -> Any:
+def make_network(transformations: int, ligand: str = "ligand", **settings: Any) -> Any:
     """Return a gufe network with about that many transformations: random ligand pairs, a vacuum and a solvent leg.
 
     One SMILES stands for all ligands, which differ in their names: making molecules is not what is measured.
+
+    Parameters
+    ----------
+    ligand
+        Begins the names of ligands: networks whose ligands have other names share no task.
+    settings
+        Of the scripted protocol.
     """
     import dummy_protocol as dummy
 
@@ -134,9 +141,9 @@ def make_network(transformations: int) -> Any:
     while len(edges) < min(pairs, ligands * (ligands - 1) // 2):
         first, second = sorted(choose.sample(range(ligands), 2))
         edges.add((first, second))
-    protocol = dummy.DummyProtocol(dummy.DummySettings(n_steps=1))
+    protocol = dummy.DummyProtocol(dummy.DummySettings(**{"n_steps": 1, **settings}))
     water = seam.SolventComponent()
-    molecules = [dummy.small_molecule(f"ligand_{n}") for n in range(ligands)]
+    molecules = [dummy.small_molecule(f"{ligand}_{n}") for n in range(ligands)]
     systems = {
         environment: [
             seam.ChemicalSystem(
@@ -148,7 +155,7 @@ def make_network(transformations: int) -> Any:
         for environment in ("vacuum", "solvent")
     }
     made = [
-        seam.Transformation(group[a], group[b], protocol, None, name=f"ligand_{a}_ligand_{b}_{environment}")
+        seam.Transformation(group[a], group[b], protocol, None, name=f"{ligand}_{a}_{ligand}_{b}_{environment}")
         for a, b in sorted(edges)
         for environment, group in systems.items()
     ]

@@ -69,6 +69,11 @@ def end_for_accounting(site: Path, job: str) -> None:
     (site / f"ended-{job}").touch()
 
 
+def times_called(site: Path, name: str) -> int:
+    """Return how often a command was called."""
+    return (site / "calls").read_text().split().count(name)
+
+
 # --------------------------------------------------------------------------------------------------------- the commands
 def _sbatch(here: Path, arguments: list[str]) -> None:
     if "--test-only" in arguments or "--version" in arguments:
@@ -111,6 +116,8 @@ def _sacct(here: Path, arguments: list[str]) -> None:
 
 def _main() -> None:
     here, name = Path(sys.argv[0]).parent, Path(sys.argv[0]).name
+    with open(here / "calls", "a") as calls:
+        calls.write(f"{name}\n")
     if name == "sbatch":
         _sbatch(here, sys.argv[1:])
     elif name == "squeue":
