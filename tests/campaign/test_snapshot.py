@@ -83,20 +83,22 @@ def place(tmp_path: Path) -> Place:
 
 
 # ------------------------------------------------------------------------------------------------ the same state
-@given(EVENTS, st.integers(0, 60))
-@example(TROUBLED, len(TROUBLED))
-def test_a_state_that_was_kept_goes_on_as_if_all_had_been_read(events, cut):
+@given(EVENTS, st.integers(0, 60), st.sampled_from([(), TRANSFORMATIONS[:1], TRANSFORMATIONS]))
+@example(TROUBLED, len(TROUBLED), ())
+@example(TROUBLED, len(TROUBLED) - 1, TRANSFORMATIONS[:1])
+def test_a_state_that_was_kept_goes_on_as_if_all_had_been_read(events, cut, gone):
     events = json.loads(json.dumps(events))
-    whole, kept = CampaignState(TRANSFORMATIONS), CampaignState(TRANSFORMATIONS)
+    whole, kept = CampaignState(TRANSFORMATIONS, gone), CampaignState(TRANSFORMATIONS)
     for record in events:
         whole.apply(record)
     for record in events[:cut]:
         kept.apply(record)
-    kept = CampaignState.from_plain(json.loads(json.dumps(kept.to_plain())), TRANSFORMATIONS)
+    kept = CampaignState.from_plain(json.loads(json.dumps(kept.to_plain())), TRANSFORMATIONS, gone)
     for record in events[cut:]:
         kept.apply(record)
     event(f"tasks: {len(whole.tasks)}")
     assert contents(kept) == contents(whole)
+    assert {*whole.tasks} == {key for key, task in whole.everything.items() if task.transformation not in gone}
 
 
 @given(EVENTS, st.lists(st.integers(1, 15), max_size=5))

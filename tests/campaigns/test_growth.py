@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from campaigns import SmallCampaign, held
+from doctored import wrong
 from dummy_protocol import dummy_network
 from patience import communicate, wait_for
 
@@ -243,3 +244,27 @@ def test_what_others_have_computed_is_taken_over_without_a_slot(tmp_path: Path) 
         tmp_path / "c" / "workspace",
     )
     assert "7 of 9 are there already, 2 to compute" in made.stdout
+
+
+def test_the_doctor_looks_at_all_network_files(tmp_path: Path) -> None:
+    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1), (1, 2)])
+    assert campaign.run("-q").returncode == 0
+    assert campaign.call("network", "drop", campaign.file, name(0, 1)).returncode == 0
+    assert wrong(campaign.json("doctor")) == {}
+    said = campaign.call("doctor", campaign.file).stdout
+    assert "network 2, 1 transformation(s) are gone" in said
+    first, second = campaign.records.path / "network.json", campaign.records.path / "networks" / "2.json"
+    content = first.read_bytes()
+    first.unlink()
+    assert wrong(campaign.json("doctor")) == {"network.json": "warning"}
+    assert "1 transformation(s) that are gone are lost" in campaign.call("doctor", campaign.file).stdout
+    assert campaign.run("-q").returncode == 0
+    assert len(campaign.json("results", "--gone")["gone_transformations"]) == 1
+    first.write_bytes(content)
+    second.unlink()
+    done = campaign.call("doctor", campaign.file)
+    assert done.returncode == 1
+    assert f"{second}: there is no such network file" in done.stdout.replace("\n", "").replace("  ", "")
+    refused = campaign.run("-q")
+    assert refused.returncode == 2
+    assert "networks/2.json: there is no such network file" in refused.stderr

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from xpm_alchem.campaign.hosts import HostHistory
 from xpm_alchem.campaign.spending import Ledger
-from xpm_alchem.campaign.task_state import REQUEST, CampaignState, TaskStatus
+from xpm_alchem.campaign.task_state import NETWORK, REQUEST, CampaignState, TaskStatus
 
 TRANSFORMATIONS = ("a" * 16, "b" * 16)
 _TASKS = [f"{t}-{repeat}" for t in TRANSFORMATIONS for repeat in (1, 2, 3)]
@@ -87,7 +87,7 @@ _CHANGES = st.one_of(
         longest=st.floats(0, 1e5),
     ),
     _event("actioned"),
-    _event("cancelled", by=st.sampled_from(["user", "strategy", "budget"]), at_once=st.booleans()),
+    _event("cancelled", by=st.sampled_from(["user", "strategy", "budget", "network"]), at_once=st.booleans()),
     _event("trouble"),
     _event("notified", what=_TEXTS, of=_TEXTS),
     _event("priority", priority=st.integers(1, 20)),
@@ -98,8 +98,17 @@ _LINES = st.lists(
     st.one_of(
         _CHANGES,
         st.fixed_dictionaries(
-            {"event": st.sampled_from(["iteration", REQUEST]), "changes": _either(st.lists(_CHANGES, max_size=4))},
-            optional={"id": _either(st.sampled_from(["r1", "r2"])), "time": _TIMES},
+            {
+                "event": st.sampled_from(["iteration", REQUEST, NETWORK]),
+                "changes": _either(st.lists(_CHANGES, max_size=4)),
+            },
+            optional={
+                "id": _either(st.sampled_from(["r1", "r2"])),
+                "time": _TIMES,
+                "number": _either(st.integers(1, 9)),
+                "state": _either(st.sampled_from(["active", "inactive", "invalid", "deleted"])),
+                "weight": _either(st.floats(0, 1)),
+            },
         ),
     ),
     max_size=40,
