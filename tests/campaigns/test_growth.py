@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -244,6 +247,41 @@ def test_what_others_have_computed_is_taken_over_without_a_slot(tmp_path: Path) 
         tmp_path / "c" / "workspace",
     )
     assert "7 of 9 are there already, 2 to compute" in made.stdout
+
+
+def test_who_sits_at_a_terminal_is_asked_before_anything_goes(tmp_path: Path) -> None:
+    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1), (1, 2)], plan={"strategy": {"mode": "disabled"}})
+    assert campaign.run("-q").returncode == 3
+
+    def answered(answer: str, *arguments: object) -> tuple[int, str]:
+        here, there = pty.openpty()
+        asked = subprocess.Popen(
+            campaign.command(*arguments),
+            cwd=campaign.path,
+            stdin=there,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        os.close(there)
+        os.write(here, f"{answer}\n".encode())
+        said, _ = communicate(asked, 120)
+        os.close(here)
+        return asked.returncode, said
+
+    code, said = answered("n", "network", "drop", campaign.file, name(0, 1))
+    assert (code, campaign.records.in_force.number) == (2, 1)
+    assert "network changed: 0 new, 1 gone, 1 the same" in said
+    assert "Their results are kept, and left out unless asked for. Go on?" in said
+    give(campaign, [(1, 2)])
+    assert answered("n", "run", campaign.file)[0] == 2
+    assert campaign.records.in_force.number == 1
+    assert answered("y", "run", "-q", campaign.file)[0] == 3
+    assert campaign.records.in_force.number == 2
+    give(campaign, [(1, 2), (2, 3)])
+    code, said = answered("", "run", "-q", campaign.file)
+    assert (code, "Go on?" in said) == (3, False)
+    assert campaign.records.in_force.number == 3
 
 
 def test_the_doctor_looks_at_all_network_files(tmp_path: Path) -> None:

@@ -122,6 +122,16 @@ def growing_index(path: Path):
     return read_network_in_force(path)
 
 
+def test_who_may_not_read_the_network_that_was_given_reads_nothing_made_of_it(campaign, tmp_path):
+    secret = given(tmp_path, [(0, 1), (1, 2), (2, 3)])
+    secret.chmod(0o600)
+    Preparation.read(tmp_path / "campaign.yaml").make()
+    for number in (2, 3):
+        for path in (campaign.path / "networks" / f"{number}.json", campaign.path / "index.json"):
+            assert path.stat().st_mode & 0o077 == 0
+        campaign.drop("ligand_0_ligand_1_vacuum") if number == 2 else None
+
+
 # ------------------------------------------------------------------------------------- a file that is given again
 def test_a_file_and_commands_together(campaign, tmp_path):
     records = campaign.records

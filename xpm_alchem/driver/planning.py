@@ -111,6 +111,8 @@ class Planning:
         if self.records.network is not self._network:
             self._network = self.records.network
             self._strategist = self._strategist.with_network(self._network)
+            size = len(self.records.index.transformations)
+            self.observe(DriverEvent(f"network {self.records.in_force.number} is in force: {size} transformation(s)"))
         self.remember()
 
     def take_over(self) -> None:
