@@ -230,13 +230,18 @@ def test_what_others_have_computed_is_taken_over_without_a_slot(tmp_path: Path) 
     units = first.units_done()
     second = SmallCampaign(tmp_path / "d", edges=[(0, 1), (1, 2), (2, 3)], plan={"workspace": "../c/workspace"})
     assert "6 of 7 are there already, 1 to compute" in second.run("--dry-run").stdout
-    gate_free = second.call("run", second.file, "--once")
-    assert "6 of 7 are there already, 1 to compute, expected cost" in gate_free.stdout
+    made = Campaign.create(second.file)
+    assert made.set_network_weight(0)  # nothing may be started
+    paused = second.run("-q")
+    assert paused.returncode == 3
+    assert "6 of 7 are there already, 1 to compute, expected cost" in paused.stdout
+    assert [len(row["repeats"]) for row in made.results()["transformations"]] == [3, 3, 0]
+    assert made.set_network_weight(1)
     assert second.run("-q").returncode == 0
     found = second.json("results")["transformations"]
     assert [len(row["repeats"]) for row in found] == [3, 3, 1]
     assert first.units_done() == units
-    made = second.call(
+    begun = second.call(
         "init",
         second.path / "network.json",
         "-o",
@@ -246,7 +251,7 @@ def test_what_others_have_computed_is_taken_over_without_a_slot(tmp_path: Path) 
         "--workspace",
         tmp_path / "c" / "workspace",
     )
-    assert "7 of 9 are there already, 2 to compute" in made.stdout
+    assert "7 of 9 are there already, 2 to compute" in begun.stdout
 
 
 def test_who_sits_at_a_terminal_is_asked_before_anything_goes(tmp_path: Path) -> None:
