@@ -201,6 +201,24 @@ def test_a_network_grows_while_a_driver_is_at_work(tmp_path: Path) -> None:
     assert list((campaign.records.path / "networks").iterdir()) == [campaign.records.path / "networks" / "2.json"]
 
 
+def test_a_network_grows_while_one_driver_drives_all(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1), (1, 2)], script=held(until=gate))
+    other = SmallCampaign(tmp_path / "d", edges=[(5, 6)], plan={"name": "other", "workspace": "../c/workspace"})
+    for one in (campaign, other):
+        Campaign.create(one.file)
+    driver = campaign.begin(campaign.command("run", "--all", "--workspace", campaign.path / "workspace"))
+    campaign.wait_until_at_work(2)
+    grown = campaign.call("network", "grow", campaign.file, give(campaign, [(1, 2), (2, 3)], file="other.json"))
+    assert "the driver takes it in within seconds" in grown.stdout, grown.stdout + grown.stderr
+    wait_for(lambda: campaign.records.in_force.number == 2, what="the driver to take the network in")
+    gate.touch()
+    said, _ = communicate(driver, 120)
+    assert driver.returncode == 0, said
+    assert results(campaign).keys() == {name(1, 2), name(2, 3)}
+    assert Campaign.open(other.path.parent / "c" / "workspace" / "campaigns" / "other").summary()["complete"] == 1
+
+
 def test_a_task_that_waits_is_taken_up_again_when_its_transformation_is_back(tmp_path: Path) -> None:
     campaign = SmallCampaign(tmp_path / "c", edges=[(0, 1), (1, 2), (2, 3)], script=held())
     campaign.write_plan(launcher={"kind": "local", "slots": 1})
