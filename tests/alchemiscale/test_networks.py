@@ -302,3 +302,20 @@ def test_everybody_has_all_scopes(here: ScopedWorkspace) -> None:
 
 def test_a_dummy_network_has_the_same_key_in_any_process() -> None:
     assert dummy_network([(0, 1)]).key == dummy_network([(0, 1)]).key
+
+
+def test_a_network_that_grows_has_another_key_and_answers_to_the_old_one(here: ScopedWorkspace) -> None:
+    asc, first = here.asc, here.create([(0, 1), (1, 2)])
+    one, two = asc.get_network_transformations(first)
+    tasks = asc.create_transformations_tasks([one, two])
+    grown = here.network([(1, 2), (2, 3)])
+    Campaign(here.campaigns[0]).grow(grown)
+    (key,) = asc.query_networks()
+    assert key == asc.get_scoped_key(grown, SCOPE) != first
+    assert asc.get_network(key) == asc.get_network(first) == grown
+    left = [task for task, edge in zip(tasks, (one, two), strict=True) if edge in asc.get_network_transformations(key)]
+    assert asc.get_network_tasks(first) == asc.query_tasks() == left and len(left) == 1  # what is gone has none
+    assert asc.create_network(grown, SCOPE) == key
+    with pytest.raises(AlchemiscaleClientError, match="has grown"):
+        asc.create_network(here.network([(0, 1), (1, 2)]), SCOPE)
+    assert len(here.campaigns) == 1

@@ -68,6 +68,11 @@ class NetworkMethods(Foundation):
                 root, name = self._catalogue.workspace, campaign_name(str(network.name or ""), key)
                 prepare(network, name=name, workspace=root, strategy=_BY_HAND, **options).make(made)
                 found = self._network(key)
+            if found.key != key:
+                raise AlchemiscaleClientError(
+                    f"the network of this key has grown since it was made: it is '{found.key}' now (campaign "
+                    f"'{found.records.name}'). Use that key, or another Scope."
+                )
             self._set_state(found, value)
         return key
 

@@ -133,6 +133,8 @@ class TaskBook:
             found: dict[Name, ScopedTask] = {}
             for network in self._catalogue.networks(scope):
                 for state in tasks_now(network.records).values():
+                    if state.transformation not in network.records.index.by_id:
+                        continue  # it is gone from the network
                     name = (state.transformation, state.repeat)
                     found.setdefault(name, ScopedTask(scope, *name)).holders.append((network, state))
             self._scopes[scope] = found
