@@ -232,12 +232,19 @@ def test_a_campaign_made_from_a_file_is_a_network_too(tmp_path: Path) -> None:
 def test_a_campaign_that_cannot_be_read_keeps_no_other_from_being_found(here: ScopedWorkspace) -> None:
     good, bad = here.create([(0, 1)]), here.create([(0, 2)])
     (path,) = [one.path for one in here.campaigns if one.scope().network == str(bad.gufe_key)]  # type: ignore[union-attr]
-    for name, text in (("alchemiscale.json", "{"), ("network.json", "[")):
-        before = (path / name).read_text()
-        (path / name).write_text(text)
+    before = (path / "alchemiscale.json").read_text()
+    for text in ("{", before.replace('"scope"', '"where"'), before.replace('"my_org-', '"')):
+        (path / "alchemiscale.json").write_text(text)
         with pytest.warns(UserWarning, match="left out"):
             assert AlchemiscaleClient(here.path).query_networks() == [good]
-        (path / name).write_text(before)
+    (path / "alchemiscale.json").write_text(before)
+    network = (path / "network.json").read_text()
+    (path / "network.json").write_text("[")
+    damaged = AlchemiscaleClient(here.path)
+    assert {*damaged.query_networks()} == {good, bad}
+    with pytest.raises(AlchemiscaleClientError, match=r"network\.json"):
+        damaged.get_network(bad)
+    (path / "network.json").write_text(network)
     assert {*AlchemiscaleClient(here.path).query_networks()} == {good, bad}
 
 

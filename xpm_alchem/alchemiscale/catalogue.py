@@ -44,14 +44,19 @@ class ScopedNetwork:
         return Campaign(self.records)
 
     @cached_property
-    def _keys(self) -> dict[str, str]:
-        """Keys by those in the file: the same, if it was written by the installed gufe."""
+    def _is_as_made(self) -> bool:
+        """Whether the installed gufe has written its file, whose keys are its own then: the file need not be read."""
         from xpm_alchem import gufe_seam
 
+        is_first = self.records.network_path.name == "network.json"  # it has not grown since
+        return self._made is not None and self._made.gufe == gufe_seam.GUFE_VERSION and is_first
+
+    @cached_property
+    def _keys(self) -> dict[str, str]:
+        """Keys by those in the file."""
         network = self.records.network
-        last = network.chain[-1][0]
         in_file = {entry[0]: entry[0] for entry in network.chain}
-        if self._made is not None and (self._made.gufe, self._made.network) == (gufe_seam.GUFE_VERSION, last):
+        if self._is_as_made:
             return in_file
         try:
             return network.keys
@@ -62,6 +67,8 @@ class ScopedNetwork:
     @cached_property
     def key(self) -> ScopedKey:
         """The network's."""
+        if self._made is not None and self._is_as_made:
+            return ScopedKey.of(self._made.network, self.scope)
         return ScopedKey.of(self._keys[self.records.network.chain[-1][0]], self.scope)
 
     def is_called(self, key: ScopedKey) -> bool:
@@ -73,7 +80,8 @@ class ScopedNetwork:
     def transformations(self) -> dict[ScopedKey, TransformationRecord]:
         """The transformations by key."""
         found = self.records.index.transformations
-        return {ScopedKey.of(self._keys[record.key], self.scope): record for record in found}
+        keys = {} if self._is_as_made else self._keys
+        return {ScopedKey.of(keys.get(record.key, record.key), self.scope): record for record in found}
 
     @cached_property
     def key_of(self) -> dict[str, ScopedKey]:
