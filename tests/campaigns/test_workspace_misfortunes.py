@@ -198,3 +198,24 @@ def test_a_launcher_that_cannot_start_anything_is_told_of_once(tmp_path: Path, m
     out, _ = communicate(driver)
     assert driver.returncode == 3
     assert out.count("not on PATH") == 1 and "goes on" not in out.replace("campaigns go on", ""), out
+
+
+def test_a_clock_that_is_set_back_stops_no_heartbeat(tmp_path: Path) -> None:
+    gate, back = tmp_path / "gate", tmp_path / "back"
+    made = workspace(tmp_path, "a", "b", gate=gate)
+    program = (
+        "import os, time; real = time.time\n"
+        f"time.time = lambda: real() - 86400 * os.path.exists({str(back)!r})\n"
+        "from xpm_alchem.cli import main; main(prog_name='xpm-alchem')"
+    )
+    driver = made.made["a"].begin([sys.executable, "-c", program, "run", "--all", "--workspace", str(made.root)])
+    for campaign in made.made.values():
+        campaign.wait_until_at_work(1, units=1)
+    beats = [made.root / "driver" / "holder.json", *made.root.glob("campaigns/*/holder.json")]
+    back.touch()
+    now = time.time()
+    wait_for(lambda: len(beats) == 3 and all(beat.stat().st_mtime > now for beat in beats))
+    gate.touch()
+    out, _ = communicate(driver)
+    assert driver.returncode == 0, out
+    assert units_once(made)
