@@ -120,6 +120,9 @@ class TestOfOneNetwork:
             with pytest.raises(AlchemiscaleClientError, match="no AlchemicalNetwork"):
                 verb(tasks, NO_NETWORK)
         assert self.asc.action_tasks([], self.an) == self.asc.cancel_tasks([], self.an) == []
+        done = self.asc.action_tasks(tasks, self.an)  # what one method gives the next one takes
+        assert self.asc.cancel_tasks(done, self.an) == done == [*tasks[:2], None, tasks[3]]
+        assert self.asc.get_tasks_status(done)[2] is None
 
     def test_weights_of_actioned_tasks(self) -> None:
         tasks = self.asc.create_tasks(self.one, count=3)

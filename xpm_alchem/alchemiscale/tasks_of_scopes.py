@@ -154,9 +154,9 @@ class TaskBook:
         wanted, name = ScopedKey.from_str(str(key)), name_of(key)
         return None if name is None else self.of_scope(wanted.scope).get(name)
 
-    def find_all(self, keys: Iterable[ScopedKey | str]) -> list[ScopedTask | None]:
-        """Return the tasks of keys in their order, None for what is not there."""
-        return [self.find(key) for key in keys]
+    def find_all(self, keys: Iterable[ScopedKey | str | None]) -> list[ScopedTask | None]:
+        """Return the tasks of keys in their order, None for what is not there, as what another method gave None for."""
+        return [None if key is None else self.find(key) for key in keys]
 
 
 def extending(tasks: Sequence[ScopedTask], root: ScopedTask) -> list[ScopedTask]:
