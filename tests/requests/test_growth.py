@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,8 @@ from click.testing import CliRunner
 from dummy_protocol import dummy_network
 
 from xpm_alchem import gufe_seam
-from xpm_alchem.base.errors import FormatError, InputError, NetworkError
+from xpm_alchem.base.errors import FormatError, InputError, NetworkError, RecordsError
+from xpm_alchem.campaign import network_files
 from xpm_alchem.campaign.index_record import FIRST_NETWORK
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.task_state import TaskStatus
@@ -247,8 +249,6 @@ def test_an_index_that_was_put_back_from_a_backup_is_believed_until_the_network_
     campaign.grow(dummy_network([(0, 1), (1, 2), (2, 3)]))
     path.write_bytes(backup)
     looking, reads = again(campaign), []
-    from xpm_alchem.campaign import network_files
-
     read = network_files.read_network_in_force
     monkeypatch.setattr(network_files, "read_network_in_force", lambda path: reads.append(path) or read(path))
     for _ in range(5):
@@ -366,6 +366,25 @@ def test_a_request_whose_file_is_gone_or_damaged_is_refused(campaign, tmp_path):
         _, (taken,) = inbox.apply_inbox(campaign.records, offset)
     assert "no such network file" in taken["refused"]
     assert campaign.records.in_force.number == 1
+
+
+def test_a_disk_that_is_full_for_a_while_loses_no_request(campaign, tmp_path, monkeypatch):
+    network = loaded(campaign.records, given(tmp_path, [(1, 2), (2, 3)], "more.json"))
+    file = growing.place_for_driver(campaign.records, network)
+    campaign.records.ask(request="grow", file=file, by="file", id="d" * 32)
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with campaign.records.lock():
+        with monkeypatch.context() as patch:
+            patch.setattr(network_files, "write_network_in_force", full)
+            with pytest.raises(RecordsError, match="No space left"):
+                inbox.apply_inbox(campaign.records, 0)
+        assert campaign.records.in_force.number == 1
+        _, (taken,) = inbox.apply_inbox(campaign.records, 0)
+    assert "refused" not in taken
+    assert names(again(campaign)) == {"12", "23"}
 
 
 # ---------------------------------------------------------------------------------------------------- commands

@@ -12,7 +12,7 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.base.errors import InputError, NetworkError
+from xpm_alchem.base.errors import InputError, NetworkError, RecordsError, XpmAlchemError
 from xpm_alchem.base.files import atomic_write, make_directories
 from xpm_alchem.base.permissions import permissions_of
 from xpm_alchem.campaign.index_record import NETWORKS, NetworkInForce
@@ -224,16 +224,24 @@ def apply_growth(records: CampaignRecords, request: Mapping[str, Any]) -> bool:
         return bool(dropped) and put_in_force(records, growth_without(records, dropped), request.get("id"))
     if not isinstance(file, str) or not _ASKED.fullmatch(file):
         return False
+    place = records.path / file
     try:
-        if _is_granted(records, request):
-            return False
-        network = load_network(records.path / file, records.plan().trusted_modules)
-        network.alchemical_network  # noqa: B018 - decoding it is the check
-        growth = (growth_by_file if request.get("by") == "file" else growth_by_command)(records, network)
-        return put_in_force(records, growth, request.get("id"))
-    finally:
-        with suppress(OSError):
-            (records.path / file).unlink()
+        done = not _is_granted(records, request) and _grow(records, place, request)
+    except RecordsError:
+        raise  # it is asked for again
+    except XpmAlchemError:
+        place.unlink(missing_ok=True)
+        raise
+    with suppress(OSError):
+        place.unlink()
+    return done
+
+
+def _grow(records: CampaignRecords, file: Path, request: Mapping[str, Any]) -> bool:
+    network = load_network(file, records.plan().trusted_modules)
+    network.alchemical_network  # noqa: B018 - decoding it is the check
+    growth = (growth_by_file if request.get("by") == "file" else growth_by_command)(records, network)
+    return put_in_force(records, growth, request.get("id"))
 
 
 def _is_granted(records: CampaignRecords, request: Mapping[str, Any]) -> bool:

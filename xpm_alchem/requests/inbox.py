@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from xpm_alchem.base.errors import CampaignLockedError, InputError, XpmAlchemError
+from xpm_alchem.base.errors import CampaignLockedError, InputError, RecordsError, XpmAlchemError
 from xpm_alchem.base.values import plain
 from xpm_alchem.campaign.records import CampaignRecords
 from xpm_alchem.campaign.standing import check_state, check_weight
@@ -267,6 +267,8 @@ def apply_inbox(records: CampaignRecords, offset: int) -> tuple[int, list[Mappin
         try:
             if request.get("request") == "stop" or apply(records, request):
                 taken.append(request)
+        except RecordsError:  # nothing is wrong with the request: it is applied again when the disk lets us
+            raise
         except XpmAlchemError as error:
             taken.append({**request, "refused": str(error)})
     return offset, taken
