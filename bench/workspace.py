@@ -1,6 +1,6 @@
 """One driver for all campaigns of a workspace: whether slots follow weights, and what it costs beside a driver each.
 
-    python bench/workspace.py [--quick] [--only shares cost] [--campaigns 20] [--transformations 50] [--seconds 300]
+    python bench/workspace.py [--quick] [--only shares cost idle] [--campaigns 20] [--seconds 300]
 
 *shares*: campaigns of weights from 0 to 1 all want the 8 slots of the local launcher; attempts are real processes that
 sleep for 3 s (forked from a process that has imported everything: tests/support/fork_server.py). `share` is each one's
@@ -10,8 +10,9 @@ attempts of average length: less than one is as near as it can be.
 *cost*: every campaign has all its transformations at work on a site of SLURM that has no processes
 (tests/support/idle_site.py). Once one `run --all` looks after them, once `run FILE` for each; all processes of a kind
 together. `files/min` are calls that name something in the workspace or list a directory of it, `calls/min` all system
-calls, with strace, on their own; `squeue/min` how often SLURM is asked. The last row is `run --all --stay` where no
-campaign has anything to do.
+calls, with strace, on their own; `squeue/min` how often SLURM is asked.
+
+*idle*: `run --all --stay` where no campaign has anything to do.
 """
 
 from __future__ import annotations
@@ -38,12 +39,13 @@ from xpm_alchem.execution.attempt_log import AttemptLog
 from xpm_alchem.execution.directory import TaskDirectory
 
 SLOTS, ATTEMPT_SECONDS = 8, 3.0
+HEAD = ("driver", "CPU s/min", "USS MiB", "threads", "files/min", "calls/min", "squeue/min")
 
 
 def main() -> None:
     """Print the tables."""
     parser = options(__doc__)
-    parser.add_argument("--only", nargs="+", choices=("shares", "cost"), default=("shares", "cost"))
+    parser.add_argument("--only", nargs="+", choices=("shares", "cost", "idle"), default=("shares", "cost", "idle"))
     parser.add_argument("--campaigns", type=int, help="default 20, quick 3")
     parser.add_argument("--transformations", type=int, help="of each; default 50, quick 10")
     parser.add_argument("--seconds", type=float, help="for which slots are shared (default 300, quick 15)")
@@ -56,10 +58,13 @@ def main() -> None:
         return
     campaigns = given.campaigns or (3 if given.quick else 20)
     transformations = given.transformations or (10 if given.quick else 50)
+    look = given.look or (5.0 if given.quick else 60.0)
     if "shares" in given.only:
         print_shares(campaigns, transformations, given.seconds or (15.0 if given.quick else 300.0))
     if "cost" in given.only:
-        print_cost(campaigns, transformations, given.look or (5.0 if given.quick else 60.0), given.calls)
+        print_cost(campaigns, transformations, look, given.calls)
+    if "idle" in given.only:
+        print_idle(campaigns, look, given.calls)
 
 
 # ------------------------------------------------------------------------------------------------------------- shares
@@ -156,19 +161,12 @@ def print_cost(campaigns: int, transformations: int, seconds: float, show: bool)
         one = cost_at_work(place, campaigns, transformations, seconds, show, together=True)
     with own_place() as place:
         each = cost_at_work(place, campaigns, transformations, seconds, False, together=False)
-    with own_place() as place:
-        idle = cost_idle(place, campaigns, transformations, seconds, show)
     rows = [
         ("one driver", *one.cells()),
         (f"{campaigns} drivers", *each.cells()),
         ("  times as much", *one.beside(each)),
-        ("one, nothing to do", *idle.cells()),
     ]
-    print_table(
-        f"{campaigns} campaigns, {transformations} attempts of each at work",
-        ("driver", "CPU s/min", "USS MiB", "threads", "files/min", "calls/min", "squeue/min"),
-        rows,
-    )
+    print_table(f"{campaigns} campaigns, {transformations} attempts of each at work", HEAD, rows)
 
 
 def cost_at_work(
@@ -193,11 +191,18 @@ def cost_at_work(
         return cost_of(processes, workspace, site, seconds, show)
 
 
-def cost_idle(place: Path, campaigns: int, transformations: int, seconds: float, show: bool) -> Cost:
+def print_idle(campaigns: int, seconds: float, show: bool) -> None:
     """Measure one driver whose campaigns' strategies are disabled, and that stays."""
+    with own_place() as place:
+        cost = cost_idle(place, campaigns, seconds, show)
+    print_table(f"{campaigns} campaigns with nothing to do", HEAD, [("one driver", *cost.cells())])
+
+
+def cost_idle(place: Path, campaigns: int, seconds: float, show: bool) -> Cost:
+    """Return what such a driver uses."""
     site = make_site(place / "bin")
     (site / "calls").touch()
-    made = make_campaigns(place, campaigns, transformations, {}, mode="disabled")
+    made = make_campaigns(place, campaigns, 2, {}, mode="disabled")
     workspace = (place / "workspace").resolve()
     command = [sys.executable, "-m", "xpm_alchem", "run", "--all", "--stay", "--workspace", str(workspace)]
     with drivers(place, [command]) as processes:
