@@ -219,3 +219,12 @@ def test_a_clock_that_is_set_back_stops_no_heartbeat(tmp_path: Path) -> None:
     out, _ = communicate(driver)
     assert driver.returncode == 0, out
     assert units_once(made)
+
+
+def test_a_submission_that_fails_half_done_is_done_again(tmp_path: Path) -> None:
+    made = workspace(tmp_path, "a", "b", plan=SLOTS_4)
+    order = {"path": "/.events/experiments", "name": "stat", "times": 1}
+    driver = failing(made, tmp_path / "log", errors=["EIO"], **order)
+    out, _ = communicate(driver)
+    assert driver.returncode == 0 and "something is wrong" not in out, out
+    assert (tmp_path / "log").read_text() and units_once(made)

@@ -125,7 +125,8 @@ class Session:
     def has(self, task: Any) -> bool:
         """Return whether this process has an attempt of a task that has not ended: that of another campaign, say."""
         job = self._experiment.scheduler.jobs.get(task.__xpm__.identifier.all.hex())
-        return job is not None and not job.finalState().done()
+        end = getattr(job, "_future", None)  # none yet where its submission failed: nothing was started
+        return end is not None and not end.done()
 
     def submit(self, task: Any, launcher: AttemptLauncher) -> Job:
         """Start an attempt of a task, or take up the one that is running.
