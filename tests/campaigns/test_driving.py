@@ -519,6 +519,7 @@ def test_a_process_that_fails_before_it_begins_is_told_with_its_exception(tmp_pa
         # a package that is being imported may catch the exception that a signal raises, and raise one of its own
         ("SyntaxError('Job cancelled by SIGTERM')", Outcome.CANCELLED, "told to end before it began"),
         ("FileNotFoundError(2, 'No such file', '/w/params.json')", Outcome.LOST, "of an earlier launch came too late"),
+        ("FileNotFoundError(2, 'No such file', '/w/run.py')", Outcome.LOST, "of an earlier launch came too late"),
     ],
 )
 def test_a_process_that_ends_before_it_begins_for_no_fault_of_its_own_is_no_error(

@@ -49,6 +49,17 @@ def test_numbers_are_numbers_also_where_none_is_known(tmp_path) -> None:
     assert str(campaign.tasks["priority"].dtype) == "int64" and str(campaign.tasks["actioned"].dtype) == "bool"
 
 
+def test_what_is_gone_from_the_network_is_marked_where_it_is_asked_for(tmp_path) -> None:
+    from histories import PastCampaign
+
+    campaign = Campaign(PastCampaign(tmp_path / "c", [(0, 1), (1, 2)]).records)
+    first, second = campaign.transformations["transformation"]
+    campaign.drop(second)
+    assert list(campaign.transformations["transformation"]) == [first]
+    frame = campaign.results(as_frames=True, gone=True).transformations
+    assert dict(zip(frame["transformation"], frame["gone"], strict=True)) == {first: False, second: True}
+
+
 def test_tasks_are_chosen_from_a_frame_and_changed(tmp_path) -> None:
     from histories import PastCampaign
 

@@ -33,10 +33,14 @@ def result_frames(view: View) -> ResultFrames:
     """
     ligands = ({**row, "legs": legs_of(network)} for network in view["networks"] for row in network["ligands"])
     return ResultFrames(
-        _frame(view["transformations"], _TRANSFORMATIONS),
-        _frame(view["edges"], _EDGES),
+        _frame([*view["transformations"], *_gone(view["gone_transformations"])], _TRANSFORMATIONS),
+        _frame([*view["edges"], *_gone(view["gone_edges"])], _EDGES),
         _frame(ligands, _LIGANDS),
     )
+
+
+def _gone(rows: Iterable[View]) -> Iterable[View]:
+    return ({**row, "gone": True} for row in rows)
 
 
 def task_frame(view: View) -> DataFrame:
@@ -75,17 +79,20 @@ def _joined(name: str) -> Column:
     return _TEXT, lambda row: ", ".join(row[name])
 
 
+_GONE: dict[str, Column] = {"gone": (_TRUTH, lambda row: row.get("gone", False))}
 _TRANSFORMATIONS: dict[str, Column] = {
     **_columns(_TEXT, "transformation", "leg"),
     "repeats": (_COUNT, lambda row: len(row["repeats"])),
     **_columns(_NUMBER, "estimate", "sd", "standard_error", "protocol_uncertainty"),
     **_columns(_TEXT, "id"),
+    **_GONE,
 }
 _EDGES: dict[str, Column] = {
     **_columns(_TEXT, "edge", "ligand_a", "ligand_b"),
     "legs": (_TEXT, legs_of),
     **_columns(_NUMBER, "estimate", "standard_error", "sd", "fitted", "off_the_rest", "z", "experiment"),
     "missing": _joined("missing"),
+    **_GONE,
 }
 _LIGANDS: dict[str, Column] = {
     **_columns(_TEXT, "ligand", "legs"),

@@ -98,7 +98,8 @@ class ResultMethods:
         running
             Whether to say how the ligands' values settled over repeats.
         gone
-            Whether to give the results of transformations that are gone from the network too, apart.
+            Whether to give the results of transformations that are gone from the network too: apart, or in DataFrames
+            below the others, with True in the column `gone`.
         as_frames
             Return three pandas DataFrames instead, `transformations`, `edges` and `ligands`: as the properties.
 
@@ -112,7 +113,7 @@ class ResultMethods:
         from xpm_alchem.views.result import results_view  # scipy takes its time
 
         if as_frames:
-            return result_frames(results_view(self._records, reference, running=False))
+            return result_frames(results_view(self._records, reference, running=False, gone=gone))
         return Shown(results_view(self._records, reference, running=running, gone=gone), _results)
 
     @property
@@ -120,7 +121,8 @@ class ResultMethods:
         """dG of the transformations, a row each, in kcal/mol, as a pandas DataFrame.
 
         Columns: `transformation`, `leg` (environment), `repeats` (how many), `estimate` (their mean), `sd` (between
-        them), `standard_error` (of the mean), `protocol_uncertainty` (mean of what the protocol says of each), `id`.
+        them), `standard_error` (of the mean), `protocol_uncertainty` (mean of what the protocol says of each), `id`,
+        `gone` (from the network; only with ``results(as_frames=True, gone=True)``).
 
         Raises
         ------
@@ -136,7 +138,7 @@ class ResultMethods:
         Columns: `edge`, `ligand_a`, `ligand_b`, `legs` (environments, as 'complex - solvent'), `estimate`,
         `standard_error`, `sd` (between repeats), `fitted` (difference of the ligands' values), `off_the_rest` (how far
         it is from what the rest of the network says), `z` (that over its standard deviation, no unit), `experiment`,
-        `missing` (transformations without a result).
+        `missing` (transformations without a result), `gone` (from the network, as of `transformations`).
 
         Raises
         ------

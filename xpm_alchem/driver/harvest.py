@@ -34,8 +34,9 @@ _STUCK_SECONDS = 5.0
 _CAUSE_SECONDS = 60.0  # to wait for the launcher's word why an attempt was told to end
 # said by experimaestro, in its log and as exception; a package that is just being imported may catch and reword that
 _TERMINATED = re.compile("SIGTERM received, initiating graceful termination|Job cancelled by SIGTERM")
-# removed before a launch and written for it: gone, or not seen yet, for a process of an earlier one that begins late
-_WITHOUT_PARAMETERS = re.compile(r"FileNotFoundError: .*/params\.json'")
+# removed before a launch and written for it: gone, or not seen yet, for a process of an earlier one that begins late,
+# or of another driver that wanted the same task in the same moment
+_WITHOUT_FILES = re.compile(r"FileNotFoundError: .*/(params\.json|run\.py)'|can't open file '.*/run\.py'")
 _KEPT = 4000  # characters of what an attempt printed last
 _SINCE_LAUNCH = 256 * 1024  # bytes: all of it, if it only began to import
 
@@ -242,7 +243,7 @@ class Harvest:
         if "TaskBusyError" in printed:
             fence_off(directory)
             outcome, said = Outcome.LOST, "a process of an earlier attempt held the task; it was fenced off"
-        elif "SupersededError" in printed or _WITHOUT_PARAMETERS.search(printed):
+        elif "SupersededError" in printed or _WITHOUT_FILES.search(printed):
             outcome, said = Outcome.LOST, "a process of an earlier launch came too late"
         elif reason in ("cancelled", "timeout") or _TERMINATED.search(printed):
             outcome = Outcome.TIMEOUT if reason == "timeout" else Outcome.CANCELLED
