@@ -232,6 +232,12 @@ DAMAGES: list[tuple[Callable[[Patient], object], dict[str, str], str, str]] = [
         "driver.json",
         "'strategy.stat'",
     ),
+    (
+        lambda p: (p.path / "alchemiscale.json").write_text("{"),
+        {"alchemiscale.json": "fault"},
+        "alchemiscale.json",
+        "damaged",
+    ),
     (_forget_inbox, {"driver.json": "fault"}, "driver.json", "set 'inbox'"),
     (_flip_in_journal, {"tasks.jsonl": "fault"}, "tasks.jsonl", "1 damaged line(s) are passed over (3)"),
     (lambda p: _journal(p).write_bytes(b""), {"tasks.jsonl": "fault", "orphans": "warning"}, "tasks.jsonl", "empty"),
@@ -466,6 +472,11 @@ def _temporaries(p: Patient) -> None:
     begun.mkdir()
     _written(begun / "network.json")
     make_old(begun)
+    networks = p.path / "networks"
+    networks.mkdir()
+    make_old(_written(networks / f"asked-{'0' * 32}.json"))
+    make_old(_written(networks / f"asked-{'1' * 32}.json"))  # which a driver has yet to take in
+    p.records.ask(request="grow", file=f"networks/asked-{'1' * 32}.json")
 
 
 def _written(path: Path) -> Path:
@@ -515,6 +526,7 @@ MENDINGS: list[tuple[Callable[[Patient], object], str, set[str], set[str], set[s
             "T/results/.summary.json.4711.0a1b2c3d.tmp",
             "W/campaigns/.small.4711.tmp",
             "W/campaigns/.small.4711.tmp/network.json",
+            f"C/networks/asked-{'0' * 32}.json",
         },
         set(),
         set(),

@@ -54,6 +54,7 @@ class CampaignFiles:
             ("index.json", self.index),
             ("network.json", self.network),
             ("driver.json", self.driver_state),
+            ("alchemiscale.json", self.scope),
             ("tasks.jsonl", partial(self.journal, "tasks.jsonl", TASKS)),
             ("tasks.snapshot", self.snapshot),
             ("inbox.jsonl", partial(self.journal, "inbox.jsonl", INBOX)),
@@ -173,6 +174,15 @@ class CampaignFiles:
         more = f"; {len(waiting)} request(s) wait for a driver" if waiting else ""
         yield ok(f"can be read{more}")
 
+    def scope(self) -> Iterator[Finding]:
+        """Check in which Scope alchemiscale's client has made the campaign."""
+        try:
+            scope = self.records.scope()
+        except FormatError as error:
+            yield self._wrong(error)
+            return
+        yield ok("none: made from a file" if scope is None else f"in the Scope {scope.scope}")
+
     def journal(self, name: str, kind: str) -> Iterator[Finding]:
         """Check the lines of a journal."""
         path = self.records.path / name
@@ -271,7 +281,7 @@ class CampaignFiles:
     def temporary_files(self) -> Iterator[Finding]:
         """Look for what writers that were killed left in the campaign's directory, and beside it."""
         own = self.records.path
-        left = [*stale_temporaries(own), *stale_temporaries(self.records.cache_path)]
+        left = [*stale_temporaries(own), *stale_temporaries(self.records.cache_path), *self._networks_of_nobody()]
         begun = f".{own.name}."  # as CampaignRecords.create names what it has begun
         for entry in entries_of(own.parent):
             parts = entry.name.removeprefix(begun).split(".")
@@ -286,6 +296,17 @@ class CampaignFiles:
             )
         else:
             yield ok("none")
+
+    def _networks_of_nobody(self) -> list[Path]:
+        """Return the networks that a command has put into its place and, killed, has not asked for."""
+        try:
+            waiting, _ = self.records.requests(int(self.records.driver_state().get("inbox", 0)))
+        except (OSError, FormatError):  # told elsewhere
+            return []
+        asked_for = {request.get("file") for request in waiting}
+        entries = entries_of(self.records.path / NETWORKS)
+        found = [Path(entry) for entry in entries if entry.name.startswith("asked-")]
+        return [path for path in found if is_stale(path) and f"{NETWORKS}/{path.name}" not in asked_for]
 
     def _wrong(self, error: FormatError, more: str = "") -> Finding:
         if error.newer:
