@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing's may lie about as somebody else's file where `python -m xpm_alchem` is begun
 if TYPE_CHECKING:
+    from typing import Any
+
     from xpm_alchem.client import Campaign, Workspace
 
 __all__ = ["Campaign", "Workspace"]

@@ -148,8 +148,8 @@ def is_due(plan: StrategyPlan, state: StrategyState, results: int, now: float) -
     """Return whether an iteration is to be made: not disabled or in error, slept enough, and awake or woken up."""
     if plan.mode == "disabled" or state.status == ERROR:
         return False
-    if state.last_iteration is not None and now - state.last_iteration < plan.sleep_interval:
-        return False
+    if state.last_iteration is not None and 0 <= now - state.last_iteration < plan.sleep_interval:
+        return False  # one in the future is of a clock that was set back
     return state.status == AWAKE or results != state.last_iteration_result_count
 
 

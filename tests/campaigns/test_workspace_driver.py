@@ -40,6 +40,7 @@ def test_all_are_driven_and_what_is_wrong_with_one_stops_no_other(tmp_path: Path
     gone.write_text(gone.read_text().replace("kind: local", "kind: remote"))
     driver = made.start("--stay")
     wait_for(lambda: all(made.tasks(name, "complete") == 2 for name in ("a", "b")) and made.tasks("failing", "error"))
+    wait_for(lambda: not any(made.opened(name).status()["driver"] for name in ("a", "b", "failing")))  # it is through
     driver.terminate()
     out, _ = communicate(driver)
     assert driver.returncode == 3

@@ -105,7 +105,7 @@ def test_the_directory_says_what_is_in_it_and_what_is_not(tmp_path):
     made = Made(tmp_path, budget={"total": "10 h"}, strategy="a-optimal", max_retries=2)
     made.task(FIRST, 1)
     said, _ = made.export()
-    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    names = sorted(path.name for path in (tmp_path / "out").iterdir() if path.is_file())
     assert names == ["README.txt", "export.json", "hand-over.json", "network.json", "submit.py"]
     text = (tmp_path / "out" / "README.txt").read_text()
     left_out = made.given()["left_out"]

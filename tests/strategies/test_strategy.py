@@ -505,6 +505,13 @@ def test_an_exception_is_kept_and_it_is_not_due_any_more():
     assert not is_due(StrategyPlan(), state, 99, 1e9)
 
 
+def test_a_clock_that_was_set_back_lets_nothing_sleep_until_it_has_come_round_again():
+    for sleep in (0.0, 3600.0):
+        plan, state = StrategyPlan(sleep_interval=sleep), StrategyState(last_iteration=NOW)
+        assert is_due(plan, state, 0, NOW - 86400)
+        assert is_due(plan, state, 0, NOW + 1) == (sleep == 0)
+
+
 def test_set_awake_it_forgets_the_error_and_is_due():
     state = StrategyState(ERROR, 4, 1.0, 2, "X: y", "Traceback")
     assert state.awakened() == StrategyState(AWAKE, 4, 1.0, 2)

@@ -109,10 +109,15 @@ class BudgetWatch:
         if not stopping or not self.records.state().ledger.in_flight:
             return False
         self.pass_begins()
-        if not self._is_used_up(stopping) or self._now - self._looked < _LOOK_SECONDS:
+        if not self._is_used_up(stopping) or self._has_looked:
             return False  # surely not, or not known exactly: in a moment
         self._look_at_starts()
         return self._is_used_up(stopping)
+
+    @property
+    def _has_looked(self) -> bool:
+        """Whether it was looked at just now which attempts have begun."""
+        return 0 <= self._now - self._looked < _LOOK_SECONDS  # a clock may be set back
 
     def _is_used_up(self, budgets: Collection[Budget]) -> bool:
         return any(
@@ -143,7 +148,7 @@ class BudgetWatch:
         Until it is looked at, an attempt is taken to have begun when it was submitted.
         """
         verdict = self._ask_all(ask)
-        if verdict.word is Word.OK or self._now - self._looked < _LOOK_SECONDS:
+        if verdict.word is Word.OK or self._has_looked:
             return verdict
         self._look_at_starts()
         return self._ask_all(ask)
