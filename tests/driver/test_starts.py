@@ -135,6 +135,20 @@ def test_what_another_campaign_of_this_process_has_begun_is_waited_for(place: Pl
     assert place.submitted == [f"{B}-1", f"{A}-1"]
 
 
+def test_an_attempt_of_another_campaign_that_has_just_said_its_end_is_no_new_one(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = place.add(A, 1)
+    log = AttemptLog(files.attempts)
+    log.end(log.start(limit=None, versions={}), Outcome.COMPLETE)
+    monkeypatch.setattr(LocalLauncher, "is_running", lambda self, directory, attempt: True)  # its process is ending
+    place.starts.look()
+    assert not place.submitted and place.tasks[f"{A}-1"].status is TaskStatus.WAITING
+    TaskSummary(A, 1, "complete", estimate=1.0).write(files.summary)
+    place.starts.look()
+    assert place.tasks[f"{A}-1"].status is TaskStatus.COMPLETE and len(log.read()) == 1
+
+
 def test_what_is_not_to_run_is_not_started(place: Place) -> None:
     place.add(B, 1)
     place.add(B, 2, extends=f"{B}-1")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,10 +17,13 @@ from xpm_alchem.driver.submission import Job, Session, clear_markers, pid_file
 from xpm_alchem.driver.troubles import never
 from xpm_alchem.driver.withdrawal import Withdrawal
 from xpm_alchem.execution.attempt_log import AttemptLog
+from xpm_alchem.execution.attempts import Attempt
 from xpm_alchem.execution.demand import demand
 from xpm_alchem.execution.directory import TaskDirectory
 from xpm_alchem.execution.fence import give_orders
 from xpm_alchem.tasks import make_task
+
+_ENDING_SECONDS = 60.0  # that a process may take to end after it has said that it does
 
 
 class Starts:
@@ -145,6 +148,8 @@ class Starts:
             return 0  # another campaign of this workspace has computed it, or an attempt that was given up
         unended = attempts[-1] if attempts and attempts[-1].outcome is None and not attempts[-1].elsewhere else None
         alive = self._launcher.is_running(files.path, unended) is not False
+        if alive and unended is None and _is_just_ending(attempts):
+            return 0  # another campaign's, which has said its end: looked at again when its process is gone
         made = None if alive else self._configuration(task)
         if made is not None and self._session.has(made):
             return 0  # of another campaign of this process: its result is taken over when it is there
@@ -184,3 +189,11 @@ class Starts:
             extends=None if other is None else self._records.task_path(other),
         )
         return made.tag("campaign", self._records.name)
+
+
+def _is_just_ending(attempts: Sequence[Attempt]) -> bool:
+    """Whether the last attempt has said how it ended a moment ago, and nobody has dealt with that yet."""
+    last = attempts[-1] if attempts else None
+    if last is None or last.end is None or last.decision is not None:
+        return False
+    return 0 <= time.time() - last.end < _ENDING_SECONDS
