@@ -29,9 +29,8 @@ class WorkspaceDisplay(EventDisplay):
         self._running: set[tuple[str, str]] = set()
         self._seen: set[str] = set()
 
-    def __call__(self, campaign: str, event: DriverEvent | str) -> None:
+    def __call__(self, campaign: str, event: DriverEvent) -> None:
         """Show an event of a campaign, '' for one of all."""
-        event = DriverEvent(event) if isinstance(event, str) else event
         name, task = "", event.task
         self._seen |= {campaign} - {""}
         if task is not None:

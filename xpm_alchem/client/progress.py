@@ -130,8 +130,8 @@ class Progress:
         raise NotImplementedError
 
     def tell(self, name: str, event: Any) -> None:
-        """Show a `DriverEvent`, or a sentence, of a task or campaign of that name; '' for neither."""
-        task, what = getattr(event, "task", None), getattr(event, "what", event)
+        """Show a `DriverEvent` of a task or campaign of that name; '' for neither."""
+        task, what = event.task, event.what
         said = what if task is None else event_line(what, task)
         line = f"{time.strftime('%H:%M:%S')}  {name}{': ' if name else ''}{said}"
         is_unit = task is not None and what.startswith("unit")
@@ -195,8 +195,8 @@ class WorkspaceProgress(Progress):
         return f"{self._workspace}: {len(list_campaigns(self._workspace))} campaign(s)"
 
     def __call__(self, campaign: str, event: Any) -> None:  # type: ignore[override]
-        """Show a `DriverEvent`, or a sentence, of a campaign; '' for what concerns all."""
-        task = getattr(event, "task", None)
+        """Show a `DriverEvent` of a campaign; '' for what concerns all."""
+        task = event.task
         self.tell(campaign if task is None else f"{campaign}  {self._names.of(campaign, task)}", event)
 
 

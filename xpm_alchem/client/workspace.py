@@ -166,6 +166,7 @@ class Workspace:
         int
             3, as nothing is finished by it; 1 if a campaign could not be stopped.
         """
+        from xpm_alchem.driver.harvest import DriverEvent
         from xpm_alchem.driver.workspace_driver import ask_to_stop
 
         while self.holder() is not None:
@@ -180,6 +181,6 @@ class Workspace:
             except CampaignLockedError:
                 raise
             except XpmAlchemError as error:
-                observe(campaign.name, str(error))
+                observe(campaign.name, DriverEvent(str(error)))
                 code = 1
         return code

@@ -42,8 +42,8 @@ class Member:
 
     Parameters
     ----------
-    records
-        The campaign; of this member alone.
+    path
+        The campaign's directory.
     workspace
         experimaestro's settings of the workspace.
     launcher_of
@@ -71,7 +71,7 @@ class Member:
 
     def __init__(
         self,
-        records: CampaignRecords,
+        path: Path,
         workspace: WorkspaceSettings,
         launcher_of: Callable[[CampaignRecords], AttemptLauncher],
         observe: Callable[[DriverEvent], None],
@@ -79,7 +79,7 @@ class Member:
         budget: WorkspaceBudget,
         running: Callable[[], Any],
     ) -> None:
-        self.name, self._path = records.name, records.path
+        self.name, self._path = path.name, path
         self._workspace, self._launcher_of, self._observe = workspace, launcher_of, observe
         self._told_of_end, self._budget, self._running = ended, budget, running
         self._held = ExitStack()

@@ -82,14 +82,14 @@ class WorkspaceBudget:
         self._look()
         for spender in self._spenders.values():
             yield spender.records.state().ledger
-        yield from (ledger for _, ledger in self._readable())
+        yield from self._others_ledgers()
 
     def _own(self, unit: str) -> Iterator[Commitment]:
         for spender in self._spenders.values():
             yield from spender.commitments(unit)
 
     def _of_others(self, unit: str) -> Iterator[Commitment]:
-        for _, ledger in self._readable():
+        for ledger in self._others_ledgers():
             for task, attempt in ledger.in_flight.items():
                 if same_unit(attempt.unit, unit):
                     yield Commitment(attempt, None, ledger.cost(task, unit))
@@ -101,9 +101,9 @@ class WorkspaceBudget:
         known = {records.name: records for records in list_campaigns(self._workspace)}
         self._others = {name: self._others.get(name, records) for name, records in known.items()}
 
-    def _readable(self) -> Iterator[tuple[str, Ledger]]:
+    def _others_ledgers(self) -> Iterator[Ledger]:
         """Yield the ledgers of campaigns that others drive; one that is broken is counted by whoever mends it."""
         for name, records in self._others.items():
             if name not in self._spenders:
                 with suppress(XpmAlchemError, OSError):
-                    yield name, records.state().ledger
+                    yield records.state().ledger

@@ -162,16 +162,16 @@ class WorkspaceDriver:
             return
         self._looked = time.monotonic()
         try:
-            found = {records.name: records for records in list_campaigns(self._root)}
+            found = {records.name: records.path for records in list_campaigns(self._root)}
         except WorkspaceError as error:  # looked at again
             if self._blind_since is None:
                 self._blind_since = self._looked
                 self._tell(DriverEvent(f"{error} It is looked at again."))
             return
         self._blind_since = None
-        for name, records in found.items():
+        for name, path in found.items():
             if name not in self._members:
-                self._members[name] = self._member(records)
+                self._members[name] = self._member(name, path)
         for name in self._members.keys() - found.keys():
             member = self._members[name]
             if member.is_gone():
@@ -184,10 +184,9 @@ class WorkspaceDriver:
         is_open = len(self._open())
         return {True: is_open / _TURNS_A_SECOND, False: (len(self._members) - is_open) / _TURNS_A_SECOND}
 
-    def _member(self, records: CampaignRecords) -> Member:
-        name = records.name
+    def _member(self, name: str, path: Path) -> Member:
         tell = Teller(lambda event: self._observe(name, event))
-        return Member(records, self._workspace, self._launcher_of, tell, self._ended.set, self._budget, self._running)
+        return Member(path, self._workspace, self._launcher_of, tell, self._ended.set, self._budget, self._running)
 
     def _running(self) -> Any:
         """Return the one experiment of experimaestro, which begins with the first attempt."""
